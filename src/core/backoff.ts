@@ -1,0 +1,81 @@
+/** How long a job waits before it is tried again. */
+import { durationMs, type Duration } from "./duration.js";
+import { InvalidInputError } from "./errors.js";
+import { LIMITS } from "./defaults.js";
+
+/**
+ * Milliseconds until the next attempt. `fails` counts failures so far, 1 at the first;
+ * `random` is a number in [0, 1) from the caller, for jitter.
+ */
+export type Backoff = (fails: number, random: number) => number;
+
+export interface LinearThenExponentialOptions {
+  /** Wait after the first failure. Default 60 s. */
+  delay?: Duration;
+  /** Failures with linear growth (delay × n) before it doubles. Default 5. */
+  linear?: number;
+  /** Longest wait. Default one day. */
+  max?: Duration;
+}
+
+/**
+ * delay × n for the first five failures, then doubling: 1, 2, 3, 4, 5, 10, 20 … minutes.
+ * The default. (Rule of the seed DBIx::TaskQueue, T6.)
+ */
+export function linearThenExponential(options: LinearThenExponentialOptions = {}): Backoff {
+  const delay = durationMs(options.delay ?? "60s", "backoff delay");
+  const max = durationMs(options.max ?? "1d", "backoff max");
+  const linear = positiveInteger(options.linear ?? 5, "backoff linear");
+  return (fails) => {
+    const grown = fails <= linear ? delay * fails : delay * linear * 2 ** (fails - linear);
+    return Math.min(grown, max);
+  };
+}
+
+/** The same wait after every failure. */
+export function fixed(delay: Duration): Backoff {
+  const ms = durationMs(delay, "backoff delay");
+  return () => ms;
+}
+
+export interface ExponentialOptions {
+  /** Wait after the first failure. Default 1 s. */
+  delay?: Duration;
+  /** Growth from one failure to the next. Default 2. */
+  factor?: number;
+  /** Longest wait. Default one day. */
+  max?: Duration;
+  /** Share of the wait that is left to chance: 0 none, 1 all of it ("full jitter"). Default 1. */
+  jitter?: number;
+}
+
+/** delay × factorⁿ⁻¹, with jitter so that jobs that failed together do not come back together. */
+export function exponential(options: ExponentialOptions = {}): Backoff {
+  const delay = durationMs(options.delay ?? "1s", "backoff delay");
+  const max = durationMs(options.max ?? "1d", "backoff max");
+  const factor = options.factor ?? 2;
+  const jitter = options.jitter ?? 1;
+  if (!(factor >= 1 && factor <= 100)) throw invalid("factor", factor, "a number from 1 to 100");
+  if (!(jitter >= 0 && jitter <= 1)) throw invalid("jitter", jitter, "a number from 0 to 1");
+  return (fails, random) => {
+    const wait = Math.min(delay * factor ** (fails - 1), max);
+    return Math.round(wait * (1 - jitter + jitter * random));
+  };
+}
+
+/** A wait that the database can store, whatever a user's own function returned. */
+export function clampDelay(ms: number): number {
+  return Number.isFinite(ms) ? Math.min(Math.max(0, Math.round(ms)), LIMITS.delayMs) : 0;
+}
+
+function positiveInteger(value: number, what: string): number {
+  if (!Number.isInteger(value) || value < 1) throw invalid(what, value, "a whole number from 1");
+  return value;
+}
+
+function invalid(what: string, value: unknown, wanted: string): InvalidInputError {
+  return new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `${what} is ${String(value)}; give ${wanted}.`,
+  );
+}

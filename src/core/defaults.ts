@@ -1,0 +1,54 @@
+/**
+ * Every default and limit of the product in one place, with its unit in its name or beside it.
+ * Sources of the figures: docs/internals.md, "Figures and where they come from".
+ */
+export const DEFAULTS = {
+  /** Queue of a job kind that names none. */
+  queue: "default",
+  /** Runs that may end in failure before a job is abandoned: the first one and five retries. −1 is "for ever". */
+  maxAttempts: 6,
+  /** Crashes (worker died under the job) before a job is abandoned; kept apart from attempts. */
+  maxCrashes: 3,
+  /** A session whose heartbeat is older than this may be reaped. */
+  leaseMs: 30_000,
+  /** Time between two heartbeats of a session. */
+  heartbeatMs: 10_000,
+  /** A reaper must have seen a heartbeat unchanged for this long on its own monotonic clock. */
+  unchangedBeatMs: 10_000,
+  /** Upper bound between two looks for due jobs and dead sessions. */
+  maintenanceMs: 1_000,
+  /** Jobs that run at the same time in one worker. */
+  concurrency: 10,
+  /** A worker holds about this much work, so that slow handlers hoard nothing. */
+  holdMs: 50,
+  /** The largest number of jobs one claim asks for. */
+  claimLimit: 500,
+  /** Under load completions wait at most this long for company; a worker with nothing else to do waits for nothing. */
+  settleLingerMs: 10,
+  /** Poll of an idle worker when no wake-up came. */
+  pollMs: 1_000,
+  /** A job that runs longer than this is shown as running. */
+  markStartedAfterMs: 1_000,
+  /** How long stop() lets handlers finish before it aborts their signals. */
+  stopGraceMs: 30_000,
+  /** After a time-out or a stop aborted a handler's signal, how long it may still take to return. */
+  abortGraceMs: 5_000,
+  /** How long a write waits for other processes that hold the SQLite file before QUDO_DATABASE_BUSY. */
+  busyDeadlineMs: 30_000,
+} as const;
+
+export const LIMITS = {
+  nameLength: 128,
+  payloadBytes: 1_048_576,
+  resultBytes: 1_048_576,
+  errorBytes: 8_192,
+  depth: 64,
+  priority: 32_767,
+  delayMs: 10 * 365 * 86_400_000,
+  rowsPerStatement: 1_000,
+  bytesPerStatement: 4 * 1_048_576,
+  /** Payloads up to this size come with the claim; larger ones are fetched when the job starts. */
+  inlinePayloadBytes: 65_536,
+  /** Node fires timers past this at once (2³¹ − 1 ms). */
+  timerMs: 2_147_483_647,
+} as const;

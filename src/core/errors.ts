@@ -1,0 +1,85 @@
+/**
+ * Every error of the product: a stable code, a class to catch, a message that says what to do next.
+ * docs/errors.md lists the same codes; a test keeps the two the same set.
+ */
+
+/** The codes, each with its meaning in one line. */
+export const ERROR_CODES = {
+  QUDO_INVALID_DURATION: "A duration that is not one.",
+  QUDO_INVALID_OPTION: "An option with a value it cannot have.",
+  QUDO_UNKNOWN_OPTION: "An option that does not exist.",
+  QUDO_INVALID_NAME:
+    "A queue's or kind's name that is empty, too long, or holds control characters.",
+  QUDO_INVALID_ID: "A job id that is no UUID.",
+  QUDO_INVALID_PAYLOAD: "A payload that JSON cannot carry unharmed, or that its schema refused.",
+  QUDO_PAYLOAD_TOO_LARGE: "A payload past 1 MiB of UTF-8.",
+  QUDO_INVALID_RESULT: "A handler returned something that cannot be stored.",
+  QUDO_INVALID_URL: "A database address of no known kind.",
+  QUDO_UNKNOWN_KIND: "A job of a kind that this process was not given.",
+  QUDO_DUPLICATE_KIND: "Two job definitions with one name.",
+  QUDO_NO_JOBS: "A worker without any job definition.",
+  QUDO_CLOSED: "The queue was closed and then used.",
+  QUDO_PACKAGE_MISSING: "A package that has to be installed first.",
+  QUDO_DATABASE_BUSY: "Other processes held the database for too long.",
+  QUDO_DATABASE_FULL: "No space left for the database.",
+  QUDO_DATABASE_READ_ONLY: "The database cannot be written.",
+  QUDO_DATABASE_UNREADABLE: "The file is corrupt, or no SQLite database.",
+  QUDO_DATABASE_UNREACHABLE: "The database cannot be opened.",
+  QUDO_DATABASE_FAILED: "The database refused a statement.",
+  QUDO_SCHEMA_MISSING: "The database holds no qudo tables yet.",
+  QUDO_SCHEMA_TOO_NEW: "The database was migrated by a newer qudo.",
+  QUDO_SESSION_LOST: "A worker's session was ended by another process.",
+  QUDO_JOB_FAILED: "A handler failed with something that is no Error.",
+  QUDO_JOB_TIMEOUT: "A handler ran longer than its time-out.",
+  QUDO_JOB_ABORTED: "A handler gave its job up for good.",
+  QUDO_JOB_STOPPED: "A handler's signal was aborted: its worker stops or lost the job.",
+  QUDO_JOBS_FILE: "The file given with --jobs exports no job definitions, or cannot be loaded.",
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** The class behind every error thrown here. `code` is stable; the message is for people and may change. */
+export class QudoError extends Error {
+  override readonly name: string = "QudoError";
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** What the caller gave cannot be used; nothing was written. */
+export class InvalidInputError extends QudoError {
+  override readonly name = "InvalidInputError";
+}
+
+/** The database could not do it. `transient`: the same call may succeed later, and is safe to repeat. */
+export class DatabaseError extends QudoError {
+  override readonly name = "DatabaseError";
+  constructor(
+    code: ErrorCode,
+    message: string,
+    readonly transient: boolean,
+    options?: ErrorOptions,
+  ) {
+    super(code, message, options);
+  }
+}
+
+/** The session of a worker is gone from the database: whatever it held belongs to others now. */
+export class SessionLostError extends QudoError {
+  override readonly name = "SessionLostError";
+  constructor(session: string) {
+    super(
+      "QUDO_SESSION_LOST",
+      `The session ${session} was ended by another process (it had missed its heartbeats). The worker starts a new one by itself; jobs it held run elsewhere.`,
+    );
+  }
+}
+
+/** What a handler's run ended with when it was not the handler's own error. */
+export class JobError extends QudoError {
+  override readonly name = "JobError";
+}

@@ -1,0 +1,108 @@
+/** What a kind of job is: its name, how it is queued and retried, and the code that runs it. */
+import type { Backoff } from "./backoff.js";
+import { linearThenExponential } from "./backoff.js";
+import { DEFAULTS } from "./defaults.js";
+import { durationMs, type Duration } from "./duration.js";
+import { InvalidInputError } from "./errors.js";
+import { checkMaxAttempts, checkName, checkOptions, checkPriority } from "./options.js";
+import type { StandardSchema } from "./schema.js";
+
+/** What a handler is given beside its payload. */
+export interface JobContext {
+  readonly id: string;
+  readonly kind: string;
+  readonly queue: string;
+  /** 1 at the first try; failures count, crashes and give-backs do not. */
+  readonly attempt: number;
+  /** The fence: grows with every event of the job. */
+  readonly run: number;
+  readonly maxAttempts: number;
+  readonly priority: number;
+  /** Aborted when the job timed out, was cancelled, was lost to another worker, or its worker must stop. */
+  readonly signal: AbortSignal;
+  /** Gives the job up for good: it is abandoned and never retried. */
+  abort(reason: string): never;
+}
+
+export type Handler<Payload, Result> = (
+  payload: Payload,
+  job: JobContext,
+) => Promise<Result> | Result;
+
+export interface JobOptions<Input, Payload, Result> {
+  /** Any Standard Schema validator. Checked at enqueue and again before the handler. Default: anything JSON can carry. */
+  payload?: StandardSchema<Input, Payload>;
+  /** Default "default". */
+  queue?: string;
+  /** Failed tries before the job is abandoned; −1 for ever. Default 6. */
+  maxAttempts?: number;
+  /** Higher runs first. −32,767 to 32,767. Default 0. */
+  priority?: number;
+  /** Wait after a failure. Default: 1, 2, 3, 4, 5 minutes, then doubling up to a day. */
+  backoff?: Backoff;
+  /** A run longer than this is failed and its signal aborted. Default: none. */
+  timeout?: Duration;
+  run: Handler<Payload, Result>;
+}
+
+/** A kind of job, made by {@link defineJob}. */
+export interface JobDefinition<Input = unknown, Payload = Input, Result = unknown> {
+  readonly kind: string;
+  readonly queue: string;
+  readonly maxAttempts: number;
+  readonly priority: number;
+  readonly backoff: Backoff;
+  readonly timeoutMs: number | null;
+  readonly schema: StandardSchema<Input, Payload> | null;
+  readonly run: Handler<Payload, Result>;
+}
+
+/** Any definition, whatever its types: what lists of definitions hold. */
+// oxlint-disable-next-line typescript/no-explicit-any -- handlers are contravariant in their payload
+export type AnyJobDefinition = JobDefinition<any, any, any>;
+
+const KNOWN = ["payload", "queue", "maxAttempts", "priority", "backoff", "timeout", "run"] as const;
+
+/**
+ * Defines a kind of job. The payload's type flows from the schema (or from the handler's parameter) to enqueue.
+ * @throws InvalidInputError for a bad name or option, before anything is written.
+ */
+export function defineJob<Input = unknown, Payload = Input, Result = unknown>(
+  kind: string,
+  options: JobOptions<Input, Payload, Result>,
+): JobDefinition<Input, Payload, Result> {
+  checkName(kind, "job kind");
+  checkOptions(options, KNOWN, `defineJob("${kind}")`);
+  if (typeof options.run !== "function")
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `defineJob("${kind}") needs run: a function.`,
+    );
+  return Object.freeze({
+    kind,
+    queue: checkName(options.queue ?? DEFAULTS.queue, "queue"),
+    maxAttempts: checkMaxAttempts(options.maxAttempts ?? DEFAULTS.maxAttempts),
+    priority: checkPriority(options.priority ?? 0),
+    backoff: options.backoff ?? linearThenExponential(),
+    timeoutMs: options.timeout === undefined ? null : durationMs(options.timeout, "timeout"),
+    schema: options.payload ?? null,
+    run: options.run,
+  });
+}
+
+/** Definitions by kind. A Map, so that a kind named "constructor" finds nothing that was not registered. */
+export type Registry = ReadonlyMap<string, AnyJobDefinition>;
+
+export function registry(jobs: readonly AnyJobDefinition[]): Registry {
+  const byKind = new Map<string, AnyJobDefinition>();
+  for (const job of jobs) {
+    const other = byKind.get(job.kind);
+    if (other !== undefined && other !== job)
+      throw new InvalidInputError(
+        "QUDO_DUPLICATE_KIND",
+        `Two different jobs are named "${job.kind}". Rename one of them.`,
+      );
+    byKind.set(job.kind, job);
+  }
+  return byKind;
+}

@@ -1,0 +1,68 @@
+/** Checks of what users hand in: names, numbers, and options that must be known. */
+import { LIMITS } from "./defaults.js";
+import { InvalidInputError } from "./errors.js";
+
+const CONTROL = /\p{Cc}/u;
+
+/** A queue's or kind's name: 1 to 128 characters, no control characters, no lone surrogates. */
+export function checkName(value: unknown, what: string): string {
+  if (
+    typeof value !== "string" ||
+    value.length === 0 ||
+    value.length > LIMITS.nameLength ||
+    CONTROL.test(value) ||
+    !value.isWellFormed()
+  )
+    throw new InvalidInputError(
+      "QUDO_INVALID_NAME",
+      `${what} ${show(value)} cannot be used: give 1 to ${LIMITS.nameLength} characters without control characters.`,
+    );
+  return value;
+}
+
+export function checkInteger(value: unknown, what: string, min: number, max: number): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max)
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `${what} is ${show(value)}; give a whole number from ${min} to ${max}.`,
+    );
+  return value;
+}
+
+export function checkPriority(value: unknown): number {
+  return checkInteger(value, "priority", -LIMITS.priority, LIMITS.priority);
+}
+
+/** −1 is "for ever". */
+export function checkMaxAttempts(value: unknown): number {
+  if (value === -1) return value;
+  return checkInteger(value, "maxAttempts", 1, 1_000_000);
+}
+
+/** Milliseconds of a date. */
+export function checkDate(value: unknown, what: string): number {
+  const ms = value instanceof Date ? value.getTime() : Number.NaN;
+  if (Number.isNaN(ms))
+    throw new InvalidInputError("QUDO_INVALID_OPTION", `${what} is ${show(value)}; give a Date.`);
+  return ms;
+}
+
+/** Refuses options nobody reads, naming those that exist. */
+export function checkOptions(
+  value: object | undefined,
+  known: readonly string[],
+  where: string,
+): void {
+  for (const key of Object.keys(value ?? {}))
+    if (!known.includes(key))
+      throw new InvalidInputError(
+        "QUDO_UNKNOWN_OPTION",
+        `${where} has no option ${show(key)}. It knows: ${known.join(", ")}.`,
+      );
+}
+
+function show(value: unknown): string {
+  if (value instanceof Date) return "an invalid Date";
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}

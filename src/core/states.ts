@@ -1,0 +1,84 @@
+/**
+ * The states of a run (what an outcome row says) and of a job (derived, never stored).
+ * Numbers are what the database keeps: append only, never renumber.
+ */
+export const RUN_STATES = {
+  done: 1,
+  failed: 2,
+  abandoned: 3,
+  cancelled: 4,
+  crashed: 5,
+  released: 6,
+  snoozed: 7,
+  requeued: 8,
+  moved: 9,
+} as const;
+
+export type RunState = keyof typeof RUN_STATES;
+
+/** Why a job was abandoned. */
+export const REASONS = {
+  attempts: 1,
+  crashes: 2,
+  aborted: 3,
+  purged: 4,
+  worker_cancelled: 5,
+  expired: 6,
+} as const;
+
+export type Reason = keyof typeof REASONS;
+
+/** What a user sees of a job. */
+export type JobState =
+  | "pending"
+  | "failed"
+  | "reserved"
+  | "running"
+  | "done"
+  | "abandoned"
+  | "cancelled"
+  | "moved";
+
+const stateNames = new Map<number, RunState>(
+  Object.entries(RUN_STATES).map(([name, code]) => [code, name as RunState]),
+);
+const reasonNames = new Map<number, Reason>(
+  Object.entries(REASONS).map(([name, code]) => [code, name as Reason]),
+);
+
+export function runStateOf(code: number): RunState {
+  const name = stateNames.get(code);
+  if (name === undefined) throw new RangeError(`unknown run state ${code}`);
+  return name;
+}
+
+export function reasonOf(code: number | null): Reason | null {
+  return code === null ? null : (reasonNames.get(code) ?? null);
+}
+
+const TERMINAL: ReadonlySet<RunState> = new Set(["done", "abandoned", "cancelled", "moved"]);
+const RETRYABLE: ReadonlySet<RunState> = new Set(["abandoned", "cancelled"]);
+
+/** After such an outcome the job stands nowhere but in the log. */
+export function isTerminal(state: RunState): boolean {
+  return TERMINAL.has(state);
+}
+
+/** An operator may ask for another run after these. */
+export function isRetryable(state: RunState): boolean {
+  return RETRYABLE.has(state);
+}
+
+/** Where a job is found: the three facts from which its state follows. */
+export interface Whereabouts {
+  lastOutcome: RunState | null;
+  waiting: boolean;
+  running: boolean;
+}
+
+/** PROTOCOL "state": terminal outcome, else waiting, else leased. */
+export function jobState({ lastOutcome, waiting, running }: Whereabouts): JobState {
+  if (lastOutcome !== null && isTerminal(lastOutcome)) return lastOutcome as JobState;
+  if (waiting) return lastOutcome === "failed" || lastOutcome === "crashed" ? "failed" : "pending";
+  return running ? "running" : "reserved";
+}

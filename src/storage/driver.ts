@@ -1,0 +1,326 @@
+/**
+ * THE contract between the queue and a database. Everything above knows this file only.
+ *
+ * Rules for every implementation (the conformance suite in `qudo/testing` proves them):
+ * - Sets go in, one outcome per input comes out, in order. One operation is one transaction, and takes the same number of
+ *   commits for 1 and for 100 items.
+ * - Every operation is idempotent under its ids: sent again after an unknown answer it changes nothing more.
+ * - Times are the database's clock, in milliseconds UTC. Durations go in, moments come out.
+ * - The fence: every event of a job takes run number last + 1 and inserts the outcome (job, run). Only the
+ *   transaction that inserted it may move the job.
+ * - Nothing here is JavaScript's: no callbacks into the caller, no live objects. A driver can stand behind a thread or a wire.
+ */
+import type { Decision } from "../core/outcome.js";
+import type { JobState, Reason, RunState } from "../core/states.js";
+
+export interface Driver {
+  /** "sqlite", "postgres", … and where: for people. Never holds a password. */
+  readonly label: string;
+  readonly capabilities: Capabilities;
+
+  // — life
+  /** Creates or upgrades the tables. Safe to call by many at once; does nothing when they are current. */
+  migrate(): Promise<MigrationReport>;
+  /** Null when there are no tables yet. */
+  schemaVersion(): Promise<number | null>;
+  /** Proves by a write that is rolled back that the database takes writes. */
+  ping(): Promise<{ now: number }>;
+  close(): Promise<void>;
+
+  // — producers
+  /** Absent ids are inserted, known ones are `duplicate` (finished or not). Jobs of one call share one commit. */
+  insertJobs(jobs: readonly NewJob[]): Promise<InsertOutcome[]>;
+
+  // — sessions of workers
+  openSession(session: NewSession): Promise<void>;
+  /** An update, never an upsert: `alive: false` means that the session was ended by others, and all it held is lost. */
+  heartbeat(beat: Heartbeat): Promise<HeartbeatOutcome>;
+  /** Ends a session that holds nothing any more. False when it still holds leases: its reaper will come. */
+  closeSession(session: string): Promise<boolean>;
+  sessions(): Promise<SessionRow[]>;
+  /** Ends dead sessions: their unfinished runs are decided by `afterWorkerDeath`, their jobs placed again. */
+  reap(dead: readonly DeadSession[]): Promise<ReapOutcome[]>;
+
+  // — the hot path
+  /** Settles, then claims, in one transaction. Handlers start only after this has resolved. */
+  trip(trip: Trip): Promise<TripOutcome>;
+  /** Shows runs as running. False where the lease is gone or the run already has an outcome: do not start it. */
+  markStarted(runs: readonly HeldRun[]): Promise<boolean[]>;
+  /** Payloads that were too large to come with the claim; null for a job that is gone. */
+  payloads(ids: readonly string[]): Promise<(StoredPayload | null)[]>;
+  /** Gives back every unfinished run of these leases of this session. Returns how many. */
+  release(session: string, leases: readonly string[]): Promise<number>;
+
+  // — maintenance: idempotent, any worker may do it
+  /** Moves due jobs from delayed to ready. */
+  promote(limit: number): Promise<Promotion>;
+  /** Deletes finished jobs older than their keep time. */
+  prune(policy: PrunePolicy): Promise<{ pruned: number }>;
+
+  // — operators
+  cancel(ids: readonly string[]): Promise<CancelOutcome[]>;
+  /** Another life for abandoned or cancelled jobs, with a clean slate. */
+  retry(ids: readonly string[]): Promise<RetryOutcome[]>;
+
+  // — looking
+  getJobs(ids: readonly string[]): Promise<(JobRow | null)[]>;
+  /** Outcomes, oldest first by (ended_at, job, run). */
+  listAttempts(query: AttemptQuery): Promise<AttemptPage>;
+  counts(filter: { queue?: string; kind?: string }): Promise<LaneCounts[]>;
+  /** Checks invariants I1 to I6 over the whole database: what `qudo doctor` prints. */
+  audit(): Promise<Violation[]>;
+
+  /** Calls back, soon after other connections have written. A hint only; polling stands behind. Returns the way to stop it. */
+  subscribe?(onChange: () => void): () => void;
+}
+
+/** What a database can do beyond the contract. Positive, each with what follows from it. */
+export interface Capabilities {
+  /** `subscribe` exists: idle workers are woken by writes of others. Default false: they poll. */
+  readonly wakeups: boolean;
+}
+
+export interface MigrationReport {
+  /** Version found, null for none, and version now. */
+  readonly from: number | null;
+  readonly to: number;
+}
+
+export interface StoredPayload {
+  /** Which codec wrote it: {@link CODEC_JSON}. */
+  readonly codec: number;
+  readonly text: string | null;
+  readonly bin: Uint8Array | null;
+}
+
+export interface NewJob {
+  readonly id: string;
+  readonly queue: string;
+  readonly kind: string;
+  readonly priority: number;
+  /** Milliseconds from now; ignored where `runAt` is given. */
+  readonly delayMs: number;
+  readonly runAt: number | null;
+  /** Not started after this moment, but abandoned(expired). */
+  readonly expiresAt: number | null;
+  readonly maxAttempts: number;
+  readonly timeoutMs: number | null;
+  /** How long it is kept after its end; null: the policy of whoever prunes. */
+  readonly keepMs: number | null;
+  readonly payload: StoredPayload;
+  /** At most one living job per (kind, key). */
+  readonly uniqueKey: string | null;
+}
+
+export type InsertOutcome =
+  | { readonly status: "inserted" | "duplicate" }
+  | { readonly status: "unique"; readonly holder: string };
+
+export interface NewSession {
+  readonly id: string;
+  readonly name: string;
+  readonly host: string;
+  readonly pid: number;
+  /** Boot id, pid namespace, pid and start time where known: lets others on this host see its death at once. */
+  readonly process: string | null;
+  readonly kinds: readonly string[];
+  readonly version: string;
+}
+
+export interface SessionRow extends NewSession {
+  readonly beat: number;
+  readonly seenAt: number;
+  readonly startedAt: number;
+  /** Leases it holds. */
+  readonly leases: number;
+}
+
+export interface RunKey {
+  readonly job: string;
+  readonly run: number;
+}
+
+export interface HeldRun extends RunKey {
+  readonly lease: string;
+  readonly session: string;
+}
+
+export interface Heartbeat {
+  readonly session: string;
+  /** Runs the worker believes it is running. */
+  readonly running: readonly RunKey[];
+}
+
+export interface HeartbeatOutcome {
+  readonly alive: boolean;
+  /** Every lease the database has for this session with unfinished runs in it. Finished ones were removed. */
+  readonly leases: readonly string[];
+  /** Those of `running` that others have decided: abort them. */
+  readonly fenced: readonly RunKey[];
+}
+
+/** What a claimer can do: jobs of these kinds in this queue, at most so many. */
+export interface Want {
+  readonly queue: string;
+  readonly kinds: readonly string[];
+  readonly limit: number;
+}
+
+export interface ClaimRequest {
+  /** Made by the caller, so that a lost answer can be looked up. */
+  readonly lease: string;
+  readonly session: string;
+  readonly wants: readonly Want[];
+}
+
+export interface ClaimedJob extends RunKey {
+  readonly fails: number;
+  readonly crashes: number;
+  readonly queue: string;
+  readonly kind: string;
+  readonly priority: number;
+  readonly createdAt: number;
+  readonly maxAttempts: number;
+  readonly timeoutMs: number | null;
+  /** Null when it has to be fetched by `payloads` (large, or the trip was full). */
+  readonly payload: StoredPayload | null;
+}
+
+export interface Settlement extends RunKey, Decision {
+  /** Time since the handler started; null when it never did. */
+  readonly elapsedMs: number | null;
+  readonly result: string | null;
+  readonly error: string | null;
+}
+
+/** Settlements of one lease. At most one group per lease is under way at a time. */
+export interface SettleGroup {
+  readonly lease: string;
+  readonly session: string;
+  readonly settlements: readonly Settlement[];
+  /** True for the group that settles the last open run of the lease. */
+  readonly close: boolean;
+}
+
+export type SettleOutcome = "accepted" | "lost";
+
+export interface Trip {
+  readonly settle: readonly SettleGroup[];
+  /** @throws SessionLostError, with nothing written, when the session is gone. */
+  readonly claim: ClaimRequest | null;
+}
+
+export interface TripOutcome {
+  /** One list per group, one outcome per settlement. */
+  readonly settled: readonly (readonly SettleOutcome[])[];
+  /** In claim order: priority, then due time, within each queue. */
+  readonly claimed: readonly ClaimedJob[];
+  /** True when the claim stopped early (it ended many expired jobs): claim again, do not wait. */
+  readonly more: boolean;
+}
+
+export interface DeadSession {
+  readonly id: string;
+  /** The beat at which it was judged dead: any other means that it lives. */
+  readonly beat: number;
+  /** "expired" also needs a heartbeat older than `leaseMs` (or one from the future); "gone" is a process known to be dead. */
+  readonly cause: "expired" | "gone";
+  readonly leaseMs: number;
+}
+
+export type ReapOutcome =
+  | { readonly status: "alive" | "absent" }
+  | { readonly status: "reaped"; readonly decided: Readonly<Partial<Record<RunState, number>>> };
+
+export interface Promotion {
+  readonly moved: number;
+  /** Milliseconds until the next delayed job is due; null when none waits. */
+  readonly nextDueMs: number | null;
+}
+
+export interface PrunePolicy {
+  /** Milliseconds a done job is kept. At least ten minutes are kept always. */
+  readonly doneMs: number;
+  /** The same for abandoned and cancelled ones. */
+  readonly otherMs: number;
+  readonly limit: number;
+}
+
+export type CancelOutcome = "cancelled" | "already" | "absent";
+
+export type RetryOutcome =
+  | { readonly status: "requeued" | "absent" }
+  | { readonly status: "refused"; readonly state: JobState }
+  | { readonly status: "unique"; readonly holder: string };
+
+export interface JobRow {
+  readonly id: string;
+  readonly queue: string;
+  readonly kind: string;
+  readonly state: JobState;
+  readonly priority: number;
+  readonly createdAt: number;
+  /** When it may run, or may have run first. */
+  readonly runAt: number;
+  /** The run that is waiting, held, or was the last. */
+  readonly run: number;
+  readonly fails: number;
+  readonly crashes: number;
+  readonly maxAttempts: number;
+  readonly uniqueKey: string | null;
+  readonly payload: StoredPayload;
+  readonly last: AttemptRow | null;
+}
+
+export interface AttemptRow extends RunKey {
+  readonly queue: string;
+  readonly kind: string;
+  readonly state: RunState;
+  readonly reason: Reason | null;
+  readonly session: string | null;
+  readonly startedAt: number | null;
+  readonly endedAt: number;
+  readonly fails: number;
+  readonly crashes: number;
+  readonly nextAt: number | null;
+  readonly result: string | null;
+  readonly error: string | null;
+}
+
+export interface AttemptQuery {
+  readonly queue?: string;
+  readonly kind?: string;
+  readonly states?: readonly RunState[];
+  /** Cursor of an earlier page. */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export interface AttemptPage {
+  readonly rows: readonly AttemptRow[];
+  /** Cursor for the next page; null at the end. */
+  readonly next: string | null;
+}
+
+export interface LaneCounts {
+  readonly queue: string;
+  readonly kind: string;
+  readonly paused: boolean;
+  /** Waiting, by the outcome of the run before. */
+  readonly pending: number;
+  readonly failed: number;
+  /** Of the waiting ones, those not yet due. */
+  readonly delayed: number;
+  readonly reserved: number;
+  readonly running: number;
+  readonly done: number;
+  readonly abandoned: number;
+  readonly cancelled: number;
+}
+
+export interface Violation {
+  readonly invariant: "I1" | "I2" | "I3" | "I4" | "I5" | "I6";
+  readonly job: string | null;
+  readonly run: number | null;
+  readonly detail: string;
+}

@@ -1,0 +1,225 @@
+/** Claiming: peek the lanes in order, take rows out of ready, write them down as one lease. */
+import { LIMITS } from "../../core/defaults.js";
+import { SessionLostError } from "../../core/errors.js";
+import { idBytes, idText } from "../../core/ids.js";
+import { afterExpiry } from "../../core/outcome.js";
+import type { ClaimedJob, ClaimRequest, StoredPayload, Want } from "../driver.js";
+import { decodeLease, encodeLease, NOBODY, type LeaseEntry } from "../sql/lease.js";
+import type { Connection } from "./connection.js";
+import { countersOf, locate, record, type Engine, type LaneRow } from "./engine.js";
+import { SQL } from "./statements.js";
+
+interface ReadyRow {
+  lane: number;
+  prio: number;
+  run_at: number;
+  id: Uint8Array;
+  run: number;
+  fails: number;
+  crashes: number;
+}
+
+interface JobColumns {
+  created_at: number;
+  max_attempts: number;
+  timeout_ms: number | null;
+  expires_at: number | null;
+  codec: number;
+  size: number;
+  payload_text: string | null;
+  payload_bin: Uint8Array | null;
+}
+
+export interface Claimed {
+  jobs: ClaimedJob[];
+  more: boolean;
+}
+
+/** Called inside a write. */
+export function claim(engine: Engine, request: ClaimRequest, now: number): Claimed {
+  const { db } = engine;
+  const session = idBytes(request.session);
+  const lease = idBytes(request.lease);
+  if (db.get(SQL.session, session) === undefined) throw new SessionLostError(request.session);
+  const known = db.get<{ jobs: Uint8Array }>(SQL.lease, lease);
+  if (known !== undefined)
+    return { jobs: claimedBefore(engine, decodeLease(known.jobs)), more: true };
+  const batch = new ClaimBatch(db, now);
+  const lanes = db.all<LaneRow>(SQL.lanes);
+  for (const want of request.wants) takeFrom(engine, want, lanes, batch);
+  if (batch.entries.length > 0)
+    db.run(SQL.insertLease, lease, session, now, encodeLease(batch.entries));
+  return { jobs: batch.jobs, more: batch.full };
+}
+
+function takeFrom(engine: Engine, want: Want, all: readonly LaneRow[], batch: ClaimBatch): void {
+  const kinds = new Set(want.kinds);
+  const lanes = all.filter((l) => l.queue === want.queue && kinds.has(l.kind) && !l.paused);
+  let left = want.limit;
+  for (const [row, lane] of inOrder(engine.db, lanes, want.limit)) {
+    if (left === 0 || batch.full) break;
+    if (batch.take(row, lane)) left--;
+  }
+}
+
+/** The ready rows of several lanes as one sequence in claim order; each lane is read in pieces. */
+function* inOrder(
+  db: Connection,
+  lanes: readonly LaneRow[],
+  limit: number,
+): Generator<[ReadyRow, LaneRow]> {
+  const piece = Math.max(8, Math.ceil(limit / Math.max(1, lanes.length)));
+  const heads = lanes.map((lane) => new LaneReader(db, lane, piece));
+  for (;;) {
+    let first: LaneReader | undefined;
+    for (const head of heads)
+      if (head.row !== undefined && (first === undefined || before(head.row, first.row!)))
+        first = head;
+    if (first === undefined) return;
+    const row = first.row!;
+    first.advance();
+    yield [row, first.lane];
+  }
+}
+
+function before(a: ReadyRow, b: ReadyRow): boolean {
+  return a.prio !== b.prio
+    ? a.prio < b.prio
+    : a.run_at !== b.run_at
+      ? a.run_at < b.run_at
+      : Buffer.compare(a.id, b.id) < 0;
+}
+
+class LaneReader {
+  private rows: ReadyRow[];
+  private at = 0;
+
+  constructor(
+    private readonly db: Connection,
+    readonly lane: LaneRow,
+    private readonly piece: number,
+  ) {
+    this.rows = db.all<ReadyRow>(SQL.peek, lane.id, piece);
+  }
+
+  get row(): ReadyRow | undefined {
+    return this.rows[this.at];
+  }
+
+  advance(): void {
+    const last = this.rows[this.at]!;
+    this.at++;
+    if (this.at < this.rows.length || this.rows.length < this.piece) return;
+    this.rows = this.db.all<ReadyRow>(
+      SQL.peekAfter,
+      this.lane.id,
+      last.prio,
+      last.run_at,
+      last.id,
+      this.piece,
+    );
+    this.at = 0;
+  }
+}
+
+/** Collects what one claim takes: the lease's entries and the jobs for the worker, within the size of a trip. */
+class ClaimBatch {
+  readonly entries: LeaseEntry[] = [];
+  readonly jobs: ClaimedJob[] = [];
+  private bytes = 0;
+  private expired = 0;
+
+  constructor(
+    private readonly db: Connection,
+    private readonly now: number,
+  ) {}
+
+  /** False when the job had expired: it ended here and uses no place. */
+  take(row: ReadyRow, lane: LaneRow): boolean {
+    const { db, now } = this;
+    db.run(SQL.deleteReady, row.lane, row.prio, row.run_at, row.id);
+    const job = readJob(db, row.id, this.inlineLimit())!;
+    if (job.expires_at !== null && job.expires_at <= now) {
+      expire(db, row, now);
+      this.expired++;
+      return false;
+    }
+    const payload = inlined(job);
+    if (payload !== null) this.bytes += job.size;
+    this.entries.push({ id: row.id, run: row.run });
+    this.jobs.push(claimedJob(row, lane, job, payload));
+    return true;
+  }
+
+  /** One transaction ends at most so many expired jobs; the rest is for the next one. */
+  get full(): boolean {
+    return this.expired >= LIMITS.rowsPerStatement;
+  }
+
+  private inlineLimit(): number {
+    return Math.min(LIMITS.inlinePayloadBytes, LIMITS.bytesPerStatement - this.bytes);
+  }
+}
+
+function readJob(db: Connection, id: Uint8Array, inline: number): JobColumns | undefined {
+  return db.get<JobColumns>(SQL.claimedJob, inline, inline, id);
+}
+
+function claimedJob(
+  row: Pick<ReadyRow, "id" | "run" | "fails" | "crashes" | "prio">,
+  lane: LaneRow,
+  job: JobColumns,
+  payload: StoredPayload | null,
+): ClaimedJob {
+  return {
+    job: idText(row.id),
+    run: row.run,
+    fails: row.fails,
+    crashes: row.crashes,
+    queue: lane.queue,
+    kind: lane.kind,
+    priority: 0 - row.prio,
+    createdAt: job.created_at,
+    maxAttempts: job.max_attempts,
+    timeoutMs: job.timeout_ms,
+    payload,
+  };
+}
+
+function inlined(job: JobColumns): StoredPayload | null {
+  if (job.payload_text === null && job.payload_bin === null) return null;
+  return { codec: job.codec, text: job.payload_text, bin: job.payload_bin };
+}
+
+function expire(db: Connection, row: ReadyRow, now: number): void {
+  record(
+    db,
+    {
+      id: row.id,
+      run: row.run,
+      decision: afterExpiry(row),
+      writer: NOBODY,
+      worker: null,
+      startedAt: null,
+      result: null,
+      error: null,
+    },
+    now,
+  );
+  db.run(SQL.freeUniqueKey, row.id);
+}
+
+/** The same claim sent again because its answer was lost: what it took, less what has been decided since. */
+function claimedBefore(engine: Engine, entries: readonly LeaseEntry[]): ClaimedJob[] {
+  const { db } = engine;
+  const lanes = new Map(db.all<LaneRow>(SQL.lanes).map((lane) => [lane.id, lane]));
+  const jobs: ClaimedJob[] = [];
+  for (const { id, run } of entries) {
+    const place = locate(db, id, run);
+    if (place === undefined || db.get(SQL.outcome, id, run) !== undefined) continue;
+    const job = readJob(db, id, LIMITS.inlinePayloadBytes)!;
+    const row = { id, run, prio: place.prio, ...countersOf(db, id, run) };
+    jobs.push(claimedJob(row, lanes.get(place.lane)!, job, inlined(job)));
+  }
+  return jobs;
+}

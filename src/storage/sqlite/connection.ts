@@ -1,0 +1,243 @@
+/**
+ * One connection to one SQLite file: the only place that knows a client library. node:sqlite, @photostructure/sqlite,
+ * better-sqlite3 and whatever else offers exec and prepare(run, get, all) look alike from here on.
+ *
+ * Writes are BEGIN IMMEDIATE, always: a deferred transaction that upgrades ignores the busy time-out. The time-out itself
+ * is short, because SQLite waits by blocking the thread, and unfairly; behind it we try again with jitter, between
+ * which the event loop runs.
+ */
+import { closeSync, openSync } from "node:fs";
+import { createRequire } from "node:module";
+import { DEFAULTS } from "../../core/defaults.js";
+import { DatabaseError, QudoError } from "../../core/errors.js";
+import { asDatabaseError, isBusy } from "./errors.js";
+
+export type Value = null | number | bigint | string | Uint8Array;
+export type Row = Record<string, Value>;
+
+/** What is asked of a prepared statement. */
+export interface StatementLike {
+  run(...values: Value[]): { changes: number | bigint };
+  get(...values: Value[]): unknown;
+  all(...values: Value[]): unknown[];
+}
+
+/** What is asked of a handle: the shape that SQLite's clients for Node share. A user's own may be passed in. */
+export interface HandleLike {
+  exec(sql: string): unknown;
+  prepare(sql: string): StatementLike;
+  close(): unknown;
+  /** True while a transaction is open: node:sqlite and better-sqlite3 name it differently. */
+  readonly isTransaction?: boolean;
+  readonly inTransaction?: boolean;
+}
+
+export type Synchronous = "FULL" | "NORMAL";
+
+export interface ConnectionOptions {
+  /** File path, or ":memory:". */
+  path: string;
+  synchronous: Synchronous;
+  /** A user's own open handle: its settings are respected, and it is not closed here. */
+  handle?: HandleLike;
+  busyDeadlineMs?: number;
+}
+
+const BUSY_TIMEOUT_MS = 5;
+const RETRY_MAX_MS = 20;
+
+export class Connection {
+  readonly path: string;
+  private readonly prepared = new Map<string, StatementLike>();
+  private closed = false;
+
+  private constructor(
+    readonly handle: HandleLike,
+    private readonly options: ConnectionOptions,
+  ) {
+    this.path = options.path;
+  }
+
+  static async open(options: ConnectionOptions): Promise<Connection> {
+    if (options.handle) {
+      options.handle.exec("pragma foreign_keys=on");
+      return new Connection(options.handle, options);
+    }
+    const connection = new Connection(await openHandle(options.path), options);
+    try {
+      await connection.patiently(() => connection.configure());
+    } catch (error) {
+      connection.handle.close();
+      throw error;
+    }
+    return connection;
+  }
+
+  private configure(): void {
+    this.handle.exec(`pragma busy_timeout=${BUSY_TIMEOUT_MS}`);
+    this.handle.exec("pragma journal_mode=wal");
+    this.handle.exec(`pragma synchronous=${this.options.synchronous}`);
+    this.handle.exec("pragma foreign_keys=on");
+    this.handle.exec("pragma journal_size_limit=67108864");
+    this.handle.exec("pragma cache_size=-16384");
+  }
+
+  /** The statement of this text, prepared once. */
+  sql(text: string): StatementLike {
+    let statement = this.prepared.get(text);
+    if (statement === undefined) {
+      statement = this.handle.prepare(text);
+      this.prepared.set(text, statement);
+    }
+    return statement;
+  }
+
+  all<T>(text: string, ...values: Value[]): T[] {
+    return this.sql(text).all(...values) as T[];
+  }
+
+  get<T>(text: string, ...values: Value[]): T | undefined {
+    return (this.sql(text).get(...values) ?? undefined) as T | undefined;
+  }
+
+  /** Rows changed. */
+  run(text: string, ...values: Value[]): number {
+    return Number(this.sql(text).run(...values).changes);
+  }
+
+  /** One write transaction. The body is synchronous: nothing of ours stays open across an await. */
+  write<T>(body: () => T): Promise<T> {
+    return this.patiently(() => this.transaction("begin immediate", body, "commit"));
+  }
+
+  /** One consistent look. */
+  read<T>(body: () => T): Promise<T> {
+    return this.patiently(() => this.transaction("begin", body, "commit"));
+  }
+
+  /** A write that proves the database takes writes, and leaves nothing. */
+  rehearse<T>(body: () => T): Promise<T> {
+    return this.patiently(() => this.transaction("begin immediate", body, "rollback"));
+  }
+
+  private transaction<T>(begin: string, body: () => T, end: "commit" | "rollback"): T {
+    this.run(begin);
+    try {
+      const value = body();
+      this.run(end);
+      return value;
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
+  }
+
+  private rollback(): void {
+    try {
+      this.handle.exec("rollback");
+    } catch {
+      // SQLite has rolled back by itself (full disk, I/O error): there is nothing left to undo.
+    }
+  }
+
+  private async patiently<T>(work: () => T): Promise<T> {
+    const deadline = performance.now() + (this.options.busyDeadlineMs ?? DEFAULTS.busyDeadlineMs);
+    for (let tries = 1; ; tries++) {
+      if (this.closed) throw closedError();
+      const expired = performance.now() > deadline;
+      try {
+        // A transaction that the user opened on a shared handle is theirs: wait for its end as for anybody's.
+        if (expired || !this.inTransaction()) return work();
+      } catch (error) {
+        if (error instanceof QudoError) throw error;
+        if (!isBusy(error) || expired) throw asDatabaseError(error, this.path);
+      }
+      await pause(Math.random() * Math.min(RETRY_MAX_MS, 2 ** Math.min(tries, 10)));
+    }
+  }
+
+  private inTransaction(): boolean {
+    return this.handle.isTransaction === true || this.handle.inTransaction === true;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.prepared.clear();
+    if (!this.options.handle) this.handle.close();
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function closedError(): QudoError {
+  return new QudoError("QUDO_CLOSED", "This Qudo was closed. Make a new one to go on.");
+}
+
+type Opener = (path: string) => HandleLike;
+
+async function openHandle(path: string): Promise<HandleLike> {
+  const open = await loadLibrary();
+  try {
+    if (path !== ":memory:") createPrivately(path);
+    return open(path);
+  } catch (error) {
+    throw asDatabaseError(error, path);
+  }
+}
+
+/** Only its owner may read a new file; SQLite gives the files beside it the same rights. */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
+let library: Promise<Opener> | undefined;
+
+/** node:sqlite where Node has it unflagged (≥ 22.13), else the package with the same API. */
+function loadLibrary(): Promise<Opener> {
+  library ??= loadNodeSqlite() ?? loadPackage();
+  return library;
+}
+
+function loadNodeSqlite(): Promise<Opener> | null {
+  const require = createRequire(import.meta.url);
+  const emitWarning = process.emitWarning;
+  // Node 22 warns that its SQLite is experimental. It is the one warning withheld, and only while it is loaded.
+  process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
+    if (!String(warning).includes("SQLite is an experimental feature"))
+      Reflect.apply(emitWarning, process, [warning, ...rest]);
+  }) as typeof process.emitWarning;
+  try {
+    const { DatabaseSync } = require("node:sqlite") as SqliteModule;
+    return Promise.resolve((path) => new DatabaseSync(path));
+  } catch {
+    return null;
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+interface SqliteModule {
+  DatabaseSync: new (path: string) => HandleLike;
+}
+
+async function loadPackage(): Promise<Opener> {
+  const name = "@photostructure/sqlite";
+  try {
+    const { DatabaseSync } = (await import(name)) as SqliteModule;
+    return (path) => new DatabaseSync(path);
+  } catch (cause) {
+    throw new DatabaseError(
+      "QUDO_PACKAGE_MISSING",
+      `Node ${process.versions.node} has no SQLite of its own (22.13 and newer do). Run: npm install ${name}@1`,
+      false,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,151 @@
+/** What the operations of this engine share: the connection, the clock, the lanes seen so far, and the two moves of every event. */
+import type { Counters, Decision } from "../../core/outcome.js";
+import { RUN_STATES, REASONS } from "../../core/states.js";
+import type { Connection } from "./connection.js";
+import { SQL } from "./statements.js";
+
+export interface Engine {
+  readonly db: Connection;
+  /** Milliseconds UTC. A SQLite file's clock is its host's; tests give their own. */
+  readonly clock: () => number;
+  readonly lanes: Lanes;
+}
+
+export interface LaneRow {
+  id: number;
+  queue: string;
+  kind: string;
+  paused: number;
+}
+
+/** Ids of lanes, by name. Those of a transaction are remembered only after its commit: a rollback takes them back. */
+export class Lanes {
+  private readonly known = new Map<string, number>();
+  private readonly fresh = new Map<string, number>();
+
+  constructor(private readonly db: Connection) {}
+
+  /** Called inside a write. */
+  id(queue: string, kind: string): number {
+    const key = `${queue}\0${kind}`;
+    const known = this.known.get(key) ?? this.fresh.get(key);
+    if (known !== undefined) return known;
+    this.db.run(SQL.insertLane, queue, kind);
+    const { id } = this.db.get<{ id: number }>(SQL.laneId, queue, kind)!;
+    this.fresh.set(key, id);
+    return id;
+  }
+
+  committed(): void {
+    for (const [key, id] of this.fresh) this.known.set(key, id);
+    this.fresh.clear();
+  }
+
+  rolledBack(): void {
+    this.fresh.clear();
+  }
+}
+
+/** One write transaction of an operation: the body is given the database's time. */
+export async function write<T>(engine: Engine, body: (now: number) => T): Promise<T> {
+  try {
+    const value = await engine.db.write(() => {
+      engine.lanes.rolledBack();
+      return body(engine.clock());
+    });
+    engine.lanes.committed();
+    return value;
+  } catch (error) {
+    engine.lanes.rolledBack();
+    throw error;
+  }
+}
+
+export function read<T>(engine: Engine, body: (now: number) => T): Promise<T> {
+  return engine.db.read(() => body(engine.clock()));
+}
+
+/** A waiting row: what ready and delayed have in common. */
+export interface Waiting extends Counters {
+  readonly id: Uint8Array;
+  readonly lane: number;
+  readonly prio: number;
+  readonly runAt: number;
+  readonly run: number;
+}
+
+/** Puts a job where it waits: among the ready ones when it is due, else among the delayed. */
+export function place(db: Connection, job: Waiting, now: number): void {
+  const { id, lane, prio, runAt, run, fails, crashes } = job;
+  if (runAt <= now) db.run(SQL.insertReady, lane, prio, runAt, id, run, fails, crashes);
+  else db.run(SQL.insertDelayed, runAt, id, lane, prio, run, fails, crashes);
+}
+
+export interface Place {
+  readonly lane: number;
+  readonly prio: number;
+  readonly run_at: number;
+  readonly next_prio: number | null;
+}
+
+/** Where the waiting row of (job, run) stands. Undefined when the job is gone. */
+export function locate(db: Connection, id: Uint8Array, run: number): Place | undefined {
+  return db.get<Place>(SQL.place, run, id);
+}
+
+/** Counters a run starts with: those of the outcome before it. */
+export function countersOf(db: Connection, id: Uint8Array, run: number): Counters {
+  return (
+    (run > 1 ? db.get<Counters>(SQL.counters, id, run - 1) : undefined) ?? { fails: 0, crashes: 0 }
+  );
+}
+
+export interface Event {
+  readonly id: Uint8Array;
+  readonly run: number;
+  readonly decision: Decision;
+  readonly writer: Uint8Array;
+  readonly worker: Uint8Array | null;
+  readonly startedAt: number | null;
+  readonly result: string | null;
+  readonly error: string | null;
+}
+
+/**
+ * The one rule. Inserts the outcome (job, run); only if this very transaction inserted it, the job moves on to where
+ * the decision says. False when the run was decided before.
+ */
+export function record(db: Connection, event: Event, now: number): boolean {
+  const { id, run, decision } = event;
+  const old = decision.next !== null || run > 1 ? locate(db, id, run) : undefined;
+  const nextAt = nextMoment(decision, old, now);
+  const inserted = db.run(
+    SQL.insertOutcome,
+    run,
+    RUN_STATES[decision.state],
+    decision.reason === null ? null : REASONS[decision.reason],
+    event.writer,
+    event.worker,
+    event.startedAt,
+    now,
+    decision.fails,
+    decision.crashes,
+    nextAt,
+    old?.next_prio ?? null,
+    event.result,
+    event.error,
+    id,
+  );
+  if (inserted === 0) return false;
+  if (old !== undefined && nextAt !== null) {
+    const { fails, crashes } = decision;
+    const { lane, prio } = old;
+    place(db, { id, lane, prio, runAt: nextAt, run: run + 1, fails, crashes }, now);
+  }
+  return true;
+}
+
+function nextMoment({ next }: Decision, old: Place | undefined, now: number): number | null {
+  if (next === null) return null;
+  return next === "same-place" ? (old?.run_at ?? null) : now + next.delayMs;
+}

@@ -1,0 +1,49 @@
+import { idBytes, idText, uniqueHash } from "../../core/ids.js";
+import type { InsertOutcome, NewJob } from "../driver.js";
+import { place, write, type Engine } from "./engine.js";
+import { SQL } from "./statements.js";
+
+export function insertJobs(engine: Engine, jobs: readonly NewJob[]): Promise<InsertOutcome[]> {
+  return write(engine, (now) => jobs.map((job) => insertJob(engine, job, now)));
+}
+
+function insertJob(engine: Engine, job: NewJob, now: number): InsertOutcome {
+  const { db } = engine;
+  const id = idBytes(job.id);
+  const hash = job.uniqueKey === null ? null : uniqueHash(job.kind, job.uniqueKey);
+  if (hash !== null) {
+    const conflict = takeKey(engine, id, hash);
+    if (conflict !== null) return conflict;
+  }
+  const lane = engine.lanes.id(job.queue, job.kind);
+  const runAt = job.runAt === null ? now + job.delayMs : Math.max(job.runAt, now);
+  const prio = -job.priority;
+  const inserted = db.run(
+    SQL.insertJob,
+    id,
+    lane,
+    prio,
+    runAt,
+    now,
+    job.maxAttempts,
+    job.timeoutMs,
+    job.expiresAt,
+    job.keepMs,
+    job.payload.text,
+    job.payload.bin,
+    job.payload.codec,
+    job.uniqueKey,
+    hash,
+  );
+  if (inserted === 0) return { status: "duplicate" };
+  place(db, { id, lane, prio, runAt, run: 1, fails: 0, crashes: 0 }, now);
+  return { status: "inserted" };
+}
+
+/** Null when the key is now ours. The id is looked up first: a job that is known and finished must take no key. */
+function takeKey({ db }: Engine, id: Buffer, hash: Buffer): InsertOutcome | null {
+  if (db.get(SQL.jobExists, id) !== undefined) return { status: "duplicate" };
+  if (db.run(SQL.takeUniqueKey, hash, id) > 0) return null;
+  const { job_id: holder } = db.get<{ job_id: Uint8Array }>(SQL.uniqueHolder, hash)!;
+  return { status: "unique", holder: idText(holder) };
+}

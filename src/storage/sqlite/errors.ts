@@ -1,0 +1,105 @@
+/** SQLite's result codes in the words of the product. Told apart by number, never by message text. */
+import { DatabaseError } from "../../core/errors.js";
+
+const BUSY = 5;
+const LOCKED = 6;
+const READONLY = 8;
+const IOERR = 10;
+const CORRUPT = 11;
+const FULL = 13;
+const CANTOPEN = 14;
+const NOTADB = 26;
+
+const byName: ReadonlyMap<string, number> = new Map([
+  ["SQLITE_BUSY", BUSY],
+  ["SQLITE_LOCKED", LOCKED],
+  ["SQLITE_READONLY", READONLY],
+  ["SQLITE_IOERR", IOERR],
+  ["SQLITE_CORRUPT", CORRUPT],
+  ["SQLITE_FULL", FULL],
+  ["SQLITE_CANTOPEN", CANTOPEN],
+  ["SQLITE_NOTADB", NOTADB],
+]);
+
+/** The primary result code: node:sqlite and its twin give numbers, better-sqlite3 gives names. */
+function primaryCode(error: unknown): number | null {
+  if (!(error instanceof Error)) return null;
+  if ("errcode" in error && typeof error.errcode === "number") return error.errcode & 0xff;
+  if (!("code" in error) || typeof error.code !== "string") return null;
+  const name = /^SQLITE_[A-Z]+/.exec(error.code)?.[0];
+  return name === undefined ? null : (byName.get(name) ?? null);
+}
+
+/** Somebody else is writing: nothing happened, try again. */
+export function isBusy(error: unknown): boolean {
+  const code = primaryCode(error);
+  return code === BUSY || code === LOCKED;
+}
+
+export function asDatabaseError(cause: unknown, path: string): DatabaseError {
+  const because = cause instanceof Error ? cause.message : String(cause);
+  const file = path === ":memory:" ? "The in-memory database" : `The database file ${path}`;
+  switch (primaryCode(cause)) {
+    case BUSY:
+    case LOCKED:
+      return new DatabaseError(
+        "QUDO_DATABASE_BUSY",
+        `${file} was held by other processes for too long. Look for a program that keeps a transaction open on it.`,
+        true,
+        { cause },
+      );
+    case FULL:
+      return new DatabaseError(
+        "QUDO_DATABASE_FULL",
+        `${file} has no room to grow. Nothing was written; make space on its disk and try again.`,
+        true,
+        { cause },
+      );
+    case READONLY:
+      return new DatabaseError(
+        "QUDO_DATABASE_READ_ONLY",
+        `${file} cannot be written. Check the rights of the file and of its folder.`,
+        false,
+        { cause },
+      );
+    case CORRUPT:
+    case NOTADB:
+      return new DatabaseError(
+        "QUDO_DATABASE_UNREADABLE",
+        `${file} is damaged or no SQLite database (${because}). It was left as it is; restore a backup or give another path.`,
+        false,
+        { cause },
+      );
+    case CANTOPEN:
+      return unreachable(file, because, cause);
+    case IOERR:
+      return new DatabaseError(
+        "QUDO_DATABASE_FAILED",
+        `${file} could not be read or written (${because}). Check its disk.`,
+        true,
+        { cause },
+      );
+    default:
+      return isFileError(cause)
+        ? unreachable(file, because, cause)
+        : new DatabaseError(
+            "QUDO_DATABASE_FAILED",
+            `${file} refused a statement: ${because}. Run "qudo doctor" to check it.`,
+            false,
+            { cause },
+          );
+  }
+}
+
+function unreachable(file: string, because: string, cause: unknown): DatabaseError {
+  return new DatabaseError(
+    "QUDO_DATABASE_UNREACHABLE",
+    `${file} cannot be opened (${because}). Does its folder exist, and may this user write there?`,
+    false,
+    { cause },
+  );
+}
+
+function isFileError(cause: unknown): boolean {
+  return cause instanceof Error && "syscall" in cause;
+}

@@ -1,0 +1,82 @@
+/** The SQLite engine: one file, many processes. */
+import type { Driver } from "../driver.js";
+import { audit } from "./audit.js";
+import { Connection, type HandleLike, type Synchronous } from "./connection.js";
+import { insertJobs } from "./enqueue.js";
+import { Lanes, read, type Engine } from "./engine.js";
+import { counts, getJobs, listAttempts, payloads } from "./look.js";
+import { promote, prune } from "./maintain.js";
+import { cancel, retry } from "./operate.js";
+import { migrate, refuseNewer, schemaVersion } from "./schema.js";
+import { closeSession, heartbeat, openSession, reap, sessions } from "./sessions.js";
+import { markStarted, release, trip } from "./settle.js";
+import { subscribe } from "./subscribe.js";
+
+export type { HandleLike } from "./connection.js";
+
+export interface SqliteOptions {
+  /** File path, or ":memory:". */
+  path: string;
+  /** A user's own open handle (node:sqlite, better-sqlite3, …): its settings are respected and it is not closed. */
+  handle?: HandleLike;
+  /**
+   * FULL: an acknowledged job survives a power cut. NORMAL is faster and may lose the last commits in one (never
+   * in a crash of the process). Default FULL.
+   */
+  synchronous?: Synchronous;
+  /** Milliseconds UTC; tests give their own. Default Date.now. */
+  clock?: () => number;
+  /** How long a write waits for other processes. Default 30 s. */
+  busyDeadlineMs?: number;
+}
+
+/** Opens the file; does not create its tables: that is `migrate()`. */
+export async function openSqlite(options: SqliteOptions): Promise<Driver> {
+  const db = await Connection.open({ synchronous: "FULL", ...options });
+  const engine: Engine = { db, clock: options.clock ?? Date.now, lanes: new Lanes(db) };
+  try {
+    await checkVersion(engine);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return {
+    label: `sqlite:${options.path}`,
+    capabilities: { wakeups: true },
+    migrate: () => migrate(db),
+    schemaVersion: () => read(engine, () => schemaVersion(db)),
+    ping: () => ping(engine),
+    close: async () => db.close(),
+    insertJobs: (jobs) => insertJobs(engine, jobs),
+    openSession: (session) => openSession(engine, session),
+    heartbeat: (beat) => heartbeat(engine, beat),
+    closeSession: (session) => closeSession(engine, session),
+    sessions: () => sessions(engine),
+    reap: (dead) => reap(engine, dead),
+    trip: (request) => trip(engine, request),
+    markStarted: (runs) => markStarted(engine, runs),
+    payloads: (ids) => payloads(engine, ids),
+    release: (session, leases) => release(engine, session, leases),
+    promote: (limit) => promote(engine, limit),
+    prune: (policy) => prune(engine, policy),
+    cancel: (ids) => cancel(engine, ids),
+    retry: (ids) => retry(engine, ids),
+    getJobs: (ids) => getJobs(engine, ids),
+    listAttempts: (query) => listAttempts(engine, query),
+    counts: (filter) => counts(engine, filter),
+    audit: () => audit(engine),
+    subscribe: (onChange) => subscribe(db, onChange),
+  };
+}
+
+async function checkVersion(engine: Engine): Promise<void> {
+  const version = await read(engine, () => schemaVersion(engine.db));
+  refuseNewer(version, engine.db.path);
+}
+
+async function ping(engine: Engine): Promise<{ now: number }> {
+  await engine.db.rehearse(() =>
+    engine.db.handle.exec("create table qudo_ping (n integer); drop table qudo_ping"),
+  );
+  return { now: engine.clock() };
+}

@@ -1,0 +1,111 @@
+/** Workers' sessions: one row, renewed by one tiny update; its end is the end of all it held. */
+import { idBytes, idText } from "../../core/ids.js";
+import { afterWorkerDeath } from "../../core/outcome.js";
+import type { RunState } from "../../core/states.js";
+import type {
+  DeadSession,
+  Heartbeat,
+  HeartbeatOutcome,
+  NewSession,
+  ReapOutcome,
+  SessionRow,
+} from "../driver.js";
+import { concludeLease } from "./conclude.js";
+import { read, write, type Engine } from "./engine.js";
+import { SQL } from "./statements.js";
+
+export function openSession(engine: Engine, session: NewSession): Promise<void> {
+  return write(engine, (now) => {
+    const { id, name, host, pid, process, kinds, version } = session;
+    engine.db.run(
+      SQL.insertSession,
+      idBytes(id),
+      name,
+      host,
+      pid,
+      process,
+      now,
+      now,
+      JSON.stringify(kinds),
+      version,
+    );
+  });
+}
+
+export function heartbeat(engine: Engine, beat: Heartbeat): Promise<HeartbeatOutcome> {
+  const { db } = engine;
+  const session = idBytes(beat.session);
+  return write(engine, (now) => {
+    if (db.run(SQL.beat, now, session) === 0) return { alive: false, leases: [], fenced: [] };
+    const leases = db.all<{ id: Uint8Array }>(SQL.leasesOf, session).map((row) => idText(row.id));
+    const fenced = beat.running.filter(
+      ({ job, run }) => db.get(SQL.outcome, idBytes(job), run) !== undefined,
+    );
+    return { alive: true, leases, fenced };
+  });
+}
+
+export function closeSession(engine: Engine, session: string): Promise<boolean> {
+  return write(engine, () => engine.db.run(SQL.deleteIdleSession, idBytes(session)) > 0);
+}
+
+interface SessionColumns {
+  id: Uint8Array;
+  name: string;
+  host: string;
+  pid: number;
+  process: string | null;
+  beat: number;
+  seen_at: number;
+  started_at: number;
+  kinds: string;
+  version: string;
+  leases: number;
+}
+
+export function sessions(engine: Engine): Promise<SessionRow[]> {
+  return read(engine, () =>
+    engine.db.all<SessionColumns>(SQL.sessions).map((row) => ({
+      id: idText(row.id),
+      name: row.name,
+      host: row.host,
+      pid: row.pid,
+      process: row.process,
+      kinds: JSON.parse(row.kinds) as string[],
+      version: row.version,
+      beat: row.beat,
+      seenAt: row.seen_at,
+      startedAt: row.started_at,
+      leases: row.leases,
+    })),
+  );
+}
+
+/** One transaction per session: a big dead one keeps nobody waiting for long. */
+export async function reap(engine: Engine, dead: readonly DeadSession[]): Promise<ReapOutcome[]> {
+  const outcomes: ReapOutcome[] = [];
+  for (const one of dead) outcomes.push(await write(engine, (now) => reapOne(engine, one, now)));
+  return outcomes;
+}
+
+function reapOne(engine: Engine, dead: DeadSession, now: number): ReapOutcome {
+  const { db } = engine;
+  const session = idBytes(dead.id);
+  const row = db.get<{ beat: number; seen_at: number }>(SQL.session, session);
+  if (row === undefined) return { status: "absent" };
+  if (row.beat !== dead.beat || (dead.cause === "expired" && isFresh(row.seen_at, dead, now)))
+    return { status: "alive" };
+  const decided: Partial<Record<RunState, number>> = {};
+  for (const { id } of db.all<{ id: Uint8Array }>(SQL.leasesOf, session)) {
+    const lease = concludeLease(engine, id, session, afterWorkerDeath, now);
+    for (const [state, n] of Object.entries(lease.decided))
+      decided[state as RunState] = (decided[state as RunState] ?? 0) + n;
+  }
+  db.run(SQL.deleteSession, session);
+  return { status: "reaped", decided };
+}
+
+/** A heartbeat from the future is no sign of life: the host's clock was set back. */
+function isFresh(seenAt: number, { leaseMs }: DeadSession, now: number): boolean {
+  return seenAt > now - leaseMs && seenAt <= now;
+}

@@ -1,0 +1,115 @@
+/** Settling: the fence. A run ends here once, and only for the worker that still holds its lease. */
+import { idBytes } from "../../core/ids.js";
+import { afterRelease } from "../../core/outcome.js";
+import { isTerminal, RUN_STATES, runStateOf } from "../../core/states.js";
+import type {
+  HeldRun,
+  SettleGroup,
+  Settlement,
+  SettleOutcome,
+  Trip,
+  TripOutcome,
+} from "../driver.js";
+import { claim } from "./claim.js";
+import { concludeLease } from "./conclude.js";
+import { record, write, type Engine } from "./engine.js";
+import { SQL } from "./statements.js";
+
+/** Settlements first, then the claim: what they free can be claimed at once. */
+export function trip(engine: Engine, { settle, claim: request }: Trip): Promise<TripOutcome> {
+  return write(engine, (now) => {
+    const settled = settle.map((group) => settleGroup(engine, group, now));
+    const claimed = request === null ? { jobs: [], more: false } : claim(engine, request, now);
+    return { settled, claimed: claimed.jobs, more: claimed.more };
+  });
+}
+
+function settleGroup(engine: Engine, group: SettleGroup, now: number): SettleOutcome[] {
+  const { db } = engine;
+  const lease = idBytes(group.lease);
+  const session = idBytes(group.session);
+  const held = holds(engine, lease, session);
+  const outcomes = group.settlements.map((s) => settleRun(engine, s, session, held, now));
+  if (group.close && held) db.run(SQL.deleteLease, lease);
+  return outcomes;
+}
+
+function holds({ db }: Engine, lease: Buffer, session: Buffer): boolean {
+  const row = db.get<{ worker: Uint8Array }>(SQL.lease, lease);
+  return row !== undefined && session.equals(row.worker);
+}
+
+function settleRun(
+  { db }: Engine,
+  settlement: Settlement,
+  session: Buffer,
+  held: boolean,
+  now: number,
+): SettleOutcome {
+  const id = idBytes(settlement.job);
+  const { run, elapsedMs, result, error } = settlement;
+  const startedAt = elapsedMs === null ? null : now - Math.round(elapsedMs);
+  const event = {
+    id,
+    run,
+    decision: settlement,
+    writer: session,
+    worker: session,
+    startedAt,
+    result,
+    error,
+  };
+  const inserted = held && record(db, event, now);
+  if (held) db.run(SQL.deleteRunning, id, run);
+  if (inserted) {
+    if (isTerminal(settlement.state)) db.run(SQL.freeUniqueKey, id);
+    return "accepted";
+  }
+  return readBack(db, settlement, id, session);
+}
+
+/** Not inserted: a resend of our own is accepted, anything else is lost. A key still held for this run is free now. */
+function readBack(
+  db: Engine["db"],
+  settlement: Settlement,
+  id: Buffer,
+  session: Buffer,
+): SettleOutcome {
+  const found = db.get<{ state: number; writer: Uint8Array }>(SQL.outcome, id, settlement.run);
+  if (found === undefined) return "lost";
+  const ours = session.equals(found.writer) && found.state === RUN_STATES[settlement.state];
+  if (!ours && isTerminal(runStateOf(found.state))) db.run(SQL.freeUniqueKey, id);
+  return ours ? "accepted" : "lost";
+}
+
+export function markStarted(engine: Engine, runs: readonly HeldRun[]): Promise<boolean[]> {
+  return write(engine, (now) =>
+    runs.map(({ job, run, lease, session }) => {
+      const { db } = engine;
+      const id = idBytes(job);
+      const worker = idBytes(session);
+      if (!holds(engine, idBytes(lease), worker)) return false;
+      if (db.get(SQL.outcome, id, run) !== undefined) return false;
+      db.run(SQL.insertRunning, id, run, worker, now);
+      return true;
+    }),
+  );
+}
+
+export function release(
+  engine: Engine,
+  session: string,
+  leases: readonly string[],
+): Promise<number> {
+  return write(engine, (now) => {
+    const worker = idBytes(session);
+    let released = 0;
+    for (const lease of leases) {
+      const id = idBytes(lease);
+      if (!holds(engine, id, worker)) continue;
+      const { decided } = concludeLease(engine, id, worker, afterRelease, now);
+      released += decided.released ?? 0;
+    }
+    return released;
+  });
+}

@@ -1,0 +1,73 @@
+/** Every statement of the hot path, each once. The mutation tests rewrite these by text, so that each clause is proved needed. */
+export const SQL = {
+  // — lanes
+  laneId: "select id from qudo_lane where queue = ? and kind = ?",
+  insertLane: "insert or ignore into qudo_lane (queue, kind) values (?, ?)",
+  lanes: `select l.id, l.queue, l.kind, l.paused_at is not null or q.paused_at is not null as paused
+    from qudo_lane l left join qudo_queue q on q.name = l.queue`,
+
+  // — enqueue
+  jobExists: "select 1 from qudo_job where id = ?",
+  insertJob: `insert or ignore into qudo_job
+    (id, lane, prio, run_at, created_at, max_attempts, timeout_ms, expires_at, keep_ms, payload_text, payload_bin, codec,
+     payload_version, unique_text, unique_hash)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)`,
+  insertReady:
+    "insert into qudo_ready (lane, prio, run_at, id, run, fails, crashes) values (?, ?, ?, ?, ?, ?, ?)",
+  insertDelayed:
+    "insert into qudo_delayed (run_at, id, lane, prio, run, fails, crashes) values (?, ?, ?, ?, ?, ?, ?)",
+  takeUniqueKey: "insert or ignore into qudo_unique_key (hash, job_id) values (?, ?)",
+  uniqueHolder: "select job_id from qudo_unique_key where hash = ?",
+  freeUniqueKey: "delete from qudo_unique_key where job_id = ?",
+
+  // — claim
+  session: "select beat, seen_at from qudo_worker where id = ?",
+  peek: `select lane, prio, run_at, id, run, fails, crashes from qudo_ready
+    where lane = ? order by prio, run_at, id limit ?`,
+  peekAfter: `select lane, prio, run_at, id, run, fails, crashes from qudo_ready
+    where lane = ? and (prio, run_at, id) > (?, ?, ?) order by prio, run_at, id limit ?`,
+  deleteReady: "delete from qudo_ready where lane = ? and prio = ? and run_at = ? and id = ?",
+  claimedJob: `select created_at, max_attempts, timeout_ms, expires_at, codec,
+    coalesce(length(payload_text), length(payload_bin), 0) as size,
+    case when length(payload_text) <= ? then payload_text end as payload_text,
+    case when length(payload_bin) <= ? then payload_bin end as payload_bin
+    from qudo_job where id = ?`,
+  insertLease: "insert into qudo_lease (id, worker, claimed_at, jobs) values (?, ?, ?, ?)",
+  lease: "select worker, jobs from qudo_lease where id = ?",
+  deleteLease: "delete from qudo_lease where id = ?",
+
+  // — outcomes: the fence
+  insertOutcome: `insert or ignore into qudo_outcome
+    (job_id, run, state, lane, reason, writer, worker, started_at, ended_at, fails, crashes, next_at, next_prio, result, error)
+    select id, ?, ?, lane, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from qudo_job where id = ?`,
+  outcome: "select state, writer from qudo_outcome where job_id = ? and run = ?",
+  lastOutcome: `select run, state, fails, crashes from qudo_outcome
+    where job_id = ? order by run desc limit 1`,
+  counters: "select fails, crashes from qudo_outcome where job_id = ? and run = ?",
+  /** Where a waiting row of this run stands, or would stand: the locator. */
+  place: `select j.lane, coalesce(o.next_prio, j.prio) as prio, coalesce(o.next_at, j.run_at) as run_at,
+    o.next_prio from qudo_job j left join qudo_outcome o on o.job_id = j.id and o.run = ? - 1 where j.id = ?`,
+  deleteDelayed: "delete from qudo_delayed where run_at = ? and id = ?",
+  deleteRunning: "delete from qudo_running where job_id = ? and run = ?",
+
+  // — running
+  insertRunning:
+    "insert or ignore into qudo_running (job_id, run, worker, started_at) values (?, ?, ?, ?)",
+  running: "select started_at from qudo_running where job_id = ? and run = ?",
+
+  // — sessions
+  insertSession: `insert into qudo_worker (id, name, host, pid, process, beat, seen_at, started_at, kinds, version)
+    values (?, ?, ?, ?, ?, 0, ?, ?, ?, ?)`,
+  beat: "update qudo_worker set beat = beat + 1, seen_at = ? where id = ?",
+  leasesOf: "select id, jobs from qudo_lease where worker = ?",
+  deleteSession: "delete from qudo_worker where id = ?",
+  deleteIdleSession: `delete from qudo_worker where id = ?
+    and not exists (select 1 from qudo_lease where worker = qudo_worker.id)`,
+  sessions: `select w.id, w.name, w.host, w.pid, w.process, w.beat, w.seen_at, w.started_at, w.kinds, w.version,
+    (select count(*) from qudo_lease l where l.worker = w.id) as leases from qudo_worker w order by w.started_at, w.id`,
+
+  // — maintenance
+  due: `select run_at, id, lane, prio, run, fails, crashes from qudo_delayed
+    where run_at <= ? order by run_at, id limit ?`,
+  nextDue: "select min(run_at) as run_at from qudo_delayed",
+} as const;

@@ -1,0 +1,30 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** `unit` needs no file and no process and is quick; the other projects use real databases and processes. */
+const project = (name: string, timeoutMs: number) => ({
+  extends: true as const,
+  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: timeoutMs },
+});
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^qudo$/, replacement: source("src/index.ts") },
+      { find: /^qudo\/testing$/, replacement: source("src/testing/index.ts") },
+      { find: /^qudo\/sqlite$/, replacement: source("src/storage/sqlite/index.ts") },
+    ],
+  },
+  test: {
+    projects: [
+      project("unit", 10_000),
+      project("conformance", 60_000),
+      project("interleavings", 120_000),
+      project("worker", 30_000),
+      project("faults", 300_000),
+      project("cli", 60_000),
+    ],
+  },
+});
