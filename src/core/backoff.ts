@@ -2,6 +2,7 @@
 import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
 import { LIMITS } from "./defaults.js";
+import { checkOptions, show } from "./options.js";
 
 /**
  * Milliseconds until the next attempt. `fails` counts failures so far, 1 at the first;
@@ -23,12 +24,13 @@ export interface LinearThenExponentialOptions {
  * The default. (Rule of the seed DBIx::TaskQueue, T6.)
  */
 export function linearThenExponential(options: LinearThenExponentialOptions = {}): Backoff {
+  checkOptions(options, ["delay", "linear", "max"], "linearThenExponential");
   const delay = durationMs(options.delay ?? "60s", "backoff delay");
   const max = durationMs(options.max ?? "1d", "backoff max");
   const linear = positiveInteger(options.linear ?? 5, "backoff linear");
   return (fails) => {
-    const grown = fails <= linear ? delay * fails : delay * linear * 2 ** (fails - linear);
-    return Math.min(grown, max);
+    const grown = fails <= linear ? fails : linear * 2 ** (fails - linear);
+    return capped(delay, grown, max);
   };
 }
 
@@ -51,6 +53,7 @@ export interface ExponentialOptions {
 
 /** delay × factorⁿ⁻¹, with jitter so that jobs that failed together do not come back together. */
 export function exponential(options: ExponentialOptions = {}): Backoff {
+  checkOptions(options, ["delay", "factor", "max", "jitter"], "exponential");
   const delay = durationMs(options.delay ?? "1s", "backoff delay");
   const max = durationMs(options.max ?? "1d", "backoff max");
   const factor = options.factor ?? 2;
@@ -58,14 +61,22 @@ export function exponential(options: ExponentialOptions = {}): Backoff {
   if (!(factor >= 1 && factor <= 100)) throw invalid("factor", factor, "a number from 1 to 100");
   if (!(jitter >= 0 && jitter <= 1)) throw invalid("jitter", jitter, "a number from 0 to 1");
   return (fails, random) => {
-    const wait = Math.min(delay * factor ** (fails - 1), max);
+    const wait = capped(delay, factor ** (fails - 1), max);
     return Math.round(wait * (1 - jitter + jitter * random));
   };
 }
 
-/** A wait that the database can store, whatever a user's own function returned. */
+/**
+ * A wait that the database can store, whatever a user's own function returned. What grew past all numbers
+ * (Infinity) waits longest: at once would be a busy loop.
+ */
 export function clampDelay(ms: number): number {
-  return Number.isFinite(ms) ? Math.min(Math.max(0, Math.round(ms)), LIMITS.delayMs) : 0;
+  return typeof ms === "number" && ms > 0 ? Math.min(Math.round(ms), LIMITS.delayMs) : 0;
+}
+
+/** Growth overflows to Infinity after a thousand failures, and nothing × Infinity is NaN. */
+function capped(delay: number, growth: number, max: number): number {
+  return delay === 0 ? 0 : Math.min(delay * growth, max);
 }
 
 function positiveInteger(value: number, what: string): number {
@@ -74,8 +85,5 @@ function positiveInteger(value: number, what: string): number {
 }
 
 function invalid(what: string, value: unknown, wanted: string): InvalidInputError {
-  return new InvalidInputError(
-    "QUDO_INVALID_OPTION",
-    `${what} is ${String(value)}; give ${wanted}.`,
-  );
+  return new InvalidInputError("QUDO_INVALID_OPTION", `${what} is ${show(value)}; give ${wanted}.`);
 }

@@ -9,21 +9,41 @@ import { InvalidInputError, QudoError, type ErrorCode } from "./errors.js";
 /** Codec numbers as stored in `job.codec`. */
 export const CODEC_JSON = 1;
 
-type Text = "refuse" | "replace";
+/** What is asked of a value before it is written. */
+interface Rules {
+  readonly root: string;
+  /** What happens to text that databases cannot hold. */
+  readonly text: "refuse" | "replace";
+  readonly code: ErrorCode;
+  readonly maxBytes: number;
+  readonly tooLarge: { readonly code: ErrorCode; readonly advice: string };
+}
+
+const PAYLOAD: Rules = {
+  root: "payload",
+  text: "refuse",
+  code: "QUDO_INVALID_PAYLOAD",
+  maxBytes: LIMITS.payloadBytes,
+  tooLarge: {
+    code: "QUDO_PAYLOAD_TOO_LARGE",
+    advice: "Store the data elsewhere and enqueue its address.",
+  },
+};
+
+const RESULT: Rules = {
+  root: "result",
+  text: "replace",
+  code: "QUDO_INVALID_RESULT",
+  maxBytes: LIMITS.resultBytes,
+  tooLarge: { code: "QUDO_INVALID_RESULT", advice: "Return its address, not the data." },
+};
 
 /**
  * Text of a payload. `undefined` becomes null; properties that are undefined are left out, as in JSON.
  * @throws InvalidInputError QUDO_INVALID_PAYLOAD with the path, or QUDO_PAYLOAD_TOO_LARGE past 1 MiB.
  */
 export function encodePayload(value: unknown): string {
-  const text = encode(value, "refuse", "QUDO_INVALID_PAYLOAD", "payload");
-  const bytes = Buffer.byteLength(text);
-  if (bytes > LIMITS.payloadBytes)
-    throw new InvalidInputError(
-      "QUDO_PAYLOAD_TOO_LARGE",
-      `The payload is ${bytes} bytes; at most ${LIMITS.payloadBytes} are taken. Store the data elsewhere and enqueue its address.`,
-    );
-  return text;
+  return encode(value, PAYLOAD);
 }
 
 /**
@@ -31,14 +51,7 @@ export function encodePayload(value: unknown): string {
  * @throws InvalidInputError QUDO_INVALID_RESULT when it cannot be stored.
  */
 export function encodeResult(value: unknown): string | null {
-  if (value === undefined) return null;
-  const text = encode(value, "replace", "QUDO_INVALID_RESULT", "result");
-  if (Buffer.byteLength(text) > LIMITS.resultBytes)
-    throw new InvalidInputError(
-      "QUDO_INVALID_RESULT",
-      `The result is larger than ${LIMITS.resultBytes} bytes. Return its address, not the data.`,
-    );
-  return text;
+  return value === undefined ? null : encode(value, RESULT);
 }
 
 export function decode(text: string): unknown {
@@ -52,7 +65,7 @@ export function encodeError(error: unknown): string {
 
 function describeError(error: unknown): string {
   try {
-    if (!(error instanceof Error)) return `Thrown: ${safeString(error)}`;
+    if (!isError(error)) return `Thrown: ${safeString(error)}`;
     const head = `${error.name}: ${error.message}`;
     const stack = typeof error.stack === "string" ? error.stack : head;
     const code = "code" in error && typeof error.code === "string" ? ` [${error.code}]` : "";
@@ -61,6 +74,11 @@ function describeError(error: unknown): string {
   } catch {
     return "An error that cannot be read.";
   }
+}
+
+/** Also one from another realm (`vm`, Jest), which is no instance of the Error here. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
 }
 
 function safeString(value: unknown): string {
@@ -81,17 +99,22 @@ function replaceUnstorable(text: string): string {
   return text.toWellFormed().replaceAll("\0", "\ufffd");
 }
 
-function encode(value: unknown, text: Text, code: ErrorCode, root: string): string {
-  const check = new Check(text, code);
-  return JSON.stringify(check.plain(value ?? null, root, 0));
+function encode(value: unknown, rules: Rules): string {
+  const text = JSON.stringify(new Check(rules).plain(value ?? null, rules.root, 0));
+  if (Buffer.byteLength(text) > rules.maxBytes) throw tooLarge(rules);
+  return text;
+}
+
+function tooLarge({ root, maxBytes, tooLarge: { code, advice } }: Rules): InvalidInputError {
+  return new InvalidInputError(code, `The ${root} is larger than ${maxBytes} bytes. ${advice}`);
 }
 
 class Check {
   private readonly open = new Set<object>();
-  constructor(
-    private readonly text: Text,
-    private readonly code: ErrorCode,
-  ) {}
+  private room: number;
+  constructor(private readonly rules: Rules) {
+    this.room = rules.maxBytes;
+  }
 
   /** A copy that JSON.stringify writes as it is. */
   plain(value: unknown, path: string, depth: number): unknown {
@@ -99,20 +122,34 @@ class Check {
       case "string":
         return this.string(value, path);
       case "number":
+        this.spend(1);
         if (Number.isFinite(value)) return value;
         throw this.refuse(path, `${value} has no form in JSON`);
       case "boolean":
+        this.spend(1);
         return value;
       case "object":
-        return value === null ? null : this.object(value, path, depth);
+        if (value !== null) return this.object(value, path, depth);
+        this.spend(1);
+        return null;
       default:
         throw this.refuse(path, `a ${typeof value} has no form in JSON`);
     }
   }
 
+  /**
+   * A value is at least one byte of JSON, a text at least one for each of its characters: what exceeds the limit is
+   * refused before it is written. (Forty arrays that hold one another twice would be written 2⁴⁰ times.)
+   */
+  private spend(bytes: number): void {
+    this.room -= bytes;
+    if (this.room < 0) throw tooLarge(this.rules);
+  }
+
   private string(value: string, path: string): string {
+    this.spend(value.length);
     if (value.isWellFormed() && !value.includes("\0")) return value;
-    if (this.text === "replace") return replaceUnstorable(value);
+    if (this.rules.text === "replace") return replaceUnstorable(value);
     throw this.refuse(path, "the text holds a NUL or half a surrogate pair");
   }
 
@@ -128,6 +165,7 @@ class Check {
   }
 
   private array(value: unknown[], path: string, depth: number): unknown[] {
+    this.spend(1);
     return Array.from(value, (item, i) => this.plain(item, `${path}[${i}]`, depth + 1));
   }
 
@@ -139,6 +177,7 @@ class Check {
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
       throw this.refuse(path, `a ${value.constructor?.name || "class"} has no form in JSON`);
+    this.spend(1);
     const out: Record<string, unknown> = Object.create(null);
     for (const [key, item] of Object.entries(value)) {
       const where = `${path}.${key}`;
@@ -149,6 +188,6 @@ class Check {
 
   private refuse(path: string, why: string): QudoError {
     const at = path.length > 200 ? `${path.slice(0, 200)}…` : path;
-    return new InvalidInputError(this.code, `${replaceUnstorable(at)}: ${why}.`);
+    return new InvalidInputError(this.rules.code, `${replaceUnstorable(at)}: ${why}.`);
   }
 }

@@ -1,5 +1,6 @@
 import { LIMITS } from "./defaults.js";
 import { InvalidInputError } from "./errors.js";
+import { show } from "./options.js";
 
 /** A number of seconds, or text such as "250ms", "60s", "5m", "1h30m", "2d". */
 export type Duration = number | string;
@@ -20,9 +21,10 @@ const PART = /(\d+(?:\.\d+)?)(ms|[smhdw])/g;
  * @throws InvalidInputError QUDO_INVALID_DURATION when it is no duration, negative, or past ten years.
  */
 export function durationMs(value: Duration, what = "duration"): number {
-  const ms = Math.round(typeof value === "number" ? value * 1_000 : textMs(value));
+  const ms = typeof value === "number" ? value * 1_000 : textMs(value);
+  // Judged before it is rounded: a little less than nothing would round to −0, and pass.
   if (!(ms >= 0 && ms <= LIMITS.delayMs)) throw invalid(value, what);
-  return ms;
+  return Math.round(Math.abs(ms));
 }
 
 function textMs(text: unknown): number {
@@ -35,7 +37,7 @@ function textMs(text: unknown): number {
 function invalid(value: unknown, what: string): InvalidInputError {
   return new InvalidInputError(
     "QUDO_INVALID_DURATION",
-    `${what}: ${JSON.stringify(value) ?? String(value)} is no duration. Give seconds as a number, or text such as "250ms", "60s", "5m", "1h30m", "2d"; between 0 and 10 years.`,
+    `${what}: ${show(value)} is no duration. Give seconds as a number, or text such as "250ms", "60s", "5m", "1h30m", "2d"; between 0 and 10 years.`,
   );
 }
 

@@ -1,6 +1,7 @@
 /** Layout of ids: UUIDs, 16 bytes in the database, text outside. Identity and locality only, never read as time. */
 import { createHash } from "node:crypto";
 import { InvalidInputError } from "./errors.js";
+import { show } from "./options.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -8,11 +9,13 @@ export function isUuid(value: unknown): value is string {
   return typeof value === "string" && UUID.test(value);
 }
 
-/** The 16 bytes of a UUID. */
+/**
+ * The 16 bytes of a UUID.
+ * @throws InvalidInputError QUDO_INVALID_ID. (Buffer alone would drop whatever follows the last good digit.)
+ */
 export function idBytes(id: string): Buffer {
-  const bytes = Buffer.from(id.replaceAll("-", ""), "hex");
-  if (bytes.length !== 16) throw invalidId(id);
-  return bytes;
+  if (!isUuid(id)) throw invalidId(id);
+  return Buffer.from(id.replaceAll("-", ""), "hex");
 }
 
 /** The text of 16 bytes. */
@@ -55,6 +58,6 @@ export function uniqueHash(kind: string, key: string): Buffer {
 export function invalidId(id: unknown): InvalidInputError {
   return new InvalidInputError(
     "QUDO_INVALID_ID",
-    `${JSON.stringify(id) ?? String(id)} is no job id. An id is a UUID; idFromName("…") makes one from any name.`,
+    `${show(id)} is no job id. An id is a UUID; idFromName("…") makes one from any name.`,
   );
 }

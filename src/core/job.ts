@@ -5,7 +5,7 @@ import { DEFAULTS } from "./defaults.js";
 import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
 import { checkMaxAttempts, checkName, checkOptions, checkPriority } from "./options.js";
-import type { StandardSchema } from "./schema.js";
+import { isStandardSchema, type StandardSchema } from "./schema.js";
 
 /** What a handler is given beside its payload. */
 export interface JobContext {
@@ -73,11 +73,11 @@ export function defineJob<Input = unknown, Payload = Input, Result = unknown>(
 ): JobDefinition<Input, Payload, Result> {
   checkName(kind, "job kind");
   checkOptions(options, KNOWN, `defineJob("${kind}")`);
-  if (typeof options.run !== "function")
-    throw new InvalidInputError(
-      "QUDO_INVALID_OPTION",
-      `defineJob("${kind}") needs run: a function.`,
-    );
+  if (typeof options?.run !== "function") throw wants(kind, "run: a function");
+  if (options.backoff !== undefined && typeof options.backoff !== "function")
+    throw wants(kind, "backoff: a function, such as linearThenExponential()");
+  if (options.payload !== undefined && !isStandardSchema(options.payload))
+    throw wants(kind, "payload: a Standard Schema validator (Zod, Valibot, ArkType, …)");
   return Object.freeze({
     kind,
     queue: checkName(options.queue ?? DEFAULTS.queue, "queue"),
@@ -88,6 +88,10 @@ export function defineJob<Input = unknown, Payload = Input, Result = unknown>(
     schema: options.payload ?? null,
     run: options.run,
   });
+}
+
+function wants(kind: string, what: string): InvalidInputError {
+  return new InvalidInputError("QUDO_INVALID_OPTION", `defineJob("${kind}") needs ${what}.`);
 }
 
 /** Definitions by kind. A Map, so that a kind named "constructor" finds nothing that was not registered. */

@@ -61,8 +61,17 @@ export function checkOptions(
       );
 }
 
-function show(value: unknown): string {
-  if (value instanceof Date) return "an invalid Date";
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+/** A value as an error message shows it: short, and for every value there is (BigInt, cycles, no prototype). */
+export function show(value: unknown): string {
+  const text = textOf(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+function textOf(value: unknown): string {
+  try {
+    if (value instanceof Date) return "an invalid Date";
+    return typeof value === "string" ? JSON.stringify(value) : String(value);
+  } catch {
+    return `a ${typeof value} that cannot be shown`;
+  }
 }

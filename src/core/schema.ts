@@ -22,6 +22,13 @@ export interface SchemaIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
+/** Whether a value can be asked to validate. Some libraries' schemas are functions. */
+export function isStandardSchema(value: unknown): value is StandardSchema {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  const standard = (value as Partial<StandardSchema>)["~standard"];
+  return typeof standard?.validate === "function";
+}
+
 /**
  * The value as the schema returns it.
  * @throws InvalidInputError QUDO_INVALID_PAYLOAD naming each issue and its path.

@@ -56,7 +56,7 @@ export const SQL = {
   running: "select started_at from qudo_running where job_id = ? and run = ?",
 
   // — sessions
-  insertSession: `insert into qudo_worker (id, name, host, pid, process, beat, seen_at, started_at, kinds, version)
+  insertSession: `insert or ignore into qudo_worker (id, name, host, pid, process, beat, seen_at, started_at, kinds, version)
     values (?, ?, ?, ?, ?, 0, ?, ?, ?, ?)`,
   beat: "update qudo_worker set beat = beat + 1, seen_at = ? where id = ?",
   leasesOf: "select id, jobs from qudo_lease where worker = ?",

@@ -1,0 +1,147 @@
+/** Enqueueing: checks everything before anything is written, then lets calls share commits. */
+import { CODEC_JSON, encodePayload } from "../core/codec.js";
+import { LIMITS } from "../core/defaults.js";
+import { durationMs, type Duration } from "../core/duration.js";
+import { InvalidInputError } from "../core/errors.js";
+import { invalidId, isUuid } from "../core/ids.js";
+import type { JobDefinition } from "../core/job.js";
+import {
+  checkDate,
+  checkMaxAttempts,
+  checkName,
+  checkOptions,
+  checkPriority,
+} from "../core/options.js";
+import { validate } from "../core/schema.js";
+import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
+import { newId } from "../storage/ids.js";
+import { Batcher } from "./batcher.js";
+
+export interface EnqueueOptions {
+  /** Enqueueing the same id again changes nothing, whatever became of the job. {@link idFromName} makes one from a name. Default: new. */
+  id?: string;
+  /** Runs at the earliest so long from now. Default 0. */
+  delay?: Duration;
+  /** Runs at the earliest at this moment (the database's clock); instead of `delay`. */
+  runAt?: Date;
+  /** Not started after this moment: it is abandoned with the reason "expired". */
+  expiresAt?: Date;
+  /** Higher runs first. Default: the kind's. */
+  priority?: number;
+  /** Default: the kind's. */
+  queue?: string;
+  /** −1 for ever. Default: the kind's. */
+  maxAttempts?: number;
+  /** At most one unfinished job of this kind has this key. */
+  uniqueKey?: string;
+  /** How long it is kept once it has ended. Default: the pruner's policy. */
+  keep?: Duration;
+}
+
+const KNOWN = [
+  "id",
+  "delay",
+  "runAt",
+  "expiresAt",
+  "priority",
+  "queue",
+  "maxAttempts",
+  "uniqueKey",
+  "keep",
+] as const satisfies readonly (keyof EnqueueOptions)[];
+
+export interface Enqueued {
+  readonly id: string;
+  /** "inserted"; "duplicate": this id was there already; "unique": another unfinished job has the key, this one was not added. */
+  readonly status: InsertOutcome["status"];
+  /** The job that has the unique key; null unless status is "unique". */
+  readonly holder: string | null;
+}
+
+/** What {@link Producer.enqueueMany} takes: definition, payload, options. */
+export type Order<Input> = readonly [
+  // oxlint-disable-next-line typescript/no-explicit-any -- any payload type and result will do for enqueueing
+  job: JobDefinition<Input, any, any>,
+  payload: Input,
+  options?: EnqueueOptions,
+];
+
+export class Producer {
+  private readonly batcher: Batcher<NewJob, InsertOutcome>;
+
+  constructor(driver: () => Promise<Driver>, onInserted: () => void) {
+    const send = async (jobs: NewJob[]): Promise<InsertOutcome[]> => {
+      const outcomes = await (await driver()).insertJobs(jobs);
+      onInserted();
+      return outcomes;
+    };
+    this.batcher = new Batcher(send, {
+      items: LIMITS.rowsPerStatement,
+      bytes: LIMITS.bytesPerStatement,
+      sizeOf: (job) => job.payload.text?.length ?? 0,
+    });
+  }
+
+  async enqueue<Input>(...order: Order<Input>): Promise<Enqueued> {
+    return this.insert(await newJob(...order));
+  }
+
+  /** All are checked before the first is written; they are written in order, up to 1,000 to a commit. */
+  async enqueueMany(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
+    const jobs: NewJob[] = [];
+    for (const order of orders) jobs.push(await newJob(...order));
+    return Promise.all(jobs.map((job) => this.insert(job)));
+  }
+
+  private async insert(job: NewJob): Promise<Enqueued> {
+    const outcome = await this.batcher.add(job);
+    const holder = outcome.status === "unique" ? outcome.holder : null;
+    return { id: job.id, status: outcome.status, holder };
+  }
+
+  /** Resolves when all that was asked for is committed or refused. */
+  settled(): Promise<void> {
+    return this.batcher.settled();
+  }
+}
+
+async function newJob<Input>(...[job, payload, options = {}]: Order<Input>): Promise<NewJob> {
+  checkOptions(options, KNOWN, "enqueue");
+  if (job.schema !== null) await validate(job.schema, payload, `Payload of "${job.kind}"`);
+  if (options.delay !== undefined && options.runAt !== undefined)
+    throw new InvalidInputError("QUDO_INVALID_OPTION", "Give delay or runAt, not both.");
+  return {
+    id: options.id === undefined ? newId() : checkId(options.id),
+    kind: job.kind,
+    queue: options.queue === undefined ? job.queue : checkName(options.queue, "queue"),
+    priority: options.priority === undefined ? job.priority : checkPriority(options.priority),
+    delayMs: options.delay === undefined ? 0 : durationMs(options.delay, "delay"),
+    runAt: options.runAt === undefined ? null : checkDate(options.runAt, "runAt"),
+    expiresAt: options.expiresAt === undefined ? null : checkDate(options.expiresAt, "expiresAt"),
+    maxAttempts: checkMaxAttempts(options.maxAttempts ?? job.maxAttempts),
+    timeoutMs: job.timeoutMs,
+    keepMs: options.keep === undefined ? null : durationMs(options.keep, "keep"),
+    payload: { codec: CODEC_JSON, text: encodePayload(payload), bin: null },
+    uniqueKey: options.uniqueKey === undefined ? null : checkKey(options.uniqueKey),
+  };
+}
+
+function checkId(id: unknown): string {
+  if (!isUuid(id)) throw invalidId(id);
+  return id.toLowerCase();
+}
+
+function checkKey(key: unknown): string {
+  if (
+    typeof key !== "string" ||
+    key.length === 0 ||
+    Buffer.byteLength(key) > 1_024 ||
+    !key.isWellFormed() ||
+    key.includes("\0")
+  )
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      "uniqueKey must be text of 1 to 1,024 bytes without NUL.",
+    );
+  return key;
+}

@@ -1,0 +1,37 @@
+/** qudo: a brokerless, persistent job queue. The public surface. */
+export { Qudo, type QudoOptions } from "./qudo.js";
+export {
+  defineJob,
+  type Handler,
+  type JobContext,
+  type JobDefinition,
+  type JobOptions,
+} from "./core/job.js";
+export {
+  exponential,
+  fixed,
+  linearThenExponential,
+  type Backoff,
+  type ExponentialOptions,
+  type LinearThenExponentialOptions,
+} from "./core/backoff.js";
+export type { Duration } from "./core/duration.js";
+export type { StandardSchema } from "./core/schema.js";
+export type { JobState, Reason, RunState } from "./core/states.js";
+export { idFromName } from "./core/ids.js";
+export {
+  DatabaseError,
+  ERROR_CODES,
+  InvalidInputError,
+  JobError,
+  QudoError,
+  SessionLostError,
+  type ErrorCode,
+} from "./core/errors.js";
+export type { Enqueued, EnqueueOptions, Order } from "./client/producer.js";
+export type { AttemptFilter, AttemptInfo, JobInfo } from "./client/monitor.js";
+export type { Logger, WorkerOptions } from "./worker/options.js";
+export type { StopOptions, Worker, WorkerStats } from "./worker/worker.js";
+export type { Database, DatabaseOptions } from "./storage/open.js";
+export type { LaneCounts, SessionRow, Violation } from "./storage/driver.js";
+export { VERSION } from "./core/version.js";

@@ -1,0 +1,149 @@
+/** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
+import { Attempts, Jobs, Monitor } from "./client/monitor.js";
+import { Producer, type Enqueued, type EnqueueOptions, type Order } from "./client/producer.js";
+import { QudoError } from "./core/errors.js";
+import { registry, type AnyJobDefinition, type JobDefinition, type Registry } from "./core/job.js";
+import { checkOptions } from "./core/options.js";
+import type { Driver, MigrationReport, Violation } from "./storage/driver.js";
+import { openDatabase, type Database } from "./storage/open.js";
+import { workerSettings, type WorkerOptions } from "./worker/options.js";
+import { Worker } from "./worker/worker.js";
+
+export interface QudoOptions {
+  /** Where the jobs are: "sqlite:jobs.db", or an object with more to say. */
+  databases: Database;
+  /** What a worker here can do. Producers need none. */
+  jobs?: readonly AnyJobDefinition[];
+  /** Creates or upgrades the tables at first use. Default true. */
+  migrate?: boolean;
+}
+
+const KNOWN = ["databases", "jobs", "migrate"] as const;
+
+export class Qudo implements AsyncDisposable {
+  /** Single jobs: get, cancel, retry. */
+  readonly jobs: Jobs;
+  /** What became of every run: the log of outcomes. */
+  readonly attempts: Attempts;
+  /** Counts and workers. */
+  readonly monitor: Monitor;
+
+  private readonly registry: Registry;
+  private readonly producer: Producer;
+  private readonly workers = new Set<Worker>();
+  private opened: Promise<Driver> | null = null;
+  private closed = false;
+
+  /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
+  constructor(private readonly options: QudoOptions) {
+    checkOptions(options, KNOWN, "Qudo");
+    this.registry = registry(options.jobs ?? []);
+    const driver = (): Promise<Driver> => this.driver();
+    this.producer = new Producer(driver, () => this.wakeWorkers());
+    this.jobs = new Jobs(driver);
+    this.attempts = new Attempts(driver);
+    this.monitor = new Monitor(driver);
+  }
+
+  /**
+   * Adds a job; resolves after it is committed. Calls made together share one commit.
+   * @throws InvalidInputError before anything is written; DatabaseError when it could not be written.
+   */
+  enqueue<Input>(
+    // oxlint-disable-next-line typescript/no-explicit-any -- what the handler makes of the payload does not matter here
+    job: JobDefinition<Input, any, any>,
+    payload: Input,
+    options?: EnqueueOptions,
+  ): Promise<Enqueued> {
+    return this.producer.enqueue(job, payload, options);
+  }
+
+  /** Adds many jobs; all are checked before the first is written. Up to 1,000 share a commit. */
+  enqueueMany<const Inputs extends readonly unknown[]>(orders: {
+    readonly [I in keyof Inputs]: Order<Inputs[I]>;
+  }): Promise<Enqueued[]> {
+    return this.producer.enqueueMany(orders as readonly Order<unknown>[]);
+  }
+
+  /** Starts a worker in this process. `await worker.stop()`, or `await using`. */
+  async work(options: WorkerOptions = {}): Promise<Worker> {
+    const settings = workerSettings(options, this.registry);
+    const worker = new Worker(await this.driver(), this.registry, settings);
+    this.workers.add(worker);
+    const forget = (): boolean => this.workers.delete(worker);
+    void worker.stopped.then(forget, forget);
+    return worker;
+  }
+
+  /** Creates or upgrades the tables now. */
+  async migrate(): Promise<MigrationReport> {
+    return (await this.open()).migrate();
+  }
+
+  /** Null when the database holds no qudo tables yet. */
+  async schemaVersion(): Promise<number | null> {
+    return (await this.open()).schemaVersion();
+  }
+
+  /** Checks the database: that it takes writes, and that no invariant is broken. */
+  async doctor(): Promise<{ label: string; violations: Violation[] }> {
+    const driver = await this.existing();
+    await driver.ping();
+    return { label: driver.label, violations: await driver.audit() };
+  }
+
+  /** Stops the workers, lets enqueues land, closes the database. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    await Promise.all(Array.from(this.workers, (worker) => worker.stop()));
+    await this.producer.settled();
+    this.closed = true;
+    await (await this.opening)?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private wakeWorkers(): void {
+    for (const worker of this.workers) worker.wake();
+  }
+
+  private opening: Promise<Driver> | null = null;
+
+  private open(): Promise<Driver> {
+    if (this.closed)
+      throw new QudoError("QUDO_CLOSED", "This Qudo was closed. Make a new one to go on.");
+    this.opening ??= remembered(openDatabase(this.options.databases), () => (this.opening = null));
+    return this.opening;
+  }
+
+  /** Open, with its tables. */
+  private driver(): Promise<Driver> {
+    this.opened ??= remembered(this.prepare(), () => (this.opened = null));
+    return this.opened;
+  }
+
+  private async prepare(): Promise<Driver> {
+    const driver = await this.open();
+    if (this.options.migrate === false) await this.existing();
+    else await driver.migrate();
+    return driver;
+  }
+
+  private async existing(): Promise<Driver> {
+    const driver = await this.open();
+    if ((await driver.schemaVersion()) === null)
+      throw new QudoError(
+        "QUDO_SCHEMA_MISSING",
+        `${driver.label} holds no qudo tables. Run: qudo migrate --database ${driver.label}`,
+      );
+    return driver;
+  }
+}
+
+/** A promise that is kept, unless it fails: then the next call tries again. */
+function remembered<T>(promise: Promise<T>, forget: () => void): Promise<T> {
+  promise.catch(forget);
+  return promise;
+}

@@ -1,0 +1,70 @@
+/** Keeps a session alive, and learns what others have decided about its jobs. */
+import type { Driver, RunKey } from "../storage/driver.js";
+import type { Logger } from "./options.js";
+import { Trouble } from "./trouble.js";
+
+/** What a heartbeat needs of its worker. */
+export interface HeartOf {
+  session(): string;
+  running(): readonly RunKey[];
+  /** Leases it works on, or is just asking for. */
+  holds(lease: string): boolean;
+  fenced(runs: readonly RunKey[]): void;
+  /** Others ended the session, or no heartbeat got through for as long as the lease lasts. */
+  lost(session: string): Promise<void>;
+}
+
+export class Heartbeats {
+  private timer: NodeJS.Timeout | undefined;
+  private stopped = false;
+  private lastOk = performance.now();
+  private beating: Promise<void> = Promise.resolve();
+  private readonly trouble: Trouble;
+
+  constructor(
+    private readonly driver: Driver,
+    private readonly heart: HeartOf,
+    private readonly times: { heartbeatMs: number; leaseMs: number },
+    logger: Logger,
+  ) {
+    this.trouble = new Trouble(logger);
+  }
+
+  start(): void {
+    this.lastOk = performance.now();
+    this.plan(this.times.heartbeatMs);
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.beating;
+  }
+
+  private plan(ms: number): void {
+    if (this.stopped) return;
+    this.timer = setTimeout(() => {
+      this.beating = this.beat().then((next) => this.plan(next));
+    }, ms);
+    this.timer.unref();
+  }
+
+  /** Milliseconds until the next one. */
+  private async beat(): Promise<number> {
+    const session = this.heart.session();
+    try {
+      const answer = await this.driver.heartbeat({ session, running: this.heart.running() });
+      this.trouble.over();
+      this.lastOk = performance.now();
+      if (!answer.alive) await this.heart.lost(session);
+      this.heart.fenced(answer.fenced);
+      const orphans = answer.leases.filter((lease) => !this.heart.holds(lease));
+      if (orphans.length > 0) await this.driver.release(session, orphans);
+      return this.times.heartbeatMs;
+    } catch (error) {
+      if (performance.now() - this.lastOk > this.times.leaseMs)
+        this.heart.fenced(this.heart.running());
+      return Math.min(this.times.heartbeatMs, this.trouble.met("a heartbeat", error));
+    }
+  }
+}

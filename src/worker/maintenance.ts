@@ -1,0 +1,116 @@
+/**
+ * Upkeep: jobs that came due, sessions that died. Every worker does it, no worker leads: all of it is idempotent.
+ */
+import { DEFAULTS, LIMITS } from "../core/defaults.js";
+import type { DeadSession, Driver, SessionRow } from "../storage/driver.js";
+import type { Logger } from "./options.js";
+import { isGone } from "./process.js";
+import { Trouble } from "./trouble.js";
+
+interface Sighting {
+  readonly beat: number;
+  /** Own monotonic time at which this beat was first seen. */
+  readonly since: number;
+}
+
+export interface MaintenanceTimes {
+  readonly leaseMs: number;
+  readonly unchangedBeatMs: number;
+}
+
+export class Maintenance {
+  private timer: NodeJS.Timeout | undefined;
+  private nextAt = 0;
+  private stopped = false;
+  private tick: Promise<void> = Promise.resolve();
+  private readonly sightings = new Map<string, Sighting>();
+  private readonly trouble: Trouble;
+
+  constructor(
+    private readonly driver: Driver,
+    private readonly times: MaintenanceTimes,
+    private readonly onWork: () => void,
+    private readonly logger: Logger,
+  ) {
+    this.trouble = new Trouble(logger);
+  }
+
+  /** Resolves after the first round, so that a restarted worker finds what its dead forerunner left. */
+  async start(): Promise<void> {
+    await this.round();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.tick;
+  }
+
+  /** A job comes due in so many milliseconds: be there in time. */
+  dueIn(ms: number): void {
+    if (this.stopped || ms >= DEFAULTS.maintenanceMs) return;
+    this.plan(ms);
+  }
+
+  private plan(ms: number): void {
+    if (this.stopped) return;
+    const at = performance.now() + ms;
+    if (this.timer !== undefined && this.nextAt <= at) return;
+    clearTimeout(this.timer);
+    this.nextAt = at;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      this.tick = this.tick.then(() => this.round());
+    }, ms);
+    this.timer.unref();
+  }
+
+  private async round(): Promise<void> {
+    let next: number = DEFAULTS.maintenanceMs;
+    try {
+      await this.reap();
+      const due = await this.promote();
+      this.trouble.over();
+      if (due !== null) next = Math.min(next, due);
+    } catch (error) {
+      next = this.trouble.met("maintenance", error);
+    }
+    this.plan(next);
+  }
+
+  /** Milliseconds until the next job is due. */
+  private async promote(): Promise<number | null> {
+    const { moved, nextDueMs } = await this.driver.promote(LIMITS.rowsPerStatement);
+    if (moved > 0) this.onWork();
+    return nextDueMs;
+  }
+
+  private async reap(): Promise<void> {
+    const dead = this.findDead(await this.driver.sessions());
+    if (dead.length === 0) return;
+    const outcomes = await this.driver.reap(dead);
+    outcomes.forEach((outcome, i) => {
+      if (outcome.status !== "reaped") return;
+      const jobs = Object.values(outcome.decided).reduce((sum, n) => sum + n, 0);
+      const why = dead[i]!.cause === "gone" ? "its process is dead" : "its heartbeat stopped";
+      this.logger.info(`qudo: ended the session ${dead[i]!.id} (${why}); ${jobs} jobs come back`);
+    });
+    this.onWork();
+  }
+
+  private findDead(sessions: readonly SessionRow[]): DeadSession[] {
+    const now = performance.now();
+    const { leaseMs, unchangedBeatMs } = this.times;
+    const dead: DeadSession[] = [];
+    const present = new Set(sessions.map((session) => session.id));
+    for (const id of this.sightings.keys()) if (!present.has(id)) this.sightings.delete(id);
+    for (const { id, beat, process } of sessions) {
+      const seen = this.sightings.get(id);
+      if (seen?.beat !== beat) this.sightings.set(id, { beat, since: now });
+      else if (now - seen.since >= unchangedBeatMs)
+        dead.push({ id, beat, leaseMs, cause: "expired" });
+      if (isGone(process)) dead.push({ id, beat, leaseMs, cause: "gone" });
+    }
+    return dead;
+  }
+}

@@ -1,0 +1,82 @@
+/** A worker's settings, checked and completed. */
+import { DEFAULTS } from "../core/defaults.js";
+import { durationMs, type Duration } from "../core/duration.js";
+import { QudoError } from "../core/errors.js";
+import type { Registry } from "../core/job.js";
+import { checkInteger, checkName, checkOptions } from "../core/options.js";
+
+/** Four methods that console and pino have. */
+export interface Logger {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+export interface WorkerOptions {
+  /** Queues to serve: names, or names with how many jobs run at once in each. Default: the queues of all registered kinds. */
+  queues?: readonly string[] | Readonly<Record<string, number>>;
+  /** Jobs at once in each queue that has no number of its own. Default 10. */
+  concurrency?: number;
+  /** Shown in `qudo status`. Default: host:pid. */
+  name?: string;
+  /** How long after this worker's last heartbeat others may take its jobs. At least 1 s. Default 30 s. */
+  lease?: Duration;
+  /** Default: warnings and errors go to the console. */
+  logger?: Logger;
+}
+
+const KNOWN = ["queues", "concurrency", "name", "lease", "logger"] as const;
+
+export interface WorkerSettings {
+  readonly queues: ReadonlyMap<string, number>;
+  readonly name: string | null;
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  readonly unchangedBeatMs: number;
+  readonly logger: Logger;
+}
+
+export function workerSettings(options: WorkerOptions, registry: Registry): WorkerSettings {
+  checkOptions(options, KNOWN, "work");
+  if (registry.size === 0)
+    throw new QudoError(
+      "QUDO_NO_JOBS",
+      "A worker needs job definitions: new Qudo({ databases, jobs: [defineJob(…)] }).",
+    );
+  const leaseMs =
+    options.lease === undefined ? DEFAULTS.leaseMs : durationMs(options.lease, "lease");
+  checkInteger(leaseMs, "lease (in ms)", 1_000, 86_400_000);
+  return {
+    queues: queueSizes(options, registry),
+    name: options.name === undefined ? null : checkName(options.name, "worker name"),
+    leaseMs,
+    heartbeatMs: Math.min(DEFAULTS.heartbeatMs, Math.floor(leaseMs / 3)),
+    unchangedBeatMs: Math.min(DEFAULTS.unchangedBeatMs, Math.floor(leaseMs / 3)),
+    logger: options.logger ?? quietConsole,
+  };
+}
+
+function queueSizes(
+  { queues, concurrency }: WorkerOptions,
+  registry: Registry,
+): Map<string, number> {
+  const usual = checkConcurrency(concurrency ?? DEFAULTS.concurrency);
+  if (queues !== undefined && !Array.isArray(queues))
+    return new Map(
+      Object.entries(queues).map(([name, n]) => [checkName(name, "queue"), checkConcurrency(n)]),
+    );
+  const names = queues ?? [...registry.values()].map((job) => job.queue);
+  return new Map(names.map((name) => [checkName(name, "queue"), usual]));
+}
+
+function checkConcurrency(value: unknown): number {
+  return checkInteger(value, "concurrency", 1, 10_000);
+}
+
+const quietConsole: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (message) => console.warn(message),
+  error: (message) => console.error(message),
+};
