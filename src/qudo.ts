@@ -80,6 +80,11 @@ export class Qudo implements AsyncDisposable {
     return (await this.open()).migrate();
   }
 
+  /** Which database this is, as people may see it: engine and place, never a password. */
+  async label(): Promise<string> {
+    return (await this.open()).label;
+  }
+
   /** Null when the database holds no qudo tables yet. */
   async schemaVersion(): Promise<number | null> {
     return (await this.open()).schemaVersion();

@@ -1,8 +1,9 @@
 /** Looking at a queue: counts, sessions, attempts, single jobs. */
 import { decode } from "../core/codec.js";
 import { invalidId, isUuid } from "../core/ids.js";
-import { checkInteger } from "../core/options.js";
-import type { JobState, Reason, RunState } from "../core/states.js";
+import { InvalidInputError } from "../core/errors.js";
+import { checkInteger, checkOptions, show } from "../core/options.js";
+import { RUN_STATES, type JobState, type Reason, type RunState } from "../core/states.js";
 import type {
   AttemptRow,
   CancelOutcome,
@@ -57,7 +58,11 @@ export interface AttemptFilter {
 }
 
 export class Jobs {
-  constructor(private readonly driver: () => Promise<Driver>) {}
+  /** `onReady` hears of jobs that are ready again. */
+  constructor(
+    private readonly driver: () => Promise<Driver>,
+    private readonly onReady: () => void = () => undefined,
+  ) {}
 
   /** Null when there is no such job (any more). */
   async get(id: string): Promise<JobInfo | null> {
@@ -72,7 +77,9 @@ export class Jobs {
 
   /** Another life for an abandoned or cancelled job, with its attempts counted from zero. */
   async retry(id: string): Promise<RetryOutcome> {
-    return (await (await this.driver()).retry([checkId(id)]))[0]!;
+    const outcome = (await (await this.driver()).retry([checkId(id)]))[0]!;
+    if (outcome.status === "requeued") this.onReady();
+    return outcome;
   }
 }
 
@@ -82,6 +89,8 @@ export class Attempts {
   /** Every outcome, oldest first, read in pages: `for await (const attempt of qudo.attempts.list({ queue }))`. */
   async *list(filter: AttemptFilter = {}, pageSize = 1_000): AsyncGenerator<AttemptInfo> {
     const limit = checkInteger(pageSize, "pageSize", 1, 10_000);
+    checkOptions(filter, ["queue", "kind", "states"], "attempts.list");
+    checkStates(filter.states ?? []);
     const driver = await this.driver();
     let after: string | undefined;
     for (;;) {
@@ -105,6 +114,15 @@ export class Monitor {
   async workers(): Promise<SessionRow[]> {
     return (await this.driver()).sessions();
   }
+}
+
+function checkStates(states: readonly unknown[]): void {
+  for (const state of states)
+    if (typeof state !== "string" || !Object.hasOwn(RUN_STATES, state))
+      throw new InvalidInputError(
+        "QUDO_INVALID_OPTION",
+        `There is no run state ${show(state)}. There are: ${Object.keys(RUN_STATES).join(", ")}.`,
+      );
 }
 
 function checkId(id: unknown): string {

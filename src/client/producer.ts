@@ -1,16 +1,17 @@
 /** Enqueueing: checks everything before anything is written, then lets calls share commits. */
-import { CODEC_JSON, encodePayload } from "../core/codec.js";
+import { CODEC_JSON, decode, encodePayload } from "../core/codec.js";
 import { LIMITS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError } from "../core/errors.js";
 import { invalidId, isUuid } from "../core/ids.js";
-import type { JobDefinition } from "../core/job.js";
+import type { AnyJobDefinition, JobDefinition } from "../core/job.js";
 import {
   checkDate,
   checkMaxAttempts,
   checkName,
   checkOptions,
   checkPriority,
+  show,
 } from "../core/options.js";
 import { validate } from "../core/schema.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
@@ -62,12 +63,15 @@ export interface Enqueued {
 export type Order<Input> = readonly [
   // oxlint-disable-next-line typescript/no-explicit-any -- any payload type and result will do for enqueueing
   job: JobDefinition<Input, any, any>,
-  payload: Input,
+  // The type comes from the job alone: inferred from both, it would be whatever suits both, and nothing would be checked.
+  payload: NoInfer<Input>,
   options?: EnqueueOptions,
 ];
 
 export class Producer {
   private readonly batcher: Batcher<NewJob, InsertOutcome>;
+  /** Calls that have not resolved, also those whose schema is still thinking. */
+  private readonly calls = new Set<Promise<unknown>>();
 
   constructor(driver: () => Promise<Driver>, onInserted: () => void) {
     const send = async (jobs: NewJob[]): Promise<InsertOutcome[]> => {
@@ -78,18 +82,21 @@ export class Producer {
     this.batcher = new Batcher(send, {
       items: LIMITS.rowsPerStatement,
       bytes: LIMITS.bytesPerStatement,
-      sizeOf: (job) => job.payload.text?.length ?? 0,
+      sizeOf: (job) => Buffer.byteLength(job.payload.text ?? ""),
     });
   }
 
-  async enqueue<Input>(...order: Order<Input>): Promise<Enqueued> {
-    return this.insert(await newJob(...order));
+  enqueue<Input>(...order: Order<Input>): Promise<Enqueued> {
+    return this.counted(newJob(...order).then((job) => this.insert(job)));
   }
 
   /** All are checked before the first is written; they are written in order, up to 1,000 to a commit. */
-  async enqueueMany(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
-    const jobs: NewJob[] = [];
-    for (const order of orders) jobs.push(await newJob(...order));
+  enqueueMany(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
+    return this.counted(this.insertAll(orders));
+  }
+
+  private async insertAll(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
+    const jobs = await Promise.all(orders.map((order) => newJob(...order)));
     return Promise.all(jobs.map((job) => this.insert(job)));
   }
 
@@ -100,30 +107,56 @@ export class Producer {
   }
 
   /** Resolves when all that was asked for is committed or refused. */
-  settled(): Promise<void> {
-    return this.batcher.settled();
+  async settled(): Promise<void> {
+    while (this.calls.size > 0) await Promise.allSettled(this.calls);
+    await this.batcher.settled();
+  }
+
+  private counted<T>(call: Promise<T>): Promise<T> {
+    this.calls.add(call);
+    const forget = (): boolean => this.calls.delete(call);
+    call.then(forget, forget);
+    return call;
   }
 }
 
+/**
+ * Everything is read before the first await, so that what the caller changes later changes no job. A schema sees what
+ * the worker will see: the payload as JSON carries it.
+ */
 async function newJob<Input>(...[job, payload, options = {}]: Order<Input>): Promise<NewJob> {
+  checkDefinition(job);
   checkOptions(options, KNOWN, "enqueue");
-  if (job.schema !== null) await validate(job.schema, payload, `Payload of "${job.kind}"`);
   if (options.delay !== undefined && options.runAt !== undefined)
     throw new InvalidInputError("QUDO_INVALID_OPTION", "Give delay or runAt, not both.");
-  return {
+  const { queue = job.queue, priority = job.priority, maxAttempts = job.maxAttempts } = options;
+  const text = encodePayload(payload);
+  const row: NewJob = {
     id: options.id === undefined ? newId() : checkId(options.id),
     kind: job.kind,
-    queue: options.queue === undefined ? job.queue : checkName(options.queue, "queue"),
-    priority: options.priority === undefined ? job.priority : checkPriority(options.priority),
+    queue: checkName(queue, "queue"),
+    priority: checkPriority(priority),
     delayMs: options.delay === undefined ? 0 : durationMs(options.delay, "delay"),
     runAt: options.runAt === undefined ? null : checkDate(options.runAt, "runAt"),
     expiresAt: options.expiresAt === undefined ? null : checkDate(options.expiresAt, "expiresAt"),
-    maxAttempts: checkMaxAttempts(options.maxAttempts ?? job.maxAttempts),
+    maxAttempts: checkMaxAttempts(maxAttempts),
     timeoutMs: job.timeoutMs,
     keepMs: options.keep === undefined ? null : durationMs(options.keep, "keep"),
-    payload: { codec: CODEC_JSON, text: encodePayload(payload), bin: null },
+    payload: { codec: CODEC_JSON, text, bin: null },
     uniqueKey: options.uniqueKey === undefined ? null : checkKey(options.uniqueKey),
   };
+  if (job.schema !== null) await validate(job.schema, decode(text), `Payload of "${job.kind}"`);
+  return row;
+}
+
+/** A module that failed to load gives undefined; a name alone is no definition. */
+function checkDefinition(job: AnyJobDefinition): void {
+  if (typeof job?.run !== "function" || job.schema === undefined)
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `enqueue takes a job made by defineJob first, not ${show(job)}.`,
+    );
+  checkName(job.kind, "job kind");
 }
 
 function checkId(id: unknown): string {

@@ -64,10 +64,22 @@ export type AnyJobDefinition = JobDefinition<any, any, any>;
 const KNOWN = ["payload", "queue", "maxAttempts", "priority", "backoff", "timeout", "run"] as const;
 
 /**
- * Defines a kind of job. The payload's type flows from the schema (or from the handler's parameter) to enqueue.
+ * Defines a kind of job. The payload's type flows from the schema, or without one from the handler's parameter, to enqueue.
  * @throws InvalidInputError for a bad name or option, before anything is written.
  */
-export function defineJob<Input = unknown, Payload = Input, Result = unknown>(
+export function defineJob<Input, Payload, Result>(
+  kind: string,
+  options: JobOptions<Input, Payload, Result> & { payload: StandardSchema<Input, Payload> },
+): JobDefinition<Input, Payload, Result>;
+export function defineJob<Payload, Result>(
+  kind: string,
+  options: JobOptions<Payload, Payload, Result> & { payload?: undefined },
+): JobDefinition<Payload, Payload, Result>;
+export function defineJob<Input, Payload, Result>(
+  kind: string,
+  options: JobOptions<Input, Payload, Result>,
+): JobDefinition<Input, Payload, Result>;
+export function defineJob<Input, Payload, Result>(
   kind: string,
   options: JobOptions<Input, Payload, Result>,
 ): JobDefinition<Input, Payload, Result> {

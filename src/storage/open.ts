@@ -10,6 +10,11 @@ export interface DatabaseOptions {
   url?: string;
   /** Your own open SQLite handle (node:sqlite, better-sqlite3, …) instead of an address. It is not closed by qudo. */
   handle?: HandleLike;
+  /**
+   * SQLite: false for those who only look. A file that is missing stays missing (QUDO_DATABASE_UNREACHABLE), and one
+   * without qudo's tables stays as it is. Default true.
+   */
+  create?: boolean;
   /** SQLite: FULL (default) survives a power cut; NORMAL is faster and may lose the last commits in one. */
   synchronous?: "FULL" | "NORMAL";
   /** SQLite: milliseconds UTC, for tests. Default Date.now. */
@@ -18,7 +23,7 @@ export interface DatabaseOptions {
 
 export type Database = string | DatabaseOptions;
 
-const KNOWN = ["url", "handle", "synchronous", "clock"] as const;
+const KNOWN = ["url", "handle", "create", "synchronous", "clock"] as const;
 
 /** @throws InvalidInputError QUDO_INVALID_URL for an address of no known kind. */
 export async function openDatabase(database: Database): Promise<Driver> {

@@ -7,7 +7,15 @@ import type { ClaimedJob } from "../storage/driver.js";
 export type AbortCause = "timeout" | "stop" | "lost";
 
 /** Thrown by job.abort(): ends the job for good. */
-export class AbortedByHandler extends JobError {}
+export class AbortedByHandler extends JobError {
+  // oxlint-disable-next-line no-unused-private-class-members -- `#own in …` below asks for it
+  readonly #own = true;
+
+  /** By its private field: a handler may throw anything, also what throws when it is looked at. */
+  static is(thrown: unknown): thrown is AbortedByHandler {
+    return typeof thrown === "object" && thrown !== null && #own in thrown;
+  }
+}
 
 export class Run implements JobContext {
   /** Monotonic milliseconds. */

@@ -1,7 +1,7 @@
 /** Runs handlers and turns what they did into decisions. Knows nothing of leases or trips. */
 import { clampDelay } from "../core/backoff.js";
 import { CODEC_JSON, decode, encodeError, encodeResult } from "../core/codec.js";
-import { DEFAULTS } from "../core/defaults.js";
+import { DEFAULTS, LIMITS } from "../core/defaults.js";
 import { timerMs } from "../core/duration.js";
 import { JobError } from "../core/errors.js";
 import {
@@ -14,8 +14,9 @@ import {
 import { validate } from "../core/schema.js";
 import type { Settlement, StoredPayload } from "../storage/driver.js";
 import { AbortedByHandler, reasonFor, type Run } from "./context.js";
+import type { Turns } from "./turns.js";
 
-export type FetchPayload = (job: string) => Promise<StoredPayload | null>;
+export type FetchPayload = () => Promise<StoredPayload | null>;
 
 /**
  * Runs the handler to its end; `settle` is called exactly once. The promise resolves when the handler has returned,
@@ -23,6 +24,7 @@ export type FetchPayload = (job: string) => Promise<StoredPayload | null>;
  */
 export async function execute(
   run: Run,
+  turns: Turns,
   fetchPayload: FetchPayload,
   settle: (settlement: Settlement) => void,
 ): Promise<void> {
@@ -31,9 +33,21 @@ export async function execute(
     run.decided = true;
     settle(settlement);
   };
-  const clock = startClock(run, decide);
+  let clock = startClock(run, decide);
   try {
-    decide(await succeed(run, fetchPayload));
+    // Mostly there is nothing to wait for.
+    const { payload: stored } = run.claimed;
+    const payload =
+      stored === null || run.definition.schema !== null
+        ? await prepare(run, fetchPayload)
+        : readPayload(stored);
+    if (turns.due) {
+      // The time in which others compute is not the handler's.
+      clock?.stop();
+      while (turns.due) await turns.next();
+      clock = startClock(run, decide);
+    }
+    decide(await succeed(run, payload));
   } catch (error) {
     decide(failed(run, error));
   } finally {
@@ -41,15 +55,19 @@ export async function execute(
   }
 }
 
-async function succeed(run: Run, fetchPayload: FetchPayload): Promise<Settlement> {
+async function prepare(run: Run, fetchPayload: FetchPayload): Promise<unknown> {
   const { definition, claimed } = run;
-  const stored = claimed.payload ?? (await fetchPayload(claimed.job));
-  const payload = readPayload(stored);
-  const checked =
-    definition.schema === null
-      ? payload
-      : await validate(definition.schema, payload, `Payload of "${claimed.kind}"`);
-  const result = encodeResult(await definition.run(checked, run));
+  const payload = readPayload(claimed.payload ?? (await fetchPayload()));
+  return definition.schema === null
+    ? payload
+    : validate(definition.schema, payload, `Payload of "${claimed.kind}"`);
+}
+
+async function succeed(run: Run, payload: unknown): Promise<Settlement> {
+  const { definition, claimed, cause } = run;
+  // Interrupted while it was made ready: its handler never starts.
+  if (cause !== null) throw reasonFor(cause, claimed);
+  const result = encodeResult(await definition.run(payload, run));
   return settlement(run, afterSuccess(claimed), result, null);
 }
 
@@ -64,10 +82,10 @@ function readPayload(stored: StoredPayload | null): unknown {
 
 function failed(run: Run, error: unknown): Settlement {
   const { claimed, cause } = run;
-  // Interrupted by a stop and then thrown: it is not its fault, and it runs no more.
-  if (cause === "stop") return givenBack(run);
-  if (error instanceof AbortedByHandler)
+  if (AbortedByHandler.is(error))
     return settlement(run, afterAbort(claimed), null, encodeError(error));
+  // Interrupted from outside and then thrown: it is not its fault, and it runs no more.
+  if (cause === "stop" || cause === "lost") return givenBack(run);
   const shown = cause === "timeout" ? reasonFor(cause, claimed) : error;
   return settlement(run, failure(run), null, encodeError(shown));
 }
@@ -104,12 +122,20 @@ function settlement(
 function startClock(run: Run, decide: (s: Settlement) => void): { stop(): void } | null {
   const { timeoutMs } = run.claimed;
   if (timeoutMs === null) return null;
-  let timer = setTimeout(() => {
+  let timer: NodeJS.Timeout;
+  const giveUp = (): void => {
+    const error = encodeError(reasonFor("timeout", run.claimed));
+    decide(settlement(run, failure(run), null, error));
+  };
+  const timeUp = (): void => {
     run.interrupt("timeout");
-    timer = setTimeout(() => {
-      const error = encodeError(reasonFor("timeout", run.claimed));
-      decide(settlement(run, failure(run), null, error));
-    }, DEFAULTS.abortGraceMs);
-  }, timerMs(timeoutMs));
+    timer = setTimeout(giveUp, DEFAULTS.abortGraceMs);
+  };
+  // A timer cannot wait for longer than 25 days: it is set again for the rest.
+  const wait = (ms: number): void => {
+    const rest = ms - LIMITS.timerMs;
+    timer = setTimeout(rest > 0 ? () => wait(rest) : timeUp, timerMs(ms));
+  };
+  wait(timeoutMs);
   return { stop: () => clearTimeout(timer) };
 }

@@ -10,12 +10,16 @@ export interface HeartOf {
   /** Leases it works on, or is just asking for. */
   holds(lease: string): boolean;
   fenced(runs: readonly RunKey[]): void;
-  /** Others ended the session, or no heartbeat got through for as long as the lease lasts. */
+  /** Others ended the session. */
   lost(session: string): Promise<void>;
+  /** No heartbeat got through for as long as the lease lasts: others may have taken everything. */
+  overdue(): void;
 }
 
 export class Heartbeats {
   private timer: NodeJS.Timeout | undefined;
+  /** Of its own, because a heartbeat may hang for longer than the lease. */
+  private deadline: NodeJS.Timeout | undefined;
   private stopped = false;
   private lastOk = performance.now();
   private beating: Promise<void> = Promise.resolve();
@@ -31,13 +35,18 @@ export class Heartbeats {
   }
 
   start(): void {
-    this.lastOk = performance.now();
+    this.arrived();
     this.plan(this.times.heartbeatMs);
+  }
+
+  get overdue(): boolean {
+    return performance.now() - this.lastOk > this.times.leaseMs;
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
+    clearTimeout(this.deadline);
     await this.beating;
   }
 
@@ -49,21 +58,28 @@ export class Heartbeats {
     this.timer.unref();
   }
 
+  private arrived(): void {
+    this.lastOk = performance.now();
+    clearTimeout(this.deadline);
+    if (this.stopped) return;
+    this.deadline = setTimeout(() => this.heart.overdue(), this.times.leaseMs);
+    this.deadline.unref();
+  }
+
   /** Milliseconds until the next one. */
   private async beat(): Promise<number> {
     const session = this.heart.session();
     try {
       const answer = await this.driver.heartbeat({ session, running: this.heart.running() });
       this.trouble.over();
-      this.lastOk = performance.now();
+      this.arrived();
       if (!answer.alive) await this.heart.lost(session);
       this.heart.fenced(answer.fenced);
       const orphans = answer.leases.filter((lease) => !this.heart.holds(lease));
       if (orphans.length > 0) await this.driver.release(session, orphans);
       return this.times.heartbeatMs;
     } catch (error) {
-      if (performance.now() - this.lastOk > this.times.leaseMs)
-        this.heart.fenced(this.heart.running());
+      if (this.overdue) this.heart.overdue();
       return Math.min(this.times.heartbeatMs, this.trouble.met("a heartbeat", error));
     }
   }

@@ -7,6 +7,9 @@ import type { Logger } from "./options.js";
 import { isGone } from "./process.js";
 import { Trouble } from "./trouble.js";
 
+/** After a wake-up, how long to wait for more of them before looking for due jobs. */
+const SOON_MS = 20;
+
 interface Sighting {
   readonly beat: number;
   /** Own monotonic time at which this beat was first seen. */
@@ -21,6 +24,8 @@ export interface MaintenanceTimes {
 export class Maintenance {
   private timer: NodeJS.Timeout | undefined;
   private nextAt = 0;
+  private reapAt = 0;
+  private lookedAt = 0;
   private stopped = false;
   private tick: Promise<void> = Promise.resolve();
   private readonly sightings = new Map<string, Sighting>();
@@ -29,6 +34,7 @@ export class Maintenance {
   constructor(
     private readonly driver: Driver,
     private readonly times: MaintenanceTimes,
+    private readonly ownSession: () => string,
     private readonly onWork: () => void,
     private readonly logger: Logger,
   ) {
@@ -52,6 +58,11 @@ export class Maintenance {
     this.plan(ms);
   }
 
+  /** Somebody wrote: it may have been a job that comes due before the next round. */
+  soon(): void {
+    this.plan(SOON_MS);
+  }
+
   private plan(ms: number): void {
     if (this.stopped) return;
     const at = performance.now() + ms;
@@ -68,10 +79,13 @@ export class Maintenance {
   private async round(): Promise<void> {
     let next: number = DEFAULTS.maintenanceMs;
     try {
-      await this.reap();
+      if (performance.now() >= this.reapAt) {
+        await this.reap();
+        this.reapAt = performance.now() + DEFAULTS.maintenanceMs;
+      }
       const due = await this.promote();
       this.trouble.over();
-      if (due !== null) next = Math.min(next, due);
+      next = Math.min(due ?? next, Math.max(0, this.reapAt - performance.now()));
     } catch (error) {
       next = this.trouble.met("maintenance", error);
     }
@@ -102,9 +116,15 @@ export class Maintenance {
     const now = performance.now();
     const { leaseMs, unchangedBeatMs } = this.times;
     const dead: DeadSession[] = [];
+    // Who slept through it has seen nothing: when a whole machine was paused, all beats look old to whoever wakes first.
+    if (now - this.lookedAt > Math.max(unchangedBeatMs, 2 * DEFAULTS.maintenanceMs))
+      this.sightings.clear();
+    this.lookedAt = now;
     const present = new Set(sessions.map((session) => session.id));
     for (const id of this.sightings.keys()) if (!present.has(id)) this.sightings.delete(id);
     for (const { id, beat, process } of sessions) {
+      // Nobody declares himself dead: his next heartbeat will tell.
+      if (id === this.ownSession()) continue;
       const seen = this.sightings.get(id);
       if (seen?.beat !== beat) this.sightings.set(id, { beat, since: now });
       else if (now - seen.since >= unchangedBeatMs)

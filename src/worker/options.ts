@@ -1,9 +1,9 @@
 /** A worker's settings, checked and completed. */
 import { DEFAULTS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
-import { QudoError } from "../core/errors.js";
+import { InvalidInputError, QudoError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
-import { checkInteger, checkName, checkOptions } from "../core/options.js";
+import { checkInteger, checkName, checkOptions, show } from "../core/options.js";
 
 /** Four methods that console and pino have. */
 export interface Logger {
@@ -53,7 +53,7 @@ export function workerSettings(options: WorkerOptions, registry: Registry): Work
     leaseMs,
     heartbeatMs: Math.min(DEFAULTS.heartbeatMs, Math.floor(leaseMs / 3)),
     unchangedBeatMs: Math.min(DEFAULTS.unchangedBeatMs, Math.floor(leaseMs / 3)),
-    logger: options.logger ?? quietConsole,
+    logger: checkLogger(options.logger ?? quietConsole),
   };
 }
 
@@ -62,6 +62,11 @@ function queueSizes(
   registry: Registry,
 ): Map<string, number> {
   const usual = checkConcurrency(concurrency ?? DEFAULTS.concurrency);
+  if (queues !== undefined && (Object(queues) !== queues || Object.keys(queues).length === 0))
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `queues is ${show(queues)}; give names, as in ["mail"], or places for each, as in { mail: 5 }.`,
+    );
   if (queues !== undefined && !Array.isArray(queues))
     return new Map(
       Object.entries(queues).map(([name, n]) => [checkName(name, "queue"), checkConcurrency(n)]),
@@ -72,6 +77,30 @@ function queueSizes(
 
 function checkConcurrency(value: unknown): number {
   return checkInteger(value, "concurrency", 1, 10_000);
+}
+
+/** Called as methods of their object; one that throws must not stop the work. */
+function checkLogger(logger: Logger): Logger {
+  const level = (name: keyof Logger): ((message: string) => void) => {
+    if (typeof logger[name] !== "function")
+      throw new InvalidInputError(
+        "QUDO_INVALID_OPTION",
+        "logger needs the methods debug, info, warn and error, as console has them.",
+      );
+    return (message) => {
+      try {
+        logger[name](message);
+      } catch {
+        // There is nowhere left to report it.
+      }
+    };
+  };
+  return {
+    debug: level("debug"),
+    info: level("info"),
+    warn: level("warn"),
+    error: level("error"),
+  };
 }
 
 const quietConsole: Logger = {

@@ -35,10 +35,16 @@ interface Stat {
   readonly dead: boolean;
 }
 
+let known: { boot: string; namespace: string } | null = null;
+
+/** Read once: neither changes while a process lives, and every worker asks for every other one each second. */
 function place(): { boot: string; namespace: string } | null {
   try {
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    return { boot, namespace: readlinkSync("/proc/self/ns/pid") };
+    known ??= {
+      boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+      namespace: readlinkSync("/proc/self/ns/pid"),
+    };
+    return known;
   } catch {
     return null;
   }

@@ -10,12 +10,18 @@ export interface HeldJob {
 
 /** Weight of the newest duration in the running mean. */
 const NEWEST = 0.1;
+/** Held jobs that did not move for so long are better off elsewhere. */
+const STALLED_MS = 1_000;
 
 export class HeldQueue {
   running = 0;
+  /** There may be jobs that were not claimed yet. Kept for each queue: what one was told, another one may not know. */
+  mayBeMore = true;
   private buffer: HeldJob[] = [];
   private at = 0;
   private meanMs: number | null = null;
+  /** When a job was last started, or put in. */
+  private movedAt = 0;
 
   constructor(
     readonly name: string,
@@ -29,12 +35,14 @@ export class HeldQueue {
 
   hold(job: HeldJob): void {
     this.buffer.push(job);
+    this.movedAt = performance.now();
   }
 
   /** The next job that may start now, if a place is free. */
   next(): HeldJob | undefined {
     if (this.running >= this.concurrency || this.at === this.buffer.length) return undefined;
     const job = this.buffer[this.at++];
+    this.movedAt = performance.now();
     if (this.at === this.buffer.length) {
       this.buffer = [];
       this.at = 0;
@@ -48,6 +56,14 @@ export class HeldQueue {
     this.buffer = [];
     this.at = 0;
     return dropped;
+  }
+
+  /** Gives up what stands behind handlers that suddenly take long: other workers may have places free. */
+  dropStalled(): HeldJob[] {
+    const stoodMs = performance.now() - this.movedAt;
+    if (this.held === 0 || stoodMs < STALLED_MS) return [];
+    this.meanMs = Math.max(this.meanMs ?? 0, stoodMs);
+    return this.drop();
   }
 
   ran(ms: number): void {
@@ -74,7 +90,7 @@ export class HeldQueue {
   }
 
   want(): Want {
-    return { queue: this.name, kinds: this.kinds, limit: this.room };
+    return { queue: this.name, kinds: this.kinds, limit: Math.min(this.room, DEFAULTS.claimLimit) };
   }
 }
 

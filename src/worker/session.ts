@@ -1,18 +1,109 @@
+/**
+ * A worker's session in the database: opened, lost and renewed, closed. An ended session never comes back to life: what it
+ * held is others' now, and the worker begins again under a new id.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
 import { hostname } from "node:os";
-import type { NewSession } from "../storage/driver.js";
+import { DatabaseError } from "../core/errors.js";
 import { VERSION } from "../core/version.js";
+import type { Driver, NewSession } from "../storage/driver.js";
+import { newId } from "../storage/ids.js";
+import type { Logger } from "./options.js";
 import { ownIdentity } from "./process.js";
+import type { Trouble } from "./trouble.js";
 
-/** How this process introduces itself to the database. */
-export function newSession(id: string, name: string | null, kinds: readonly string[]): NewSession {
-  const host = hostname();
-  return {
-    id,
-    name: name ?? `${host}:${process.pid}`,
-    host,
-    pid: process.pid,
-    process: ownIdentity(),
-    kinds,
-    version: VERSION,
-  };
+/** What a session needs of its worker. */
+export interface SessionOf {
+  readonly name: string | null;
+  readonly kinds: readonly string[];
+  /** False as soon as it stops: then no new session is needed. */
+  wanted(): boolean;
+  /** The session was ended by others: forget all that was held. */
+  lost(): void;
+  /** There is a new one. */
+  renewed(): void;
+}
+
+export class Session {
+  private current = newId();
+  private isOpen = false;
+  private renewal: Promise<void> | null = null;
+
+  constructor(
+    private readonly driver: Driver,
+    private readonly owner: SessionOf,
+    private readonly trouble: Trouble,
+    private readonly logger: Logger,
+  ) {}
+
+  get id(): string {
+    return this.current;
+  }
+
+  /** It is known to the database: jobs can be claimed under it. */
+  get open(): boolean {
+    return this.isOpen;
+  }
+
+  /** Waits for a database in passing trouble; rejects when no waiting will help. */
+  start(): Promise<void> {
+    return this.opened((error) => error instanceof DatabaseError && error.transient);
+  }
+
+  /**
+   * Begins again, once for each lost session: heartbeat and trip may both find out, and a late answer about an older
+   * session must not end the new one.
+   */
+  renew(lost: string): Promise<void> {
+    if (lost === this.current && this.isOpen) {
+      this.logger.warn("qudo: this worker's session was ended by others; it starts a new one");
+      this.current = newId();
+      this.isOpen = false;
+      this.owner.lost();
+      this.renewal = this.opened(() => true).then(() => this.owner.renewed());
+    }
+    return this.renewal ?? Promise.resolve();
+  }
+
+  /** Gives back what is still listed under it and closes it. A failure is reported only: its reaper will come. */
+  async close(): Promise<void> {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    try {
+      if (await this.driver.closeSession(this.current)) return;
+      // A claim whose answer was lost: nobody here works on it.
+      const { leases } = await this.driver.heartbeat({ session: this.current, running: [] });
+      if (leases.length > 0) await this.driver.release(this.current, leases);
+      await this.driver.closeSession(this.current);
+    } catch (error) {
+      this.logger.warn(`qudo: a session could not be closed and will be reaped: ${String(error)}`);
+    }
+  }
+
+  private async opened(mayPass: (error: unknown) => boolean): Promise<void> {
+    while (this.owner.wanted()) {
+      try {
+        await this.driver.openSession(this.introduction());
+        this.isOpen = true;
+        return;
+      } catch (error) {
+        if (!mayPass(error)) throw error;
+        await sleep(this.trouble.met("opening a session", error));
+      }
+    }
+  }
+
+  /** How this process introduces itself to the database. */
+  private introduction(): NewSession {
+    const host = hostname();
+    return {
+      id: this.current,
+      name: this.owner.name ?? `${host}:${process.pid}`,
+      host,
+      pid: process.pid,
+      process: ownIdentity(),
+      kinds: this.owner.kinds,
+      version: VERSION,
+    };
+  }
 }

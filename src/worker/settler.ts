@@ -1,5 +1,5 @@
 /** Finished runs on their way to the database, by lease. One group per lease is under way at a time; the last one closes it. */
-import type { SettleGroup, Settlement, SettleOutcome } from "../storage/driver.js";
+import type { SettleGroup, Settlement } from "../storage/driver.js";
 
 interface OpenLease {
   /** Runs that have no settlement yet. */
@@ -13,7 +13,7 @@ export class Settler {
   private waitingCount = 0;
   private oldest: number | null = null;
 
-  constructor(private session: () => string) {}
+  constructor(private readonly session: () => string) {}
 
   /** Settlements that wait for a trip. */
   get waiting(): number {
@@ -34,58 +34,66 @@ export class Settler {
     this.leases.set(lease, { open: runs, waiting: [] });
   }
 
-  /** Settlements of leases that are gone (their session was lost) are dropped: they count no more. */
-  add(lease: string, settlement: Settlement): void {
+  /** False for leases that are gone (their session was lost): the settlement is dropped, it counts no more. */
+  add(lease: string, settlement: Settlement): boolean {
     const entry = this.leases.get(lease);
-    if (entry === undefined) return;
+    if (entry === undefined) return false;
     entry.open--;
     entry.waiting.push(settlement);
     this.touched.add(lease);
     this.waitingCount++;
     this.oldest ??= performance.now();
+    return true;
   }
 
-  take(): SettleGroup[] {
+  /** For one trip: at most so many settlements. */
+  take(limit: number): SettleGroup[] {
     const session = this.session();
-    const groups = Array.from(this.touched, (lease) => {
+    const groups: SettleGroup[] = [];
+    let room = limit;
+    for (const lease of this.touched) {
+      if (room === 0) break;
       const entry = this.leases.get(lease)!;
-      const settlements = entry.waiting;
-      entry.waiting = [];
-      return { lease, session, settlements, close: entry.open === 0 };
-    });
-    this.touched.clear();
-    this.waitingCount = 0;
-    this.oldest = null;
+      const settlements = entry.waiting.splice(0, room);
+      room -= settlements.length;
+      if (entry.waiting.length === 0) this.touched.delete(lease);
+      const close = entry.open === 0 && entry.waiting.length === 0;
+      groups.push({ lease, session, settlements, close });
+    }
+    this.waitingCount -= limit - room;
+    if (this.waitingCount === 0) this.oldest = null;
     return groups;
   }
 
-  /** The trip failed: they go again, with the next one. */
-  putBack(groups: readonly SettleGroup[]): void {
+  /** The trip failed: they go again, with the next one. Returns how many were dropped because their lease is gone. */
+  putBack(groups: readonly SettleGroup[]): number {
+    let dropped = 0;
     for (const { lease, settlements } of groups) {
       const entry = this.leases.get(lease);
-      if (entry === undefined) continue;
+      if (entry === undefined) {
+        dropped += settlements.length;
+        continue;
+      }
       entry.waiting.unshift(...settlements);
       this.touched.add(lease);
       this.waitingCount += settlements.length;
       this.oldest ??= performance.now();
     }
+    return dropped;
   }
 
-  /** Forgets leases that are closed. Returns how many settlements were lost to others. */
-  applied(groups: readonly SettleGroup[], outcomes: readonly (readonly SettleOutcome[])[]): number {
-    let lost = 0;
-    groups.forEach((group, i) => {
-      if (group.close) this.leases.delete(group.lease);
-      for (const outcome of outcomes[i] ?? []) if (outcome === "lost") lost++;
-    });
-    return lost;
+  /** The trip arrived: leases that it closed are forgotten. */
+  applied(groups: readonly SettleGroup[]): void {
+    for (const { lease, close } of groups) if (close) this.leases.delete(lease);
   }
 
-  /** The session is gone, and with it every lease. */
-  clear(): void {
+  /** The session is gone, and with it every lease. Returns how many settlements were dropped. */
+  clear(): number {
+    const dropped = this.waitingCount;
     this.leases.clear();
     this.touched.clear();
     this.waitingCount = 0;
     this.oldest = null;
+    return dropped;
   }
 }

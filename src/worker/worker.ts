@@ -9,28 +9,27 @@
  * There is one pump, and it makes one trip at a time, so that at most one settle per lease is under way.
  */
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
-import { durationMs, type Duration } from "../core/duration.js";
+import { durationMs, timerMs, type Duration } from "../core/duration.js";
 import { SessionLostError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
-import { afterRelease } from "../core/outcome.js";
+import { checkOptions } from "../core/options.js";
 import type {
   ClaimRequest,
   Driver,
-  RunKey,
   SettleGroup,
   Settlement,
+  SettleOutcome,
   TripOutcome,
 } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
-import { Run } from "./context.js";
-import { execute, givenBack } from "./executor.js";
-import { Heartbeats } from "./heartbeat.js";
+import { Crew, type CrewOf } from "./crew.js";
+import { Heartbeats, type HeartOf } from "./heartbeat.js";
 import { Maintenance } from "./maintenance.js";
 import type { WorkerSettings } from "./options.js";
-import { HeldQueue, mustRunAlone, type HeldJob } from "./queue.js";
-import { newSession } from "./session.js";
+import { Session, type SessionOf } from "./session.js";
 import { Settler } from "./settler.js";
 import { Bell } from "./signal.js";
+import { Counters, type WorkerStats } from "./stats.js";
 import { Trouble } from "./trouble.js";
 
 export interface StopOptions {
@@ -43,78 +42,74 @@ export interface StopOptions {
   exiting?: boolean;
 }
 
-export interface WorkerStats {
-  readonly done: number;
-  readonly failed: number;
-  readonly abandoned: number;
-  readonly released: number;
-  /** Settled here, but decided by others before. */
-  readonly lost: number;
-  readonly trips: number;
-}
+export type { WorkerStats };
 
 type Phase = "starting" | "working" | "stopping" | "stopped";
 
 export class Worker implements AsyncDisposable {
   private phase: Phase = "starting";
-  private sessionId = newId();
-  private readonly queues: HeldQueue[];
-  private readonly runs = new Set<Run>();
-  private readonly suspects: HeldJob[] = [];
-  private alone = false;
-  /** There may be jobs that were not claimed yet. */
-  private mayBeMore = true;
+  private readonly crew: Crew;
   private lastClaimAt = 0;
-  private claiming: string | null = null;
-  private readonly settler = new Settler(() => this.sessionId);
+  /** A claim on its way, or one whose answer was lost: it is sent again under its id, which takes what it took before. */
+  private unanswered: ClaimRequest | null = null;
+  private readonly session: Session;
+  private readonly settler = new Settler(() => this.session.id);
   private readonly bell = new Bell();
   private readonly trouble: Trouble;
   private readonly heartbeats: Heartbeats;
   private readonly maintenance: Maintenance;
-  private readonly counters = { done: 0, failed: 0, abandoned: 0, released: 0, lost: 0, trips: 0 };
+  private readonly counters = new Counters();
   private unsubscribe: () => void = () => undefined;
-  private renewal: Promise<void> = Promise.resolve();
-  private markTimer: NodeJS.Timeout | undefined;
+  private ticker: NodeJS.Timeout | undefined;
 
   /** Resolves when the worker has stopped; rejects when it could not start. */
   readonly stopped: Promise<void>;
 
+  /** `onWork` hears of jobs that this worker made ready: `subscribe` tells only of other connections' writes. */
   constructor(
     private readonly driver: Driver,
     private readonly registry: Registry,
     private readonly settings: WorkerSettings,
+    private readonly onWork: () => void = () => undefined,
   ) {
     const { logger } = settings;
-    this.queues = Array.from(
-      settings.queues,
-      ([name, concurrency]) => new HeldQueue(name, concurrency, [...registry.keys()]),
-    );
     this.trouble = new Trouble(logger);
+    this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), this.trouble);
+    this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
     this.heartbeats = new Heartbeats(driver, this.heart(), settings, logger);
-    this.maintenance = new Maintenance(driver, settings, () => this.wake(), logger);
+    this.maintenance = new Maintenance(
+      driver,
+      settings,
+      () => this.session.id,
+      () => this.madeReady(),
+      logger,
+    );
     this.stopped = this.live();
     this.stopped.catch(() => undefined);
   }
 
   get stats(): WorkerStats {
-    return { ...this.counters };
+    return this.counters.stats;
   }
 
   /** There may be new jobs: look at once. */
   wake(): void {
-    this.mayBeMore = true;
+    for (const queue of this.crew.queues) queue.mayBeMore = true;
     this.bell.ring();
+    this.maintenance.soon();
   }
 
   /** Claims no more, gives back what has not started, lets handlers finish within the grace. */
   async stop(options: StopOptions = {}): Promise<void> {
+    checkOptions(options, ["grace", "exiting"], "stop");
     const graceMs =
       options.grace === undefined ? DEFAULTS.stopGraceMs : durationMs(options.grace, "grace");
     if (this.phase === "starting" || this.phase === "working") this.phase = "stopping";
     this.bell.ring();
+    const lastMs = graceMs + DEFAULTS.abortGraceMs;
     const timers = [
-      setTimeout(() => this.interruptAll("stop"), graceMs),
-      setTimeout(() => this.giveUp(options.exiting ?? false), graceMs + DEFAULTS.abortGraceMs),
+      setTimeout(() => this.crew.interruptAll("stop"), timerMs(graceMs)),
+      setTimeout(() => this.giveUp(options.exiting ?? false), timerMs(lastMs)),
     ];
     try {
       await this.stopped;
@@ -129,51 +124,52 @@ export class Worker implements AsyncDisposable {
 
   private async live(): Promise<void> {
     try {
-      await this.openSession();
+      await this.session.start();
       await this.maintenance.start();
       this.heartbeats.start();
       this.unsubscribe = this.driver.subscribe?.(() => this.wake()) ?? this.unsubscribe;
-      this.markTimer = setInterval(() => void this.markLongRuns(), DEFAULTS.markStartedAfterMs / 4);
-      this.markTimer.unref();
+      this.ticker = setInterval(() => this.crew.tick(), DEFAULTS.markStartedAfterMs / 4);
+      this.ticker.unref();
       if (this.phase === "starting") this.phase = "working";
       await this.pump();
+    } catch (error) {
+      // Nobody may be looking at `stopped`: a worker that does nothing must not do it silently.
+      this.settings.logger.error(`qudo: a worker ended: ${String(error)}`);
+      throw error;
     } finally {
       this.phase = "stopped";
       this.unsubscribe();
-      clearInterval(this.markTimer);
+      clearInterval(this.ticker);
       await Promise.all([this.heartbeats.stop(), this.maintenance.stop()]);
     }
-    await this.driver.closeSession(this.sessionId);
-  }
-
-  private async openSession(): Promise<void> {
-    await this.driver.openSession(
-      newSession(this.sessionId, this.settings.name, [...this.registry.keys()]),
-    );
+    await this.session.close();
   }
 
   // — the pump
 
   private async pump(): Promise<void> {
     for (;;) {
-      if (this.phase === "stopping") this.giveBackHeld();
-      this.startHeld();
-      if (this.phase === "stopping" && this.runs.size === 0 && this.settler.waiting === 0) return;
+      if (this.phase === "stopping") this.crew.giveBackHeld();
+      this.crew.startHeld();
+      if (this.phase === "stopping" && this.crew.running === 0 && this.allSettled()) return;
       if (this.shouldTrip()) {
         await this.trip();
         // A database in this thread answers without waiting: let timers and handlers have their turn.
-        await new Promise((resolve) => setImmediate(resolve));
+        await this.crew.turn();
       } else await this.bell.wait(this.pauseMs());
     }
   }
 
   private shouldTrip(): boolean {
+    if (this.mayClaim()) {
+      const due = performance.now() - this.lastClaimAt >= DEFAULTS.pollMs;
+      if (this.unanswered !== null) return true;
+      if (this.crew.queues.some((queue) => queue.hungry && (queue.mayBeMore || due))) return true;
+    }
     const { waiting, waitingMs } = this.settler;
-    const look = this.mayBeMore || performance.now() - this.lastClaimAt >= DEFAULTS.pollMs;
-    if (look && this.mayClaim() && this.queues.some((queue) => queue.hungry)) return true;
     if (waiting === 0) return false;
     return (
-      this.runs.size === 0 ||
+      this.crew.running === 0 ||
       waiting >= LIMITS.rowsPerStatement ||
       waitingMs >= DEFAULTS.settleLingerMs
     );
@@ -183,40 +179,43 @@ export class Worker implements AsyncDisposable {
   private pauseMs(): number {
     const { waiting, waitingMs } = this.settler;
     if (waiting > 0) return Math.max(0, DEFAULTS.settleLingerMs - waitingMs);
-    return DEFAULTS.pollMs;
+    if (!this.mayClaim() || !this.crew.queues.some((queue) => queue.hungry)) return DEFAULTS.pollMs;
+    return Math.max(1, this.lastClaimAt + DEFAULTS.pollMs - performance.now());
   }
 
   private mayClaim(): boolean {
-    return this.phase === "working" && !this.alone && this.suspects.length === 0;
+    return this.phase === "working" && this.session.open && !this.crew.blocked;
   }
 
   private async trip(): Promise<void> {
     const claim = this.claimRequest();
-    const settle = this.settler.take();
-    this.claiming = claim?.lease ?? null;
+    const settle = this.settler.take(LIMITS.rowsPerStatement);
+    const asked = this.crew.queues.filter(({ name }) => claim?.wants.some((w) => w.queue === name));
     if (claim !== null) {
-      // Before the trip, so that a wake-up during it is not forgotten.
-      this.mayBeMore = false;
+      this.unanswered = claim;
       this.lastClaimAt = performance.now();
     }
+    // Before the trip, so that a wake-up during it is not forgotten.
+    for (const queue of asked) queue.mayBeMore = false;
     try {
-      this.counters.trips++;
+      this.counters.trip();
       const outcome = await this.driver.trip({ settle, claim });
       this.trouble.over();
       this.landed(settle, claim, outcome);
     } catch (error) {
-      this.settler.putBack(settle);
-      if (error instanceof SessionLostError) await this.renewSession(this.sessionId);
-      else await this.bell.wait(this.trouble.met("a trip to the database", error));
-    } finally {
-      this.claiming = null;
+      this.counters.lost(this.settler.putBack(settle));
+      for (const queue of asked) queue.mayBeMore = true;
+      if (claim !== null && error instanceof SessionLostError)
+        await this.session.renew(claim.session);
+      else await this.sitOut(this.trouble.met("a trip to the database", error));
     }
   }
 
   private claimRequest(): ClaimRequest | null {
     if (!this.mayClaim()) return null;
-    const wants = this.queues.map((queue) => queue.want()).filter((want) => want.limit > 0);
-    return wants.length === 0 ? null : { lease: newId(), session: this.sessionId, wants };
+    if (this.unanswered !== null) return this.unanswered;
+    const wants = this.crew.queues.map((queue) => queue.want()).filter((want) => want.limit > 0);
+    return wants.length === 0 ? null : { lease: newId(), session: this.session.id, wants };
   }
 
   private landed(
@@ -224,187 +223,122 @@ export class Worker implements AsyncDisposable {
     claim: ClaimRequest | null,
     { settled, claimed, more }: TripOutcome,
   ): void {
-    this.counters.lost += this.settler.applied(settle, settled);
-    if (claim === null) return;
+    this.settler.applied(settle);
+    settle.forEach(({ settlements }, i) => this.arrived(settlements, settled[i] ?? []));
+    // A session that ended while the answer was on its way: what it claimed is others' now.
+    if (claim === null || claim.session !== this.session.id) return;
+    this.unanswered = null;
     if (claimed.length > 0) this.settler.opened(claim.lease, claimed.length);
-    const byName = new Map(this.queues.map((queue) => [queue.name, queue]));
-    for (const job of claimed) byName.get(job.queue)!.hold({ job, lease: claim.lease });
-    const full = claim.wants.some(
-      ({ queue, limit }) => claimed.reduce((n, job) => n + Number(job.queue === queue), 0) >= limit,
-    );
-    if (more || full) this.mayBeMore = true;
+    for (const { queue: name, limit } of claim.wants) {
+      const queue = this.crew.queue(name);
+      const jobs = claimed.filter((job) => job.queue === name);
+      for (const job of jobs) queue.hold({ job, lease: claim.lease });
+      if (more || jobs.length >= limit) queue.mayBeMore = true;
+    }
+  }
+
+  /** Only now is it known what counts, and when retries are due. */
+  private arrived(settlements: readonly Settlement[], outcomes: readonly SettleOutcome[]): void {
+    let ready = false;
+    settlements.forEach((settlement, i) => {
+      this.counters.settled(settlement, outcomes[i] ?? "lost");
+      if (outcomes[i] !== "accepted" || settlement.next === null) return;
+      const delayMs = settlement.next === "same-place" ? 0 : settlement.next.delayMs;
+      if (delayMs > 0) this.maintenance.dueIn(delayMs);
+      else ready = true;
+    });
+    if (ready) this.madeReady();
+  }
+
+  private madeReady(): void {
+    this.wake();
+    this.onWork();
+  }
+
+  /** The database is in trouble: neither wake-ups nor completions shorten the wait, only stop() does. */
+  private async sitOut(ms: number): Promise<void> {
+    const { phase } = this;
+    const until = performance.now() + ms;
+    for (let left = ms; left > 0 && this.phase === phase; left = until - performance.now())
+      await this.bell.wait(left);
   }
 
   // — running
 
-  private startHeld(): void {
-    if (this.alone) return;
-    for (const queue of this.queues) {
-      while (this.suspects.length === 0) {
-        const held = queue.next();
-        if (held === undefined) break;
-        if (mustRunAlone(held)) this.suspects.push(held);
-        else this.start(queue, held);
-      }
-    }
-    const suspect = this.runs.size === 0 ? this.suspects.shift() : undefined;
-    if (suspect === undefined) return;
-    this.alone = true;
-    this.start(
-      this.queues.find((queue) => queue.name === suspect.job.queue)!,
-      suspect,
-    );
-  }
-
-  private start(queue: HeldQueue, { job, lease }: HeldJob): void {
-    const run = new Run(job, lease, this.registry.get(job.kind)!);
-    this.runs.add(run);
-    queue.running++;
-    void this.runToEnd(run).finally(() => {
-      queue.running--;
-      queue.ran(run.elapsedMs);
-      this.runs.delete(run);
-      this.alone = false;
-      if (!this.startNext(queue)) this.bell.ring();
-    });
-  }
-
-  /** The usual case without a turn of the pump: the next held job takes the free place. */
-  private startNext(queue: HeldQueue): boolean {
-    if (this.phase !== "working" || this.suspects.length > 0) return false;
-    const held = queue.next();
-    if (held === undefined) return false;
-    if (mustRunAlone(held)) {
-      this.suspects.push(held);
-      return false;
-    }
-    this.start(queue, held);
-    return (
-      this.settler.waiting < LIMITS.rowsPerStatement &&
-      this.settler.waitingMs < DEFAULTS.settleLingerMs
-    );
-  }
-
-  private async runToEnd(run: Run): Promise<void> {
-    // A job that may have killed its worker before is shown as running first: if it does so again, it is found out.
-    if (run.claimed.crashes > 0 && !(await this.mark([run]))[0]) {
-      this.settle(run.lease, givenBack(run));
-      return;
-    }
-    await execute(
-      run,
-      async (job) => (await this.driver.payloads([job]))[0] ?? null,
-      (settlement) => this.settle(run.lease, settlement),
-    );
-  }
-
   private settle(lease: string, settlement: Settlement): void {
-    const { state } = settlement;
-    if (state === "done" || state === "failed" || state === "abandoned" || state === "released")
-      this.counters[state]++;
-    this.settler.add(lease, settlement);
+    if (!this.settler.add(lease, settlement)) this.counters.lost(1);
     // The first one tells the pump how long it may sleep.
-    if (this.settler.waiting === 1) this.bell.ring();
-    if (settlement.next !== null && settlement.next !== "same-place")
-      this.maintenance.dueIn(settlement.next.delayMs);
+    else if (this.settler.waiting === 1) this.bell.ring();
   }
 
-  /** False for runs that are not ours any more: they must not start. */
-  private async mark(runs: readonly Run[]): Promise<boolean[]> {
-    for (const run of runs) run.marked = true;
-    const session = this.sessionId;
-    try {
-      return await this.driver.markStarted(
-        runs.map(({ claimed: { job, run }, lease }) => ({ job, run, lease, session })),
-      );
-    } catch {
-      for (const run of runs) run.marked = false;
-      return runs.map(() => false);
-    }
-  }
-
-  private async markLongRuns(): Promise<void> {
-    const long = [...this.runs].filter(
-      (run) => !run.marked && run.elapsedMs >= DEFAULTS.markStartedAfterMs,
+  /** With the database out of reach for a whole lease, the last outcomes are given up: stop() must come to its end. */
+  private allSettled(): boolean {
+    if (this.settler.waiting === 0) return true;
+    if (!this.heartbeats.overdue) return false;
+    const dropped = this.settler.clear();
+    this.counters.lost(dropped);
+    this.settings.logger.error(
+      `qudo: ${dropped} outcomes could not be written; their jobs will run again`,
     );
-    if (long.length > 0) await this.mark(long);
-  }
-
-  // — stopping
-
-  private giveBackHeld(): void {
-    const held = [...this.suspects.splice(0), ...this.queues.flatMap((queue) => queue.drop())];
-    for (const { job, lease } of held)
-      this.settle(lease, {
-        job: job.job,
-        run: job.run,
-        ...afterRelease(job),
-        elapsedMs: null,
-        result: null,
-        error: null,
-      });
-  }
-
-  private interruptAll(cause: "stop" | "lost"): void {
-    for (const run of this.runs) run.interrupt(cause);
+    return true;
   }
 
   /** Handlers that ignore their signal: the very last thing this process does is to give their jobs back. */
   private giveUp(exiting: boolean): void {
-    if (!exiting) {
-      const { logger } = this.settings;
-      logger.warn(`qudo: ${this.runs.size} handlers ignore their signal; stop() waits for them`);
-      return;
-    }
-    for (const run of this.runs) {
-      if (!run.decided) this.settle(run.lease, givenBack(run));
-      run.decided = true;
-    }
-    this.runs.clear();
-    this.bell.ring();
+    const { running } = this.crew;
+    if (running === 0) return;
+    if (exiting) {
+      this.crew.abandonShip();
+      this.bell.ring();
+    } else
+      this.settings.logger.warn(
+        `qudo: ${running} handlers ignore their signal; stop() waits for them`,
+      );
   }
 
-  // — losing the session
+  // — what the parts ask of the whole
 
-  private heart(): ConstructorParameters<typeof Heartbeats>[1] {
+  private crewOwner(): CrewOf {
     return {
-      session: () => this.sessionId,
-      running: () => Array.from(this.runs, ({ claimed: { job, run } }) => ({ job, run })),
-      holds: (lease) => lease === this.claiming || this.settler.holds(lease),
-      fenced: (runs) => this.interruptFenced(runs),
-      lost: (session) => this.renewSession(session),
+      session: () => this.session.id,
+      working: () => this.phase === "working",
+      settle: (lease, settlement) => this.settle(lease, settlement),
+      idle: () => this.bell.ring(),
+      full: () =>
+        this.settler.waiting >= LIMITS.rowsPerStatement ||
+        this.settler.waitingMs >= DEFAULTS.settleLingerMs,
     };
   }
 
-  private interruptFenced(runs: readonly RunKey[]): void {
-    const fenced = new Set(runs.map(({ job, run }) => `${job}/${run}`));
-    for (const run of this.runs)
-      if (!run.decided && fenced.has(`${run.id}/${run.run}`)) run.interrupt("lost");
+  private sessionOwner(): SessionOf {
+    return {
+      name: this.settings.name,
+      kinds: [...this.registry.keys()],
+      wanted: () => this.phase === "starting" || this.phase === "working",
+      lost: () => this.forgetAll(),
+      renewed: () => this.wake(),
+    };
   }
 
-  /** Everything held is others' now. Begin again under a new name: an ended session never comes back to life. */
-  private renewSession(lost: string): Promise<void> {
-    if (lost === this.sessionId) this.renewal = this.beginAgain();
-    return this.renewal;
+  private heart(): HeartOf {
+    return {
+      session: () => this.session.id,
+      running: () => this.crew.keys,
+      holds: (lease) => lease === this.unanswered?.lease || this.settler.holds(lease),
+      fenced: (runs) => this.crew.interrupt(runs),
+      lost: (session) => this.session.renew(session),
+      overdue: () => {
+        this.crew.interruptAll("lost");
+        this.crew.giveBackHeld();
+      },
+    };
   }
 
-  private async beginAgain(): Promise<void> {
-    this.settings.logger.warn(
-      "qudo: this worker's session was ended by others; it starts a new one",
-    );
-    this.interruptAll("lost");
-    for (const queue of this.queues) queue.drop();
-    this.suspects.length = 0;
-    this.settler.clear();
-    this.sessionId = newId();
-    while (this.phase !== "stopped") {
-      try {
-        await this.openSession();
-        break;
-      } catch (error) {
-        await this.bell.wait(this.trouble.met("opening a session", error));
-      }
-    }
-    this.wake();
+  /** Everything held is others' now. */
+  private forgetAll(): void {
+    this.crew.interruptAll("lost");
+    this.crew.drop();
+    this.unanswered = null;
+    this.counters.lost(this.settler.clear());
   }
 }

@@ -214,10 +214,12 @@ function claimedBefore(engine: Engine, entries: readonly LeaseEntry[]): ClaimedJ
   const { db } = engine;
   const lanes = new Map(db.all<LaneRow>(SQL.lanes).map((lane) => [lane.id, lane]));
   const jobs: ClaimedJob[] = [];
+  let room: number = LIMITS.bytesPerStatement;
   for (const { id, run } of entries) {
     const place = locate(db, id, run);
     if (place === undefined || db.get(SQL.outcome, id, run) !== undefined) continue;
-    const job = readJob(db, id, LIMITS.inlinePayloadBytes)!;
+    const job = readJob(db, id, Math.min(LIMITS.inlinePayloadBytes, room))!;
+    if (inlined(job) !== null) room -= job.size;
     const row = { id, run, prio: place.prio, ...countersOf(db, id, run) };
     jobs.push(claimedJob(row, lanes.get(place.lane)!, job, inlined(job)));
   }

@@ -6,11 +6,11 @@
  * is short, because SQLite waits by blocking the thread, and unfairly; behind it we try again with jitter, between
  * which the event loop runs.
  */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
 import { DEFAULTS } from "../../core/defaults.js";
 import { DatabaseError, QudoError } from "../../core/errors.js";
-import { asDatabaseError, isBusy } from "./errors.js";
+import { asDatabaseError, isBusy, isFromDatabase } from "./errors.js";
 
 export type Value = null | number | bigint | string | Uint8Array;
 export type Row = Record<string, Value>;
@@ -40,6 +40,8 @@ export interface ConnectionOptions {
   synchronous: Synchronous;
   /** A user's own open handle: its settings are respected, and it is not closed here. */
   handle?: HandleLike;
+  /** False: a missing file stays missing, and the journal mode of one that is there is left alone. */
+  create?: boolean;
   busyDeadlineMs?: number;
 }
 
@@ -63,7 +65,7 @@ export class Connection {
       options.handle.exec("pragma foreign_keys=on");
       return new Connection(options.handle, options);
     }
-    const connection = new Connection(await openHandle(options.path), options);
+    const connection = new Connection(await openHandle(options), options);
     try {
       await connection.patiently(() => connection.configure());
     } catch (error) {
@@ -75,7 +77,8 @@ export class Connection {
 
   private configure(): void {
     this.handle.exec(`pragma busy_timeout=${BUSY_TIMEOUT_MS}`);
-    this.handle.exec("pragma journal_mode=wal");
+    // It is kept in the file, and whoever makes our tables sets it: a look must not rewrite a file that is not ours.
+    if (this.options.create !== false) this.handle.exec("pragma journal_mode=wal");
     this.handle.exec(`pragma synchronous=${this.options.synchronous}`);
     this.handle.exec("pragma foreign_keys=on");
     this.handle.exec("pragma journal_size_limit=67108864");
@@ -106,8 +109,12 @@ export class Connection {
   }
 
   /** One write transaction. The body is synchronous: nothing of ours stays open across an await. */
-  write<T>(body: () => T): Promise<T> {
-    return this.patiently(() => this.transaction("begin immediate", body, "commit"));
+  write<T>(body: () => T, committed: () => void = () => undefined): Promise<T> {
+    return this.patiently(() => {
+      const value = this.transaction("begin immediate", body, "commit");
+      committed();
+      return value;
+    });
   }
 
   /** One consistent look. */
@@ -149,7 +156,7 @@ export class Connection {
         // A transaction that the user opened on a shared handle is theirs: wait for its end as for anybody's.
         if (expired || !this.inTransaction()) return work();
       } catch (error) {
-        if (error instanceof QudoError) throw error;
+        if (error instanceof QudoError || !isFromDatabase(error)) throw error;
         if (!isBusy(error) || expired) throw asDatabaseError(error, this.path);
       }
       await pause(Math.random() * Math.min(RETRY_MAX_MS, 2 ** Math.min(tries, 10)));
@@ -178,14 +185,23 @@ function closedError(): QudoError {
 
 type Opener = (path: string) => HandleLike;
 
-async function openHandle(path: string): Promise<HandleLike> {
+async function openHandle({ path, create }: ConnectionOptions): Promise<HandleLike> {
   const open = await loadLibrary();
+  if (create === false && path !== ":memory:" && !existsSync(path)) throw missingFile(path);
   try {
     if (path !== ":memory:") createPrivately(path);
     return open(path);
   } catch (error) {
     throw asDatabaseError(error, path);
   }
+}
+
+function missingFile(path: string): DatabaseError {
+  return new DatabaseError(
+    "QUDO_DATABASE_UNREACHABLE",
+    `The database file ${path} does not exist. Check the path, or make it: qudo migrate --database sqlite:${path}`,
+    false,
+  );
 }
 
 /** Only its owner may read a new file; SQLite gives the files beside it the same rights. */

@@ -36,29 +36,27 @@ export class Lanes {
     return id;
   }
 
-  committed(): void {
-    for (const [key, id] of this.fresh) this.known.set(key, id);
+  /** A transaction begins: what an earlier one left behind was rolled back with it. */
+  begun(): void {
     this.fresh.clear();
   }
 
-  rolledBack(): void {
+  /** Called in the same turn as the commit, before another transaction can begin. */
+  committed(): void {
+    for (const [key, id] of this.fresh) this.known.set(key, id);
     this.fresh.clear();
   }
 }
 
 /** One write transaction of an operation: the body is given the database's time. */
-export async function write<T>(engine: Engine, body: (now: number) => T): Promise<T> {
-  try {
-    const value = await engine.db.write(() => {
-      engine.lanes.rolledBack();
+export function write<T>(engine: Engine, body: (now: number) => T): Promise<T> {
+  return engine.db.write(
+    () => {
+      engine.lanes.begun();
       return body(engine.clock());
-    });
-    engine.lanes.committed();
-    return value;
-  } catch (error) {
-    engine.lanes.rolledBack();
-    throw error;
-  }
+    },
+    () => engine.lanes.committed(),
+  );
 }
 
 export function read<T>(engine: Engine, body: (now: number) => T): Promise<T> {

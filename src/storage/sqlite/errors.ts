@@ -30,6 +30,13 @@ function primaryCode(error: unknown): number | null {
   return name === undefined ? null : (byName.get(name) ?? null);
 }
 
+/** It came from SQLite or the file system, not from a mistake in our own code: that is thrown on as it is. */
+export function isFromDatabase(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? String(error.code) : "";
+  return "errcode" in error || code.includes("SQLITE") || isFileError(error);
+}
+
 /** Somebody else is writing: nothing happened, try again. */
 export function isBusy(error: unknown): boolean {
   const code = primaryCode(error);

@@ -19,6 +19,8 @@ export interface SqliteOptions {
   path: string;
   /** A user's own open handle (node:sqlite, better-sqlite3, …): its settings are respected and it is not closed. */
   handle?: HandleLike;
+  /** False: a missing file stays missing, and one without tables stays as it is. Default true. */
+  create?: boolean;
   /**
    * FULL: an acknowledged job survives a power cut. NORMAL is faster and may lose the last commits in one (never
    * in a crash of the process). Default FULL.

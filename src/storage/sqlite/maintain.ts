@@ -52,12 +52,16 @@ export function prune(engine: Engine, policy: PrunePolicy): Promise<{ pruned: nu
     for (const [isDone, keepMs] of [
       [1, policy.doneMs],
       [0, policy.otherMs],
-    ] as const)
-      for (const id of finished(engine, isDone, keepMs, policy.limit - pruned, now))
-        if (!leased.has(Buffer.from(id).toString("hex"))) {
-          deleteJob(engine, id);
-          pruned++;
-        }
+    ] as const) {
+      // As many more as may have to be passed by, so that leased ones never stand in the way of others.
+      const candidates = finished(engine, isDone, keepMs, policy.limit + leased.size, now);
+      for (const id of candidates) {
+        if (pruned === policy.limit) break;
+        if (leased.has(Buffer.from(id).toString("hex"))) continue;
+        deleteJob(engine, id);
+        pruned++;
+      }
+    }
     return { pruned };
   });
 }
@@ -82,7 +86,7 @@ function leasedJobs({ db }: Engine): Set<string> {
 }
 
 function deleteJob({ db }: Engine, id: Uint8Array): void {
-  db.run("delete from qudo_outcome where job_id = ?", id);
   db.run(SQL.freeUniqueKey, id);
+  db.run("delete from qudo_outcome where job_id = ?", id);
   db.run("delete from qudo_job where id = ?", id);
 }

@@ -10,6 +10,7 @@ import type {
   ReapOutcome,
   SessionRow,
 } from "../driver.js";
+import { decodeLease } from "../sql/lease.js";
 import { concludeLease } from "./conclude.js";
 import { read, write, type Engine } from "./engine.js";
 import { SQL } from "./statements.js";
@@ -37,12 +38,30 @@ export function heartbeat(engine: Engine, beat: Heartbeat): Promise<HeartbeatOut
   const session = idBytes(beat.session);
   return write(engine, (now) => {
     if (db.run(SQL.beat, now, session) === 0) return { alive: false, leases: [], fenced: [] };
-    const leases = db.all<{ id: Uint8Array }>(SQL.leasesOf, session).map((row) => idText(row.id));
-    const fenced = beat.running.filter(
-      ({ job, run }) => db.get(SQL.outcome, idBytes(job), run) !== undefined,
-    );
+    const leases = openLeases(engine, session);
+    const fenced = beat.running.filter(({ job, run }) => {
+      const found = db.get<{ writer: Uint8Array }>(SQL.outcome, idBytes(job), run);
+      return found !== undefined && !session.equals(found.writer);
+    });
     return { alive: true, leases, fenced };
   });
+}
+
+/**
+ * Leases with something left in them. One whose runs this session has all settled itself was left by a lost close: it goes. A
+ * run decided by others stays, because its worker has not given it up yet, and a reaper frees its key through the lease.
+ */
+function openLeases({ db }: Engine, session: Buffer): string[] {
+  const open: string[] = [];
+  for (const { id, jobs } of db.all<{ id: Uint8Array; jobs: Uint8Array }>(SQL.leasesOf, session)) {
+    const finished = decodeLease(jobs).every(({ id: job, run }) => {
+      const found = db.get<{ writer: Uint8Array }>(SQL.outcome, job, run);
+      return found !== undefined && session.equals(found.writer);
+    });
+    if (finished) db.run(SQL.deleteLease, id);
+    else open.push(idText(id));
+  }
+  return open;
 }
 
 export function closeSession(engine: Engine, session: string): Promise<boolean> {

@@ -10,6 +10,7 @@ import type {
   Trip,
   TripOutcome,
 } from "../driver.js";
+import { decodeLease } from "../sql/lease.js";
 import { claim } from "./claim.js";
 import { concludeLease } from "./conclude.js";
 import { record, write, type Engine } from "./engine.js";
@@ -28,10 +29,34 @@ function settleGroup(engine: Engine, group: SettleGroup, now: number): SettleOut
   const { db } = engine;
   const lease = idBytes(group.lease);
   const session = idBytes(group.session);
-  const held = holds(engine, lease, session);
-  const outcomes = group.settlements.map((s) => settleRun(engine, s, session, held, now));
-  if (group.close && held) db.run(SQL.deleteLease, lease);
+  const open = openRuns(engine, lease, session);
+  const outcomes = group.settlements.map((settlement) => {
+    const id = idBytes(settlement.job);
+    const held = open !== null && open.get(key(id)) === settlement.run;
+    if (held) open.delete(key(id));
+    return settleRun(engine, settlement, id, session, held, now);
+  });
+  if (group.close && open !== null && !hasUndecided(engine, open)) db.run(SQL.deleteLease, lease);
   return outcomes;
+}
+
+/** What the lease lists, by key; null when it is not this session's (any more). A run it does not list cannot be settled through it. */
+function openRuns({ db }: Engine, lease: Buffer, session: Buffer): Map<string, number> | null {
+  const row = db.get<{ worker: Uint8Array; jobs: Uint8Array }>(SQL.lease, lease);
+  if (row === undefined || !session.equals(row.worker)) return null;
+  return new Map(decodeLease(row.jobs).map(({ id, run }) => [key(id), run]));
+}
+
+/** Bytes as a short string: what a Map can look up. */
+function key(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("latin1");
+}
+
+/** A lease with something undecided in it stays, whatever its worker says: that job would stand nowhere. */
+function hasUndecided({ db }: Engine, open: ReadonlyMap<string, number>): boolean {
+  for (const [id, run] of open)
+    if (db.get(SQL.outcome, Buffer.from(id, "latin1"), run) === undefined) return true;
+  return false;
 }
 
 function holds({ db }: Engine, lease: Buffer, session: Buffer): boolean {
@@ -42,11 +67,11 @@ function holds({ db }: Engine, lease: Buffer, session: Buffer): boolean {
 function settleRun(
   { db }: Engine,
   settlement: Settlement,
+  id: Buffer,
   session: Buffer,
   held: boolean,
   now: number,
 ): SettleOutcome {
-  const id = idBytes(settlement.job);
   const { run, elapsedMs, result, error } = settlement;
   const startedAt = elapsedMs === null ? null : now - Math.round(elapsedMs);
   const event = {

@@ -18,7 +18,9 @@ export const SQL = {
     "insert into qudo_delayed (run_at, id, lane, prio, run, fails, crashes) values (?, ?, ?, ?, ?, ?, ?)",
   takeUniqueKey: "insert or ignore into qudo_unique_key (hash, job_id) values (?, ?)",
   uniqueHolder: "select job_id from qudo_unique_key where hash = ?",
-  freeUniqueKey: "delete from qudo_unique_key where job_id = ?",
+  /** Only when the job has ended for good: a run given up late must not free the key of the job's next life. */
+  freeUniqueKey: `delete from qudo_unique_key where job_id = ? and (
+    select state from qudo_outcome where job_id = qudo_unique_key.job_id order by run desc limit 1) in (1, 3, 4, 9)`,
 
   // — claim
   session: "select beat, seen_at from qudo_worker where id = ?",
@@ -28,8 +30,8 @@ export const SQL = {
     where lane = ? and (prio, run_at, id) > (?, ?, ?) order by prio, run_at, id limit ?`,
   deleteReady: "delete from qudo_ready where lane = ? and prio = ? and run_at = ? and id = ?",
   claimedJob: `select created_at, max_attempts, timeout_ms, expires_at, codec,
-    coalesce(length(payload_text), length(payload_bin), 0) as size,
-    case when length(payload_text) <= ? then payload_text end as payload_text,
+    coalesce(length(cast(payload_text as blob)), length(payload_bin), 0) as size,
+    case when length(cast(payload_text as blob)) <= ? then payload_text end as payload_text,
     case when length(payload_bin) <= ? then payload_bin end as payload_bin
     from qudo_job where id = ?`,
   insertLease: "insert into qudo_lease (id, worker, claimed_at, jobs) values (?, ?, ?, ?)",

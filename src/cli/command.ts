@@ -1,0 +1,51 @@
+/** What the commands share: --database, --json, help that ends with examples, and how an action becomes an exit code. */
+import { Option, type Command } from "commander";
+import { guarded, leave, type ExitCode } from "./exit.js";
+
+export interface CommonOptions {
+  database: string;
+  json?: true;
+}
+
+/** A command line, and what it does. */
+export type Example = readonly [line: string, meaning: string];
+
+export interface CommandText {
+  name: string;
+  /** One line, for the list of commands. */
+  summary: string;
+  /** What it does, what it prints, when it fails. */
+  description: string;
+  examples: readonly Example[];
+  /** Handlers and what their modules opened may go on for ever: the process is ended when the command is. Default false. */
+  runsUserCode?: boolean;
+}
+
+/** Adds a command; more options can be put on what it returns. */
+export function addCommand<Options extends CommonOptions>(
+  program: Command,
+  { name, summary, description, examples: lines, runsUserCode = false }: CommandText,
+  run: (options: Options) => Promise<ExitCode>,
+): Command {
+  return program
+    .command(name)
+    .summary(summary)
+    .description(description)
+    .addOption(
+      new Option("--database <url>", "which database")
+        .env("QUDO_DATABASE")
+        .default("sqlite:qudo.db"),
+    )
+    .option("--json", "print one JSON object instead of text")
+    .addHelpText("after", examples(lines))
+    .action(async (options: Options) => {
+      const code = await guarded(options.json ?? false, () => run(options));
+      if (runsUserCode) await leave(code);
+      process.exitCode = code;
+    });
+}
+
+export function examples(lines: readonly Example[]): string {
+  const texts = lines.map(([line, meaning]) => `  # ${meaning}\n  $ ${line}\n`);
+  return `\nExamples:\n${texts.join("\n")}`;
+}

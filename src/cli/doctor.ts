@@ -1,0 +1,82 @@
+/** `qudo doctor`: checks that the database takes writes and that none of the invariants is broken. */
+import type { Command } from "commander";
+import { Qudo } from "../qudo.js";
+import type { Violation } from "../storage/driver.js";
+import { addCommand, type CommonOptions } from "./command.js";
+import { EXIT, type ExitCode } from "./exit.js";
+import { painter, plural, print, printJson } from "./output.js";
+
+/** What has to be true of every qudo database, in the order of the checks. */
+const INVARIANTS: Readonly<Record<Violation["invariant"], string>> = {
+  I1: "a living job stands in exactly one place, a finished one in none",
+  I2: "runs are numbered without gaps, and jobs wait where their last run put them",
+  I3: "no run was accepted after its job had ended, and every lease has its worker",
+  I4: "unique keys belong to living jobs, and those hold theirs",
+  I5: "no job that a worker holds was deleted",
+  I6: "what is ready is due, and nothing ended before it started",
+};
+
+/** More than this of one kind tell a reader nothing new; --json has them all. */
+const LISTED = 20;
+
+export function addDoctor(program: Command): void {
+  addCommand(
+    program,
+    {
+      name: "doctor",
+      summary: "check a database",
+      description:
+        "Checks that the database can be written (by a write that is undone), and that its jobs are consistent: " +
+        "six rules, I1 to I6, that no crash and no race may break. Workers can go on meanwhile.\n\n" +
+        "It repairs nothing and makes no file. Exit code 1 when a rule is broken.",
+      examples: [
+        ["qudo doctor", "check ./qudo.db"],
+        ["qudo doctor --database sqlite:/var/lib/app/jobs.db", "check another file"],
+        ["qudo doctor --json | jq '.violations[].job'", "ids of the jobs that break a rule"],
+      ],
+    },
+    doctor,
+  );
+}
+
+async function doctor({ database, json }: CommonOptions): Promise<ExitCode> {
+  await using qudo = new Qudo({ databases: { url: database, create: false }, migrate: false });
+  const { label, violations } = await qudo.doctor();
+  const schema = await qudo.schemaVersion();
+  if (json) printJson({ database: label, schema, violations });
+  else print(doctorText(`${label}, schema ${schema}`, violations));
+  return violations.length === 0 ? EXIT.ok : EXIT.failed;
+}
+
+function doctorText(heading: string, violations: readonly Violation[]): string {
+  const paint = painter(process.stdout);
+  return [
+    heading,
+    "",
+    `${paint.green("ok")}  it can be written`,
+    ...Object.keys(INVARIANTS).flatMap((id) => ruleLines(id as Violation["invariant"], violations)),
+    "",
+    violations.length === 0
+      ? "No violations."
+      : `${paint.red(plural(violations.length, "violation"))}. Keep a copy of the database as it is, and report them with: qudo doctor --json`,
+  ].join("\n");
+}
+
+function ruleLines(id: Violation["invariant"], violations: readonly Violation[]): string[] {
+  const paint = painter(process.stdout);
+  const broken = violations.filter(({ invariant }) => invariant === id);
+  if (broken.length === 0) return [`${paint.green("ok")}  ${id} ${INVARIANTS[id]}`];
+  return [
+    `${paint.red("!!")}  ${id} ${INVARIANTS[id]}: ${paint.red(plural(broken.length, "violation"))}`,
+    ...broken.slice(0, LISTED).map((violation) => `    ${violationText(violation)}`),
+    ...(broken.length > LISTED
+      ? [`    … and ${broken.length - LISTED} more (--json lists all)`]
+      : []),
+  ];
+}
+
+/** "I1 job 0198…-… run 3: what is wrong" */
+function violationText({ invariant, job, run, detail }: Violation): string {
+  const where = [job !== null && `job ${job}`, run !== null && `run ${run}`].filter(Boolean);
+  return `${[invariant, ...where].join(" ")}: ${detail}`;
+}

@@ -1,0 +1,45 @@
+/** `qudo migrate`: creates or upgrades the tables. */
+import type { Command } from "commander";
+import { Qudo } from "../qudo.js";
+import { addCommand, type CommonOptions } from "./command.js";
+import { EXIT, type ExitCode } from "./exit.js";
+import { print, printJson } from "./output.js";
+
+export function addMigrate(program: Command): void {
+  addCommand(
+    program,
+    {
+      name: "migrate",
+      summary: "create or upgrade qudo's tables",
+      description:
+        "Creates qudo's tables, or upgrades them to this release. A SQLite file that is not there is made.\n\n" +
+        "Safe to run at any time and by many at once: when the tables are current, nothing is changed.",
+      examples: [
+        ["qudo migrate", "make or upgrade ./qudo.db"],
+        [
+          "qudo migrate --database sqlite:/var/lib/app/jobs.db",
+          "another file, as a step of a deployment",
+        ],
+        [
+          "QUDO_DATABASE=sqlite:jobs.db qudo migrate --json",
+          '{"database":"sqlite:jobs.db","from":null,"to":1}',
+        ],
+      ],
+    },
+    migrate,
+  );
+}
+
+async function migrate({ database, json }: CommonOptions): Promise<ExitCode> {
+  await using qudo = new Qudo({ databases: database });
+  const { from, to } = await qudo.migrate();
+  const label = await qudo.label();
+  if (json) printJson({ database: label, from, to });
+  else print(`${label}: ${whatHappened(from, to)}`);
+  return EXIT.ok;
+}
+
+function whatHappened(from: number | null, to: number): string {
+  if (from === null) return `tables created, at version ${to}`;
+  return from === to ? `already at version ${to}` : `upgraded from version ${from} to ${to}`;
+}

@@ -1,0 +1,120 @@
+/** `qudo work`: runs jobs until it is told to stop. */
+import type { Command } from "commander";
+import { DEFAULTS } from "../core/defaults.js";
+import { durationMs, humanDuration, type Duration } from "../core/duration.js";
+import type { AnyJobDefinition } from "../core/job.js";
+import { checkInteger } from "../core/options.js";
+import { Qudo } from "../qudo.js";
+import type { WorkerOptions } from "../worker/options.js";
+import type { WorkerStats } from "../worker/stats.js";
+import { addCommand, type CommonOptions } from "./command.js";
+import { EXIT, type ExitCode } from "./exit.js";
+import { loadJobs } from "./jobs-file.js";
+import { printJson, say } from "./output.js";
+import { firstSignal } from "./signals.js";
+
+interface WorkFlags extends CommonOptions {
+  jobs: string[];
+  queue?: string[];
+  concurrency?: string;
+  lease?: string;
+  name?: string;
+  grace?: string;
+}
+
+export function addWork(program: Command): void {
+  addCommand(
+    program,
+    {
+      name: "work",
+      summary: "run jobs until SIGTERM or Ctrl-C",
+      description:
+        "Runs jobs of the kinds that the given files export, until SIGTERM or Ctrl-C. Then it takes no new jobs, lets " +
+        "running ones finish within the grace period, gives the others back, and exits with 0. A second signal ends it at once.\n\n" +
+        "The tables are made when they are missing. Messages go to stderr; with --json one line of figures goes to stdout at the end.",
+      examples: [
+        ["qudo work --jobs dist/jobs.js", "all queues of the jobs defined in dist/jobs.js"],
+        [
+          "qudo work --jobs dist/mail.js dist/http.js --queue mail --queue http=20",
+          "two queues, http with 20 at once",
+        ],
+        [
+          "qudo work --jobs dist/jobs.js --database sqlite:/var/lib/app/jobs.db --grace 10s",
+          "as a service",
+        ],
+      ],
+      runsUserCode: true,
+    },
+    work,
+  )
+    .requiredOption("--jobs <file...>", "modules that export job definitions (defineJob)")
+    .option(
+      "--queue <name...>",
+      "serve this queue; name=20 runs 20 jobs at once (default: the queues of the jobs)",
+    )
+    .option(
+      "--concurrency <n>",
+      `jobs at once in each queue without its own number (default: ${DEFAULTS.concurrency})`,
+    )
+    .option(
+      "--lease <duration>",
+      "without a sign of life for so long, others may take its jobs (default: 30s)",
+    )
+    .option("--grace <duration>", "how long running jobs may go on after a signal (default: 30s)")
+    .option("--name <name>", "shown in qudo status (default: host:pid)");
+}
+
+async function work(flags: WorkFlags): Promise<ExitCode> {
+  const options = workerOptions(flags);
+  const graceMs = durationMs(duration(flags.grace) ?? DEFAULTS.stopGraceMs / 1_000, "--grace");
+  const jobs = await loadJobs(flags.jobs);
+  await using qudo = new Qudo({ databases: flags.database, jobs });
+  const told = firstSignal();
+  const worker = await qudo.work(options);
+  say(`working on ${await qudo.label()}, kinds: ${kinds(jobs)} (pid ${process.pid}); Ctrl-C stops`);
+  const signal = await Promise.race([told, worker.stopped]);
+  say(
+    `${signal}: stopping; running jobs have ${humanDuration(graceMs)} to finish, a second signal ends them at once`,
+  );
+  await worker.stop({ grace: graceMs / 1_000, exiting: true });
+  if (flags.json) printJson({ database: await qudo.label(), ...worker.stats });
+  else say(statsLine(worker.stats));
+  return EXIT.ok;
+}
+
+function workerOptions(flags: WorkFlags): WorkerOptions {
+  const usual = concurrency(flags.concurrency, "--concurrency") ?? DEFAULTS.concurrency;
+  return {
+    concurrency: usual,
+    ...(flags.queue && {
+      queues: Object.fromEntries(flags.queue.map((text) => queue(text, usual))),
+    }),
+    ...(flags.lease !== undefined && { lease: duration(flags.lease) }),
+    ...(flags.name !== undefined && { name: flags.name }),
+  };
+}
+
+/** "http" or "http=20". A name may hold "=" itself: the last one counts. */
+function queue(text: string, usual: number): [name: string, concurrency: number] {
+  const at = text.lastIndexOf("=");
+  if (at === -1) return [text, usual];
+  return [text.slice(0, at), concurrency(text.slice(at + 1), `--queue ${text}: the concurrency`)!];
+}
+
+function concurrency(text: string | undefined, what: string): number | undefined {
+  if (text === undefined) return undefined;
+  return checkInteger(/^\d+$/.test(text) ? Number(text) : text, what, 1, 10_000);
+}
+
+/** "30" is 30 seconds, as the number is in the API. */
+function duration(text: string | undefined): Duration | undefined {
+  return text !== undefined && /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+}
+
+function kinds(jobs: readonly AnyJobDefinition[]): string {
+  return jobs.map(({ kind }) => kind).join(", ");
+}
+
+function statsLine({ done, failed, abandoned, released, lost }: WorkerStats): string {
+  return `stopped: ${done} done, ${failed} failed, ${abandoned} abandoned, ${released} given back, ${lost} lost to others`;
+}

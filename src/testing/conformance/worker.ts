@@ -1,0 +1,158 @@
+/** A worker as laws need it: a session that claims, decides as the product's core decides, and settles. */
+import { equal } from "node:assert/strict";
+import { DEFAULTS } from "../../core/defaults.js";
+import {
+  afterAbort,
+  afterFailure,
+  afterRelease,
+  afterSnooze,
+  afterSuccess,
+  type Decision,
+} from "../../core/outcome.js";
+import type {
+  ClaimedJob,
+  Driver,
+  HeartbeatOutcome,
+  NewSession,
+  RunKey,
+  Settlement,
+  SettleGroup,
+  SettleOutcome,
+  TripOutcome,
+  Want,
+} from "../../storage/driver.js";
+import { newId } from "../../storage/ids.js";
+
+/** A claimed job with what its worker needs to settle it. */
+export interface HeldJob extends ClaimedJob {
+  readonly lease: string;
+  readonly session: string;
+}
+
+export interface ClaimSpec extends Partial<Want> {
+  /** Lease id; a new one when left out. */
+  readonly lease?: string;
+  /** Instead of the one want that `queue`, `kinds` and `limit` make. */
+  readonly wants?: readonly Want[];
+}
+
+export function newSession(spec: Partial<NewSession> = {}): NewSession {
+  return {
+    id: newId(),
+    name: "conformance",
+    host: "localhost",
+    pid: 1,
+    process: null,
+    kinds: ["mail"],
+    version: "0",
+    ...spec,
+  };
+}
+
+/** What a settlement says beside the decision. */
+export type SettleSpec = Partial<Pick<Settlement, "elapsedMs" | "result" | "error">>;
+
+export function settlement(held: RunKey, decision: Decision, spec: SettleSpec = {}): Settlement {
+  const { job, run } = held;
+  return { job, run, ...decision, elapsedMs: null, result: null, error: null, ...spec };
+}
+
+export class TestWorker {
+  /** Runs it has claimed and not settled, by lease: the group that settles the last one closes the lease. */
+  private readonly open = new Map<string, Set<string>>();
+
+  private constructor(
+    readonly driver: Driver,
+    readonly session: string,
+  ) {}
+
+  static async open(driver: Driver): Promise<TestWorker> {
+    const session = newSession();
+    await driver.openSession(session);
+    return new TestWorker(driver, session.id);
+  }
+
+  /** Claims up to ten mails of the default queue unless told otherwise. */
+  async claim(spec: ClaimSpec = {}): Promise<HeldJob[]> {
+    return (await this.trip([], spec)).held;
+  }
+
+  async claimOne(spec: ClaimSpec = {}): Promise<HeldJob> {
+    const held = await this.claim({ ...spec, limit: 1 });
+    equal(held.length, 1, "a job can be claimed");
+    return held[0]!;
+  }
+
+  /** Settles and claims in one transaction. */
+  async trip(
+    settle: readonly SettleGroup[],
+    spec: ClaimSpec,
+  ): Promise<TripOutcome & { held: HeldJob[] }> {
+    const { lease = newId(), queue = DEFAULTS.queue, kinds = ["mail"], limit = 10 } = spec;
+    const wants = spec.wants ?? [{ queue, kinds, limit }];
+    const outcome = await this.driver.trip({
+      settle,
+      claim: { lease, session: this.session, wants },
+    });
+    const held = outcome.claimed.map((job) => ({ ...job, lease, session: this.session }));
+    this.open.set(lease, new Set(held.map(name)));
+    return { ...outcome, held };
+  }
+
+  /** The group that settles these runs of one lease; it closes the lease when none is left. */
+  group(lease: string, settlements: readonly Settlement[]): SettleGroup {
+    const open = this.open.get(lease) ?? new Set();
+    for (const settled of settlements) open.delete(name(settled));
+    return { lease, session: this.session, settlements, close: open.size === 0 };
+  }
+
+  async settleAll(lease: string, settlements: readonly Settlement[]): Promise<SettleOutcome[]> {
+    const settle = [this.group(lease, settlements)];
+    return [...(await this.driver.trip({ settle, claim: null })).settled[0]!];
+  }
+
+  async settle(held: HeldJob, decision: Decision, spec: SettleSpec = {}): Promise<SettleOutcome> {
+    return (await this.settleAll(held.lease, [settlement(held, decision, spec)]))[0]!;
+  }
+
+  done(held: HeldJob, spec?: SettleSpec): Promise<SettleOutcome> {
+    return this.settle(held, afterSuccess(held), spec);
+  }
+
+  /** The handler threw; tried again after `delayMs`, at once when left out. */
+  fail(held: HeldJob, delayMs = 0, spec?: SettleSpec): Promise<SettleOutcome> {
+    return this.settle(
+      held,
+      afterFailure(held, () => delayMs),
+      spec,
+    );
+  }
+
+  snooze(held: HeldJob, delayMs = 0): Promise<SettleOutcome> {
+    return this.settle(held, afterSnooze(held, delayMs));
+  }
+
+  abort(held: HeldJob): Promise<SettleOutcome> {
+    return this.settle(held, afterAbort(held));
+  }
+
+  giveBack(held: HeldJob): Promise<SettleOutcome> {
+    return this.settle(held, afterRelease(held));
+  }
+
+  /** Shows one run as running. */
+  async start(held: HeldJob): Promise<boolean> {
+    return (await this.driver.markStarted([held]))[0]!;
+  }
+
+  release(...held: readonly HeldJob[]): Promise<number> {
+    return this.driver.release(this.session, [...new Set(held.map((job) => job.lease))]);
+  }
+
+  heartbeat(...running: readonly RunKey[]): Promise<HeartbeatOutcome> {
+    const runs = running.map(({ job, run }) => ({ job, run }));
+    return this.driver.heartbeat({ session: this.session, running: runs });
+  }
+}
+
+const name = ({ job, run }: RunKey): string => `${job}/${run}`;

@@ -1,0 +1,196 @@
+/** What one worker holds and runs: jobs start where there are places, suspects start alone, nothing is kept that stands still. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { DEFAULTS } from "../core/defaults.js";
+import { DatabaseError } from "../core/errors.js";
+import type { Registry } from "../core/job.js";
+import { afterRelease } from "../core/outcome.js";
+import type { Driver, RunKey, Settlement, StoredPayload } from "../storage/driver.js";
+import { Run, type AbortCause } from "./context.js";
+import { execute, givenBack } from "./executor.js";
+import { HeldQueue, mustRunAlone, type HeldJob } from "./queue.js";
+import { Suspects } from "./suspects.js";
+import type { Trouble } from "./trouble.js";
+import { Turns } from "./turns.js";
+
+/** What a crew needs of its worker. */
+export interface CrewOf {
+  session(): string;
+  /** False as soon as it stops: nothing new is started then. */
+  working(): boolean;
+  settle(lease: string, settlement: Settlement): void;
+  /** A place is free, and no held job took it without delay. */
+  idle(): void;
+  /** There are so many completions that they should go before more are made. */
+  full(): boolean;
+}
+
+export class Crew {
+  readonly queues: readonly HeldQueue[];
+  private readonly runs = new Set<Run>();
+  private readonly suspects: Suspects;
+  private readonly turns = new Turns();
+
+  constructor(
+    private readonly driver: Driver,
+    private readonly registry: Registry,
+    queues: ReadonlyMap<string, number>,
+    private readonly worker: CrewOf,
+    private readonly trouble: Trouble,
+  ) {
+    const kinds = [...registry.keys()];
+    this.queues = Array.from(
+      queues,
+      ([name, concurrency]) => new HeldQueue(name, concurrency, kinds),
+    );
+    this.suspects = new Suspects(() => worker.idle());
+  }
+
+  /** Runs whose handlers have not returned, decided ones too: they still take a place. */
+  get running(): number {
+    return this.runs.size;
+  }
+
+  get keys(): RunKey[] {
+    return Array.from(this.runs, ({ claimed: { job, run } }) => ({ job, run }));
+  }
+
+  /** A suspect runs, or places are kept free for one: more jobs would only wait. */
+  get blocked(): boolean {
+    return this.suspects.blocking;
+  }
+
+  queue(name: string): HeldQueue {
+    return this.queues.find((queue) => queue.name === name)!;
+  }
+
+  /** Lets the event loop come round. */
+  turn(): Promise<void> {
+    return this.turns.next();
+  }
+
+  startHeld(): void {
+    for (const queue of this.queues) while (this.startOne(queue));
+    const suspect = this.runs.size === 0 ? this.suspects.next() : undefined;
+    if (suspect !== undefined) this.start(this.queue(suspect.job.queue), suspect);
+  }
+
+  /** False when nothing of this queue may start now. */
+  private startOne(queue: HeldQueue): boolean {
+    if (this.suspects.blocking) return false;
+    const held = queue.next();
+    if (held === undefined) return false;
+    if (mustRunAlone(held)) this.suspects.add(held);
+    else this.start(queue, held);
+    return true;
+  }
+
+  private start(queue: HeldQueue, { job, lease }: HeldJob): void {
+    const run = new Run(job, lease, this.registry.get(job.kind)!);
+    this.runs.add(run);
+    queue.running++;
+    void this.runToEnd(run).finally(() => {
+      queue.running--;
+      queue.ran(run.elapsedMs);
+      this.runs.delete(run);
+      if (mustRunAlone({ job, lease })) this.suspects.ended();
+      this.startNext(queue);
+    });
+  }
+
+  /** The usual case without a turn of the pump: the next held job takes the free place. */
+  private startNext(queue: HeldQueue): void {
+    const went = this.worker.working() && this.startOne(queue);
+    if (!went || this.suspects.size > 0 || this.worker.full()) this.worker.idle();
+  }
+
+  private async runToEnd(run: Run): Promise<void> {
+    // A job that may have killed its worker before is shown as running first: if it does so again, it is found out.
+    const ours = run.claimed.crashes === 0 || (await this.mark([run]))[0];
+    if (run.decided) return;
+    if (ours)
+      await execute(
+        run,
+        this.turns,
+        () => this.fetchPayload(run),
+        (settlement) => this.worker.settle(run.lease, settlement),
+      );
+    else this.worker.settle(run.lease, givenBack(run));
+  }
+
+  /** A database in passing trouble is no failure of the job. */
+  private async fetchPayload(run: Run): Promise<StoredPayload | null> {
+    for (;;) {
+      try {
+        return (await this.driver.payloads([run.id]))[0] ?? null;
+      } catch (error) {
+        if (run.cause !== null || !(error instanceof DatabaseError && error.transient)) throw error;
+        await sleep(this.trouble.met("reading a payload", error));
+      }
+    }
+  }
+
+  /** False for runs that are not ours any more: they must not start. */
+  private async mark(runs: readonly Run[]): Promise<boolean[]> {
+    for (const run of runs) run.marked = true;
+    const session = this.worker.session();
+    try {
+      return await this.driver.markStarted(
+        runs.map(({ claimed: { job, run }, lease }) => ({ job, run, lease, session })),
+      );
+    } catch {
+      for (const run of runs) run.marked = false;
+      return runs.map(() => false);
+    }
+  }
+
+  /** Called a few times a second. */
+  tick(): void {
+    const long = [...this.runs].filter(isUnmarkedAndLong);
+    if (long.length > 0) void this.mark(long);
+    for (const queue of this.queues) this.giveBack(queue.dropStalled());
+  }
+
+  /** Gives back all that has not started. */
+  giveBackHeld(): void {
+    this.giveBack(this.drop());
+  }
+
+  private giveBack(unstarted: readonly HeldJob[]): void {
+    for (const { job, lease } of unstarted)
+      this.worker.settle(lease, {
+        job: job.job,
+        run: job.run,
+        ...afterRelease(job),
+        elapsedMs: null,
+        result: null,
+        error: null,
+      });
+  }
+
+  interruptAll(cause: AbortCause): void {
+    for (const run of this.runs) run.interrupt(cause);
+  }
+
+  interrupt(runs: readonly RunKey[]): void {
+    const fenced = new Set(runs.map(({ job, run }) => `${job}/${run}`));
+    for (const run of this.runs)
+      if (!run.decided && fenced.has(`${run.id}/${run.run}`)) run.interrupt("lost");
+  }
+
+  /** Gives back what runs, and looks after it no more. */
+  abandonShip(): void {
+    for (const run of this.runs) {
+      if (!run.decided) this.worker.settle(run.lease, givenBack(run));
+      run.decided = true;
+    }
+    this.runs.clear();
+  }
+
+  /** Forgets all that has not started. */
+  drop(): HeldJob[] {
+    return [...this.suspects.drop(), ...this.queues.flatMap((queue) => queue.drop())];
+  }
+}
+
+const isUnmarkedAndLong = (run: Run): boolean =>
+  !run.marked && run.elapsedMs >= DEFAULTS.markStartedAfterMs;

@@ -1,0 +1,58 @@
+/** The laws can fail: each broken engine is caught by at least one, and each law catches at least one broken engine. */
+import { afterAll, describe, expect, test } from "vitest";
+import { laws, LawBrokenError, runLaw } from "../../src/testing/index.js";
+import { mutants } from "./mutants/index.js";
+import { renderMatrix } from "./mutants/matrix.js";
+import { fixtures, mutantFixture, type FixtureOf } from "./mutants/mutant.js";
+import { KNOWN_BUGS } from "./support/known-bugs.js";
+
+// A law that the sound engine breaks proves nothing about a mutant.
+const sound = laws.filter((law) => !KNOWN_BUGS.has(law.id));
+const catches = new Map<string, ReadonlySet<string>>();
+
+async function brokenBy(fixtureOf: FixtureOf): Promise<Set<string>> {
+  const broken = new Set<string>();
+  for (const law of sound)
+    try {
+      // None may be skipped here: a law that is not run catches nothing.
+      expect(await runLaw(law, fixtureOf(law))).toEqual({ status: "held" });
+    } catch (error) {
+      if (!(error instanceof LawBrokenError)) throw error;
+      broken.add(law.id);
+    }
+  return broken;
+}
+
+test("the sound engine breaks no law", async () => {
+  expect([...(await brokenBy(fixtures()))]).toEqual([]);
+});
+
+describe("each broken engine is caught", () => {
+  test.each(mutants)("$name: $breaks", async (mutant) => {
+    const { fixtureOf, stale } = mutantFixture(mutant);
+    const broken = await brokenBy(fixtureOf);
+    catches.set(mutant.name, broken);
+    expect(stale(), "texts that no statement of the engine holds any more").toEqual([]);
+    expect([...broken]).toEqual(expect.arrayContaining([...mutant.caughtBy]));
+    expect(mutant.caughtBy.length).toBeGreaterThan(0);
+  });
+});
+
+test("each law catches a broken engine", () => {
+  const idle = sound.filter((law) => ![...catches.values()].some((ids) => ids.has(law.id)));
+  expect(idle.map((law) => law.id)).toEqual([]);
+});
+
+test("names of broken engines are unique", () => {
+  expect(new Set(mutants.map((mutant) => mutant.name)).size).toBe(mutants.length);
+});
+
+afterAll(() => {
+  if (catches.size > 0)
+    console.log(
+      renderMatrix(
+        catches,
+        sound.map((law) => law.id),
+      ),
+    );
+});

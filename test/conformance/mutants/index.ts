@@ -1,0 +1,17 @@
+/** Every broken engine. What none of them breaks is not proved by the laws. */
+import { claimMutants } from "./claim.js";
+import { enqueueMutants } from "./enqueue.js";
+import type { Mutant } from "./mutant.js";
+import { operateMutants } from "./operate.js";
+import { sessionMutants } from "./sessions.js";
+import { settleMutants } from "./settle.js";
+import { upkeepMutants } from "./upkeep.js";
+
+export const mutants: readonly Mutant[] = [
+  ...settleMutants,
+  ...claimMutants,
+  ...enqueueMutants,
+  ...sessionMutants,
+  ...operateMutants,
+  ...upkeepMutants,
+];

@@ -1,0 +1,197 @@
+/**
+ * What must hold after any two calls, in whatever order their statements came: the invariants, and that every answer given
+ * is true. An answer that says "decided" stands for exactly one new row of the log.
+ */
+import { RUN_STATES, runStateOf, type RunState } from "../../src/core/states.js";
+import type {
+  CancelOutcome,
+  Driver,
+  HeartbeatOutcome,
+  InsertOutcome,
+  ReapOutcome,
+  RetryOutcome,
+  TripOutcome,
+} from "../../src/storage/driver.js";
+import { idText } from "../../src/core/ids.js";
+import type { HandleLike } from "../../src/storage/sqlite/index.js";
+import type { Answer } from "./conductor.js";
+import type { Call } from "./operations.js";
+
+export interface Snapshot {
+  /** "job/run" → "state/writer". */
+  readonly outcomes: ReadonlyMap<string, string>;
+  readonly jobs: ReadonlySet<string>;
+  readonly violations: readonly string[];
+}
+
+interface OutcomeColumns {
+  job_id: Uint8Array;
+  run: number;
+  state: number;
+  writer: Uint8Array;
+}
+
+export async function snapshot(driver: Driver, handle: HandleLike): Promise<Snapshot> {
+  const violations = await driver.audit();
+  const log = handle.prepare("select job_id, run, state, writer from qudo_outcome").all();
+  const jobs = handle.prepare("select id from qudo_job").all() as { id: Uint8Array }[];
+  return {
+    outcomes: new Map(
+      (log as OutcomeColumns[]).map((row) => [
+        `${idText(row.job_id)}/${row.run}`,
+        `${runStateOf(row.state)}/${idText(row.writer)}`,
+      ]),
+    ),
+    jobs: new Set(jobs.map((row) => idText(row.id))),
+    violations: violations.map((v) => `${v.invariant} ${v.job}/${v.run}: ${v.detail}`),
+  };
+}
+
+/** What both answers together claim to have happened. */
+class Claims {
+  readonly wrong: string[] = [];
+  readonly decided = new Map<RunState, number>();
+  /** Decided jobs by name where the answer names them: they must still be there. */
+  readonly kept = new Set<string>();
+  pruned = 0;
+  reaped = false;
+  beating = false;
+  private readonly ends = new Map<string, string>();
+  private readonly holders = new Map<string, string>();
+  private readonly inserted = new Set<string>();
+  private readonly requeued = new Set<string>();
+
+  add(call: Call, answer: Answer): void {
+    if (!answer.ok) {
+      if (answer.code !== "QUDO_SESSION_LOST")
+        this.wrong.push(`${call.method} threw ${answer.code}: ${answer.message}`);
+      return;
+    }
+    const { value } = answer;
+    switch (call.method) {
+      case "trip":
+        return this.addTrip(call, value as TripOutcome);
+      case "insertJobs":
+        return this.addInserts(call, value as InsertOutcome[]);
+      case "cancel":
+        return (value as CancelOutcome[]).forEach((outcome, i) => {
+          if (outcome === "cancelled") this.count("cancelled", call.args[0][i]!);
+        });
+      case "retry":
+        return this.addRetries(call, value as RetryOutcome[]);
+      case "release":
+        return this.many("released", value as number);
+      case "reap":
+        return this.addReap(value as ReapOutcome[]);
+      case "heartbeat":
+        this.beating ||= (value as HeartbeatOutcome).alive;
+        return;
+      case "prune":
+        this.pruned += (value as { pruned: number }).pruned;
+    }
+  }
+
+  private addTrip(call: Extract<Call, { method: "trip" }>, trip: TripOutcome): void {
+    const [{ settle, claim }] = call.args;
+    settle.forEach((group, g) =>
+      group.settlements.forEach(({ job, run, state }, s) => {
+        if (trip.settled[g]![s] === "accepted") this.end(job, run, `${state}/${group.session}`);
+      }),
+    );
+    for (const { job, run } of trip.claimed) {
+      const holder = this.holders.get(`${job}/${run}`) ?? claim!.lease;
+      if (holder !== claim!.lease) this.wrong.push(`${job}/${run} was claimed twice`);
+      this.holders.set(`${job}/${run}`, claim!.lease);
+    }
+  }
+
+  /** A settlement sent again is accepted again and counts once; another end of the same run never is. */
+  private end(job: string, run: number, end: string): void {
+    const before = this.ends.get(`${job}/${run}`);
+    if (before === end) return;
+    if (before !== undefined) this.wrong.push(`${job}/${run} ended twice: ${before}, ${end}`);
+    this.ends.set(`${job}/${run}`, end);
+    this.count(end.split("/")[0] as RunState, job);
+  }
+
+  private addInserts(
+    call: Extract<Call, { method: "insertJobs" }>,
+    outcomes: readonly InsertOutcome[],
+  ): void {
+    outcomes.forEach(({ status }, i) => {
+      const { id } = call.args[0][i]!;
+      if (status === "unique") return;
+      this.kept.add(id);
+      if (status === "inserted" && this.inserted.has(id)) this.wrong.push(`${id} inserted twice`);
+      if (status === "inserted") this.inserted.add(id);
+    });
+  }
+
+  private addRetries(
+    call: Extract<Call, { method: "retry" }>,
+    outcomes: readonly RetryOutcome[],
+  ): void {
+    outcomes.forEach(({ status }, i) => {
+      const id = call.args[0][i]!;
+      if (status !== "requeued") return;
+      if (this.requeued.has(id)) this.wrong.push(`${id} requeued twice`);
+      this.requeued.add(id);
+      this.count("requeued", id);
+    });
+  }
+
+  private addReap(outcomes: readonly ReapOutcome[]): void {
+    for (const outcome of outcomes) {
+      if (outcome.status !== "reaped") continue;
+      if (this.reaped) this.wrong.push("the session was reaped twice");
+      this.reaped = true;
+      for (const [state, n] of Object.entries(outcome.decided)) this.many(state as RunState, n);
+    }
+  }
+
+  private count(state: RunState, job: string): void {
+    this.kept.add(job);
+    this.many(state, 1);
+  }
+
+  private many(state: RunState, n: number): void {
+    this.decided.set(state, (this.decided.get(state) ?? 0) + n);
+  }
+}
+
+/** Everything that is wrong after these two calls; empty when all is well. */
+export function judge(
+  before: Snapshot,
+  after: Snapshot,
+  calls: readonly [Call, Call],
+  answers: readonly [Answer, Answer],
+): string[] {
+  const claims = new Claims();
+  calls.forEach((call, i) => claims.add(call, answers[i]!));
+  const wrong = [...claims.wrong, ...after.violations];
+  if (claims.reaped && claims.beating)
+    wrong.push("the session was reaped and its heartbeat answered alive");
+  compareLog(before, after, claims, wrong);
+  for (const job of claims.kept)
+    if (!after.jobs.has(job)) wrong.push(`${job} was acknowledged, and is not there`);
+  const gone = [...before.jobs].filter((job) => !after.jobs.has(job)).length;
+  if (gone !== claims.pruned) wrong.push(`${gone} jobs are gone, the answers say ${claims.pruned}`);
+  return wrong;
+}
+
+function compareLog(before: Snapshot, after: Snapshot, claims: Claims, wrong: string[]): void {
+  const added = new Map<string, number>();
+  for (const [run, end] of after.outcomes) {
+    const old = before.outcomes.get(run);
+    if (old === undefined) {
+      const state = end.split("/")[0]!;
+      added.set(state, (added.get(state) ?? 0) + 1);
+    } else if (old !== end) wrong.push(`the outcome of ${run} was changed from ${old} to ${end}`);
+  }
+  for (const state of Object.keys(RUN_STATES) as RunState[]) {
+    const told = claims.decided.get(state) ?? 0;
+    const written = added.get(state) ?? 0;
+    if (told !== written)
+      wrong.push(`the answers tell of ${told} runs ${state}, the log has ${written} new ones`);
+  }
+}
