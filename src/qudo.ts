@@ -31,16 +31,19 @@ export class Qudo implements AsyncDisposable {
   private readonly registry: Registry;
   private readonly producer: Producer;
   private readonly workers = new Set<Worker>();
+  /** The database; and the database with its tables. */
+  private opening: Promise<Driver> | null = null;
   private opened: Promise<Driver> | null = null;
-  private closed = false;
+  private closing: Promise<void> | null = null;
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
   constructor(private readonly options: QudoOptions) {
     checkOptions(options, KNOWN, "Qudo");
     this.registry = registry(options.jobs ?? []);
     const driver = (): Promise<Driver> => this.driver();
-    this.producer = new Producer(driver, () => this.wakeWorkers());
-    this.jobs = new Jobs(driver);
+    const wake = (): void => this.wakeWorkers();
+    this.producer = new Producer(driver, wake);
+    this.jobs = new Jobs(driver, wake);
     this.attempts = new Attempts(driver);
     this.monitor = new Monitor(driver);
   }
@@ -65,10 +68,15 @@ export class Qudo implements AsyncDisposable {
     return this.producer.enqueueMany(orders as readonly Order<unknown>[]);
   }
 
-  /** Starts a worker in this process. `await worker.stop()`, or `await using`. */
+  /**
+   * Starts a worker in this process; it works when its session is open. `await worker.stop()`, or `await using`.
+   * A worker that cannot start says so to its logger and rejects `worker.stopped`.
+   */
   async work(options: WorkerOptions = {}): Promise<Worker> {
     const settings = workerSettings(options, this.registry);
-    const worker = new Worker(await this.driver(), this.registry, settings);
+    const driver = await this.driver();
+    if (this.closing !== null) throw closedError();
+    const worker = new Worker(driver, this.registry, settings, () => this.wakeWorkers());
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);
@@ -98,11 +106,15 @@ export class Qudo implements AsyncDisposable {
   }
 
   /** Stops the workers, lets enqueues land, closes the database. */
-  async close(): Promise<void> {
-    if (this.closed) return;
-    await Promise.all(Array.from(this.workers, (worker) => worker.stop()));
+  close(): Promise<void> {
+    this.closing ??= this.closeAll();
+    return this.closing;
+  }
+
+  private async closeAll(): Promise<void> {
+    // A worker that failed has said so; the others and the database are closed all the same.
+    await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
     await this.producer.settled();
-    this.closed = true;
     await (await this.opening)?.close();
   }
 
@@ -114,11 +126,8 @@ export class Qudo implements AsyncDisposable {
     for (const worker of this.workers) worker.wake();
   }
 
-  private opening: Promise<Driver> | null = null;
-
   private open(): Promise<Driver> {
-    if (this.closed)
-      throw new QudoError("QUDO_CLOSED", "This Qudo was closed. Make a new one to go on.");
+    if (this.closing !== null && this.opening === null) throw closedError();
     this.opening ??= remembered(openDatabase(this.options.databases), () => (this.opening = null));
     return this.opening;
   }
@@ -145,6 +154,10 @@ export class Qudo implements AsyncDisposable {
       );
     return driver;
   }
+}
+
+function closedError(): QudoError {
+  return new QudoError("QUDO_CLOSED", "This Qudo was closed. Make a new one to go on.");
 }
 
 /** A promise that is kept, unless it fails: then the next call tries again. */

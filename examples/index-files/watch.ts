@@ -32,8 +32,8 @@ export async function watch(
         seconds: (performance.now() - started) / 1_000,
       });
       if (finished && left === 0) return;
-      // Counting takes its time with many files: never more than a twentieth of all of it.
-      await Promise.race([pause(Math.max(100, cost * 20)), failure(work.end)]);
+      // Counting takes its time with many files: never more than a sixth of all of it.
+      await Promise.race([pause(Math.max(100, cost * 5)), failure(work.end)]);
     }
   } finally {
     bar.clear();

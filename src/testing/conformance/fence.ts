@@ -120,6 +120,23 @@ export const fenceLaws: readonly Law[] = [
     },
   },
   {
+    id: "fence.not-in-the-lease",
+    law: "A settle of a run that the lease does not list is lost, though its session holds that lease.",
+    async run(h) {
+      const [first, second] = await h.enqueueAll([{ priority: 1 }, {}]);
+      const worker = await h.worker();
+      const held = await worker.claimOne();
+      equal(await worker.done({ ...held, job: second! }), "lost", "a job that waits");
+      equal(await worker.done({ ...held, run: 2 }), "lost", "a run that is not there yet");
+      await h.assertState(first!, "reserved");
+      const other = await worker.claimOne();
+      equal(await worker.done({ ...other, lease: held.lease }), "lost", "a run of another lease");
+      equal(await worker.done(other), "accepted");
+      equal(await worker.done(held), "accepted");
+      equal((await h.attempts(second!)).length, 1);
+    },
+  },
+  {
     id: "fence.after-prune",
     law: "A settle is lost also when the job was finished by another and pruned since.",
     requires: ["clock"],

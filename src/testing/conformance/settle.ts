@@ -142,6 +142,22 @@ export const settleLaws: readonly Law[] = [
     },
   },
   {
+    id: "settle.close-keeps-undecided",
+    law: "A close with an undecided run in the lease leaves it open: that job is held, not lost.",
+    async run(h) {
+      await h.enqueueAll([{ priority: 1 }, {}]);
+      const worker = await h.worker();
+      const [a, b] = await worker.claim();
+      const group = worker.group(a!.lease, [settlement(a!, afterSuccess(a!))]);
+      const { settled } = await h.driver.trip({ settle: [{ ...group, close: true }], claim: null });
+      deepEqual(settled, [["accepted"]], "the settle itself stands");
+      await h.assertState(b!.job, "reserved");
+      deepEqual((await worker.heartbeat()).leases, [b!.lease], "its worker hears of the lease");
+      equal(await worker.done(b!), "accepted");
+      equal((await h.driver.sessions())[0]!.leases, 0, "the lease is closed");
+    },
+  },
+  {
     id: "settle.mark-started",
     law: "A run marked as started is shown as running until it is settled; marking it again changes nothing.",
     async run(h) {
