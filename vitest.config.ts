@@ -12,6 +12,8 @@ const project = (name: string, timeoutMs: number) => ({
 const results = process.env["QUDO_RESULTS"];
 
 export default defineConfig({
+  // Not below node_modules, the default: that folder is what the main job's tests index, and must stand still.
+  cacheDir: "dist/.vite",
   resolve: {
     alias: [
       { find: /^qudo$/, replacement: source("src/index.ts") },

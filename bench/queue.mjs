@@ -7,6 +7,13 @@ import { machine, median, rate, rounds, table, withFile } from "./support.mjs";
 
 const payload = { n: 1, s: "x".repeat(84) };
 
+/** Jobs per second of some work. */
+async function timed(jobs, work) {
+  const begin = performance.now();
+  await work();
+  return jobs / ((performance.now() - begin) / 1_000);
+}
+
 function measure() {
   return withFile(async (path) => {
     let left = 0;
@@ -14,11 +21,6 @@ function measure() {
     const noop = defineJob("noop", { run: () => --left === 0 && finished() });
     const qudo = new Qudo({ databases: `sqlite:${path}`, jobs: [noop] });
     await qudo.migrate();
-    const timed = async (jobs, work) => {
-      const begin = performance.now();
-      await work();
-      return jobs / ((performance.now() - begin) / 1_000);
-    };
     const callers = (n, each) =>
       Promise.all(
         Array.from({ length: n }, async () => {

@@ -33,6 +33,9 @@ export const VARIANTS = {
   /** Prunes what a lease still lists. */
   blindPrune: swap("select jobs from qudo_lease", "select jobs from qudo_lease where false"),
 
+  /** Whoever gives an old run up frees the key, though the job lives again. */
+  keyOfNextLife: (sql) => sql.replace(/^(delete from qudo_unique_key where job_id = \?).*/s, "$1"),
+
   /** The newest job with a unique key has it. */
   stolenKey: swap(
     "insert or ignore into qudo_unique_key",

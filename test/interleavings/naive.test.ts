@@ -35,6 +35,11 @@ const CAUGHT: readonly Naive[] = [
     operations: ["prune", "heartbeat"],
   },
   {
+    variant: "keyOfNextLife",
+    lacks: "the look whether the job lives again before its key is freed",
+    operations: ["settle a cancelled run", "release", "reap", "retry"],
+  },
+  {
     variant: "stolenKey",
     lacks: "the first holder's right to a unique key",
     operations: ["enqueue with taken keys", "retry"],

@@ -5,6 +5,7 @@ import {
   DYING_BEAT,
   doneGroup,
   id,
+  KEY_DOOMED,
   KEY_HELD,
   KEY_OLD,
   KEY_READY,
@@ -62,7 +63,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "settle and claim": (side) => trip([allDone()], "dying", `new lease, ${side}`),
   markStarted: () => ({
     method: "markStarted",
-    args: [HELD.slice(1, 4).map(([job, run]) => ({ job: id(job), run, ...dying }))],
+    args: [HELD.slice(0, 4).map(([job, run]) => ({ job: id(job), run, ...dying }))],
   }),
   heartbeat: () => ({
     method: "heartbeat",
@@ -76,10 +77,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     method: "release",
     args: [dying.session, [dying.lease, id("doomed lease")]],
   }),
-  // "running" belongs here too, and into markStarted "held", once the audit lets a cancelled run be shown: holes.test.ts.
   cancel: () => ({
     method: "cancel",
-    args: [["ready", "ready, keyed", "due", "later", "held", "doomed", "done"].map(id)],
+    args: [["ready", "ready, keyed", "due", "later", "held", "running", "doomed", "done"].map(id)],
   }),
   promote: () => ({ method: "promote", args: [100] }),
   enqueue: () => ({
@@ -93,6 +93,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
         newJob(`first, ${side}`, "finished", { uniqueKey: KEY_OLD }),
         newJob(`second, ${side}`, "held", { uniqueKey: KEY_HELD }),
         newJob(`third, ${side}`, "waits", { uniqueKey: KEY_READY }),
+        newJob(`fourth, ${side}`, "doomed", { uniqueKey: KEY_DOOMED }),
       ],
     ],
   }),

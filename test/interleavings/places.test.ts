@@ -1,5 +1,5 @@
-/** The numbered interleavings of the protocol that turn on places and keys: 7, 10, 15, 16. */
-import { expect, test } from "vitest";
+/** The numbered interleavings of the protocol that turn on places, keys and lanes: 7, 10, 15, 16. */
+import { describe, expect, test } from "vitest";
 import { afterSuccess } from "../../src/core/outcome.js";
 import type { ClaimRequest } from "../../src/storage/driver.js";
 import { openRaw } from "./files.js";
@@ -43,6 +43,7 @@ async function cancelledWhileRunning(): Promise<Two> {
   await a.markStarted([{ job: id("j"), run: 1, lease: id("lease"), session: id("A") }]);
   expect(await b.cancel([id("j")])).toEqual(["cancelled"]);
   expect(await enqueueWithKey(two, "too early")).toEqual({ status: "unique", holder: id("j") });
+  expect(await b.audit()).toEqual([]);
   const beat = await a.heartbeat({ session: id("A"), running: [{ job: id("j"), run: 1 }] });
   expect(beat.fenced).toEqual([{ job: id("j"), run: 1 }]);
   return two;
@@ -72,6 +73,29 @@ test("10: the key of a cancelled waiting job is free at once", async () => {
   expect(await two.b.cancel([id("j")])).toEqual(["cancelled"]);
   expect(await enqueueWithKey(two, "now")).toEqual({ status: "inserted" });
   expect(await two.b.audit()).toEqual([]);
+});
+
+describe("10: a cancelled run that is given up late leaves its key to the job's next life", () => {
+  const ways: readonly (readonly [string, (two: Two) => Promise<unknown>])[] = [
+    ["settle", ({ a }) => settle(a, group("A", "lease", [["j", 1, done]]))],
+    ["release", ({ a }) => a.release(id("A"), [id("lease")])],
+    [
+      "reap",
+      ({ b, clock }) => {
+        clock.now += 31 * SECOND;
+        return reapExpired(b, "A");
+      },
+    ],
+  ];
+
+  test.each(ways)("by %s", async (_, giveUp) => {
+    const two = await cancelledWhileRunning();
+    expect(await two.b.retry([id("j")])).toEqual([{ status: "requeued" }]);
+    expect(await two.b.audit()).toEqual([]);
+    await giveUp(two);
+    expect(await two.b.audit()).toEqual([]);
+    expect(await enqueueWithKey(two, "second")).toEqual({ status: "unique", holder: id("j") });
+  });
 });
 
 test("15: what comes later and belongs before is claimed before: higher priority, a release, a late due time", async () => {
@@ -118,4 +142,16 @@ test("16: a heap of an unknown kind, a paused kind and a paused queue lie before
   const second = await b.trip({ settle: [], claim: ofBothQueues("lease 2") });
   expect(second.claimed.map(({ kind }) => kind)).toEqual([...Array(10).fill("other"), "k"]);
   expect(await b.audit()).toEqual([]);
+});
+
+test("a lane whose insert was rolled back is not remembered", async () => {
+  const { a, b } = await openTwo();
+  // In its place: a full disk, or whatever else rolls one enqueue back while another of the same process succeeds.
+  const broken = { ...newJob("broken", "lost"), id: "no id" };
+  const both = [a.insertJobs([newJob("i", "k")]), a.insertJobs([newJob("h", "lost"), broken])];
+  expect((await Promise.allSettled(both)).map((r) => r.status)).toEqual(["fulfilled", "rejected"]);
+  await b.insertJobs([newJob("f", "thief")]);
+  await a.insertJobs([newJob("g", "lost")]);
+  const [job] = await b.getJobs([id("g")]);
+  expect(job?.kind).toBe("lost");
 });

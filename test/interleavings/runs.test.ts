@@ -1,5 +1,5 @@
-/** The numbered interleavings of the protocol that turn on runs and leases: 1, 2, 3, 8, 9, 22. */
-import { expect, test } from "vitest";
+/** The numbered interleavings of the protocol that turn on runs and leases: 1, 2, 3, 8, 9, 22; and what a lease is for. */
+import { describe, expect, test } from "vitest";
 import { afterFailure, afterSnooze, afterSuccess } from "../../src/core/outcome.js";
 import { id, newJob, newSession } from "./scenario.js";
 import { claim, group, MINUTE, openTwo, reapExpired, SECOND, settle } from "./two.js";
@@ -40,6 +40,21 @@ test("1: a job that a lease still lists is not pruned, however old its end", asy
   await settle(a, group("A", "lease", [["i", 1, done]]));
   expect(await b.prune(keepNothing)).toEqual({ pruned: 1 });
   expect(await b.audit()).toEqual([]);
+});
+
+test("1: prune passes by what leases list, and takes what lies behind it", async () => {
+  const { a, b, clock } = await openTwo();
+  await a.insertJobs([newJob("listed", "k"), newJob("open", "k")]);
+  await claim(a, "A", "lease");
+  await settle(a, group("A", "lease", [["listed", 1, done]], false));
+  clock.now += SECOND;
+  await b.insertJobs([newJob("free", "other")]);
+  await claim(b, "B", "lease of B");
+  await settle(b, group("B", "lease of B", [["free", 1, done]]));
+  clock.now += 20 * MINUTE;
+  expect(await b.prune({ ...keepNothing, limit: 1 })).toEqual({ pruned: 1 });
+  const rows = await b.getJobs([id("listed"), id("free")]);
+  expect(rows.map((row) => row?.state)).toEqual(["done", undefined]);
 });
 
 test("2: a claim whose answer was lost is found by the heartbeat and given back", async () => {
@@ -151,4 +166,35 @@ test("22: partial settles of one lease, the last of which closes it", async () =
   expect((await b.heartbeat({ session: id("A"), running: [] })).leases).toEqual([]);
   expect(await b.closeSession(id("A"))).toBe(true);
   expect(await b.audit()).toEqual([]);
+});
+
+test("22: the heartbeat removes a finished lease whose close was lost", async () => {
+  const { a, b } = await openTwo();
+  await a.insertJobs([newJob("j", "k")]);
+  await claim(a, "A", "lease");
+  await settle(a, group("A", "lease", [["j", 1, done]], false));
+  expect((await b.heartbeat({ session: id("A"), running: [] })).leases).toEqual([]);
+  expect(await b.closeSession(id("A"))).toBe(true);
+});
+
+describe("a worker that breaks the contract does not break the file", () => {
+  test("it closes a lease with an undecided run in it: the lease stays, and its reaper finds the run", async () => {
+    const { a, b, clock } = await openTwo();
+    await a.insertJobs([newJob("j", "k"), newJob("i", "k")]);
+    await claim(a, "A", "lease");
+    expect(await settle(a, group("A", "lease", [["j", 1, done]], true))).toEqual(["accepted"]);
+    expect(await b.audit()).toEqual([]);
+    clock.now += 31 * SECOND;
+    expect(await reapExpired(b, "A")).toBe("reaped");
+    expect(await b.getJobs([id("i")])).toMatchObject([{ state: "failed", run: 2 }]);
+  });
+
+  test("it settles a run that its lease does not list: lost", async () => {
+    const { a, b } = await openTwo();
+    await a.insertJobs([newJob("j", "k"), newJob("i", "nobody's")]);
+    await claim(a, "A", "lease");
+    expect(await settle(a, group("A", "lease", [["i", 1, done]], false))).toEqual(["lost"]);
+    expect(await b.getJobs([id("i")])).toMatchObject([{ state: "pending", run: 1 }]);
+    expect(await b.audit()).toEqual([]);
+  });
 });

@@ -16,6 +16,7 @@ export const id = (name: string): string => idFromName(name);
 export const KEY_OLD = "key of a job abandoned long ago";
 export const KEY_HELD = "key of a held job";
 export const KEY_READY = "key of a ready job";
+export const KEY_DOOMED = "key of a job cancelled while held";
 
 export function newJob(name: string, kind: string, more: Partial<NewJob> = {}): NewJob {
   return {
@@ -137,8 +138,7 @@ async function held(driver: Driver): Promise<void> {
     newJob("held", "held"),
     newJob("running", "held", { uniqueKey: KEY_HELD }),
     newJob("held too", "held"),
-    // It gets a unique key once its second life is safe from the end of the first: holes.test.ts.
-    newJob("doomed", "doomed"),
+    newJob("doomed", "doomed", { uniqueKey: KEY_DOOMED }),
   ]);
   await take(driver, "dying", "lease", "held", "suspect");
   await take(driver, "dying", "doomed lease", "doomed");

@@ -325,7 +325,13 @@ describe("suspects", () => {
 
   test("wait for no handler that never ends: the places are free again after a while", async () => {
     const never = gate();
-    const endless = defineJob("endless", { run: () => never.passed });
+    const started = gate();
+    const endless = defineJob("endless", {
+      run: () => {
+        started.open();
+        return never.passed;
+      },
+    });
     const suspect = defineJob("suspect", { run: () => undefined });
     const quick = defineJob("quick", { run: () => undefined });
     const bench = await newBench([endless, suspect, quick]);
@@ -338,7 +344,8 @@ describe("suspects", () => {
     try {
       const worker = bench.worker({ concurrency: 3 });
       const counts = async (kind: string) => (await bench.driver.counts({ kind }))[0]!;
-      await until("both are held", async () => (await counts("suspect")).reserved === 1);
+      await started.passed;
+      expect(await counts("suspect")).toMatchObject({ reserved: 1 });
       await bench.driver.insertJobs([order("quick")]);
       worker.wake();
       ahead = 35_000;

@@ -13,7 +13,6 @@ import {
   newQudo,
   order,
   silent,
-  totals,
   until,
 } from "./support.js";
 
@@ -168,10 +167,12 @@ describe("a session that others ended", () => {
   });
 
   test("a cancelled job's handler is told, its end is lost, its unique key is free", async () => {
+    const started = gate();
     const reason = gate<unknown>();
     const job = defineJob("stops", {
       run: (_: unknown, { signal }: JobContext) =>
         new Promise((_resolve, reject) => {
+          started.open();
           signal.addEventListener("abort", () => {
             reason.open(signal.reason);
             reject(new Error("stopped"));
@@ -181,7 +182,7 @@ describe("a session that others ended", () => {
     const qudo = newQudo([job]);
     const { id } = await qudo.enqueue(job, 1, { uniqueKey: "k" });
     const worker = await qudo.work({ lease: "1s" });
-    await until("it is held", async () => (await totals(qudo)).reserved === 1);
+    await started.passed;
     expect(await qudo.jobs.cancel(id)).toBe("cancelled");
     expect((await qudo.enqueue(job, 2, { uniqueKey: "k" })).status).toBe("unique");
     expect(await reason.passed).toMatchObject({ code: "QUDO_JOB_STOPPED" });

@@ -16,6 +16,18 @@ import {
   until,
 } from "./support.js";
 
+/** The handler, and when it has started: before that a stop would give its job back. */
+function watched<Result>(run: (payload: unknown, job: JobContext) => Result) {
+  const started = gate();
+  return {
+    started,
+    run: (payload: unknown, context: JobContext): Result => {
+      started.open();
+      return run(payload, context);
+    },
+  };
+}
+
 /** Ends only when its signal is aborted, and then throws. */
 const obedient = (_: unknown, { signal }: JobContext): Promise<never> =>
   new Promise((_resolve, reject) => {
@@ -61,14 +73,8 @@ describe("stop()", () => {
 
   test("waits for handlers within the grace", async () => {
     const finish = gate();
-    const started = gate();
-    const job = defineJob("waits", {
-      run: async () => {
-        started.open();
-        await finish.passed;
-        return "finished";
-      },
-    });
+    const { started, run } = watched(() => finish.passed.then(() => "finished"));
+    const job = defineJob("waits", { run });
     const qudo = newQudo([job]);
     const { id } = await qudo.enqueue(job, 1);
     const worker = await qudo.work();
@@ -80,12 +86,12 @@ describe("stop()", () => {
   });
 
   test("aborts signals after the grace; who then throws is given back, not failed", async () => {
-    const job = defineJob("obedient", { run: obedient });
+    const { started, run } = watched(obedient);
+    const job = defineJob("obedient", { run });
     const qudo = newQudo([job]);
     const { id } = await qudo.enqueue(job, 1);
     const worker = await qudo.work();
-    await until("it runs", async () => worker.stats.trips > 0);
-    await until("it is held", async () => (await totals(qudo)).reserved === 1);
+    await started.passed;
     await worker.stop({ grace: "20ms" });
     expect(await qudo.jobs.get(id)).toMatchObject({ state: "pending", fails: 0 });
     expect((await attemptsOf(qudo, id)).map(({ state }) => state)).toEqual(["released"]);
@@ -93,16 +99,15 @@ describe("stop()", () => {
   });
 
   test("a job given up for good during a stop stays given up", async () => {
-    const job = defineJob("final", {
-      run: async (payload: unknown, context: JobContext) => {
-        await obedient(payload, context).catch(() => undefined);
-        context.abort("useless anyway");
-      },
+    const { started, run } = watched(async (payload, context) => {
+      await obedient(payload, context).catch(() => undefined);
+      context.abort("useless anyway");
     });
+    const job = defineJob("final", { run });
     const qudo = newQudo([job]);
     const { id } = await qudo.enqueue(job, 1);
     const worker = await qudo.work();
-    await until("it is held", async () => (await totals(qudo)).reserved === 1);
+    await started.passed;
     await worker.stop({ grace: 0 });
     expect(await qudo.jobs.get(id)).toMatchObject({ state: "abandoned" });
   });
@@ -110,12 +115,13 @@ describe("stop()", () => {
   test("with exiting: handlers that ignore their signal are given back as the last act", async () => {
     tune({ abortGraceMs: 20 });
     const never = gate();
-    const job = defineJob("deaf", { run: () => never.passed });
+    const { started, run } = watched(() => never.passed);
+    const job = defineJob("deaf", { run });
     const path = newPath();
     const qudo = newQudo([job], path);
     const { id } = await qudo.enqueue(job, 1);
     const worker = await qudo.work();
-    await until("it is held", async () => (await totals(qudo)).reserved === 1);
+    await started.passed;
     await worker.stop({ grace: "10ms", exiting: true });
     expect(await qudo.jobs.get(id)).toMatchObject({ state: "pending", fails: 0, crashes: 0 });
     expect(await qudo.monitor.workers()).toEqual([]);
@@ -129,11 +135,12 @@ describe("stop()", () => {
     tune({ abortGraceMs: 10 });
     const finish = gate();
     const logger = silent();
-    const job = defineJob("deaf", { run: () => finish.passed });
+    const { started, run } = watched(() => finish.passed);
+    const job = defineJob("deaf", { run });
     const qudo = newQudo([job]);
     const { id } = await qudo.enqueue(job, 1);
     const worker = await qudo.work({ logger });
-    await until("it is held", async () => (await totals(qudo)).reserved === 1);
+    await started.passed;
     const stopped = worker.stop({ grace: 0 });
     await until("it is said", () => logger.lines.some((line) => line.includes("ignore")));
     finish.open();
@@ -144,16 +151,15 @@ describe("stop()", () => {
   test("a grace longer than a timer can wait is no grace of nothing", async () => {
     const finish = gate();
     const aborted: boolean[] = [];
-    const job = defineJob("long", {
-      run: async (_: unknown, { signal }) => {
-        await finish.passed;
-        aborted.push(signal.aborted);
-      },
+    const { started, run } = watched(async (_, { signal }) => {
+      await finish.passed;
+      aborted.push(signal.aborted);
     });
+    const job = defineJob("long", { run });
     const qudo = newQudo([job]);
     await qudo.enqueue(job, 1);
     const worker = await qudo.work();
-    await until("it is held", async () => (await totals(qudo)).reserved === 1);
+    await started.passed;
     const stopped = worker.stop({ grace: "60d" });
     // Long enough for a timer of 1 ms, which is what 60 days would have become.
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -201,7 +207,8 @@ describe("stop()", () => {
 
   test("comes to its end without a database, after a lease at most", async () => {
     const finish = gate();
-    const job = defineJob("lost", { run: () => finish.passed });
+    const { started, run } = watched(() => finish.passed);
+    const job = defineJob("lost", { run });
     const bench = await newBench([job]);
     let dead = false;
     const unless =
@@ -219,7 +226,7 @@ describe("stop()", () => {
     );
     await driver.insertJobs([order("lost")]);
     worker.wake();
-    await until("it runs", async () => (await driver.counts({}))[0]?.reserved === 1);
+    await started.passed;
     dead = true;
     finish.open();
     await worker.stop();

@@ -41,9 +41,12 @@ export function claim(engine: Engine, request: ClaimRequest, now: number): Claim
   const session = idBytes(request.session);
   const lease = idBytes(request.lease);
   if (db.get(SQL.session, session) === undefined) throw new SessionLostError(request.session);
-  const known = db.get<{ jobs: Uint8Array }>(SQL.lease, lease);
-  if (known !== undefined)
+  const known = db.get<{ worker: Uint8Array; jobs: Uint8Array }>(SQL.lease, lease);
+  if (known !== undefined) {
+    // Sent again. Under the name of another session it is no resend, and gets nothing.
+    if (!session.equals(known.worker)) return { jobs: [], more: false };
     return { jobs: claimedBefore(engine, decodeLease(known.jobs)), more: true };
+  }
   const batch = new ClaimBatch(db, now);
   const lanes = db.all<LaneRow>(SQL.lanes);
   for (const want of request.wants) takeFrom(engine, want, lanes, batch);

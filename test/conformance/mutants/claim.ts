@@ -181,8 +181,20 @@ export const claimMutants: readonly Mutant[] = [
     rewrites: [
       change(
         SQL.claimedJob,
-        "case when length(payload_text) <= ? then payload_text end",
+        "case when length(cast(payload_text as blob)) <= ? then payload_text end",
         "substr(payload_text, 1, ?)",
+      ),
+    ],
+  },
+  {
+    name: "payload-limit-in-characters",
+    breaks: "A payload is measured in characters, and comes with the claim though it is too large.",
+    caughtBy: ["claim.large-payload-in-bytes"],
+    rewrites: [
+      change(
+        SQL.claimedJob,
+        "when length(cast(payload_text as blob))",
+        "when length(payload_text)",
       ),
     ],
   },

@@ -2,7 +2,7 @@
 import { idBytes } from "../../../src/core/ids.js";
 import type { NewJob } from "../../../src/storage/driver.js";
 import { SQL } from "../../../src/storage/sqlite/statements.js";
-import { change, type Mutant } from "./mutant.js";
+import { change, FREE_ANYWAY, type Mutant } from "./mutant.js";
 
 /** A wrapper that changes each job on its way in. */
 const inserting =
@@ -121,6 +121,16 @@ export const enqueueMutants: readonly Mutant[] = [
     }),
   },
   {
+    name: "unique-key-of-next-life-freed",
+    breaks: "The end of an old run frees the key, though the job lives again.",
+    caughtBy: [
+      "unique.next-life-survives-lost-settle",
+      "unique.next-life-survives-late-worker",
+      "unique.next-life-survives-reap",
+    ],
+    rewrites: [{ find: SQL.freeUniqueKey, put: FREE_ANYWAY }],
+  },
+  {
     name: "unique-key-freed-by-failure",
     breaks: "Any end of a run frees the key.",
     caughtBy: ["unique.kept-over-retries"],
@@ -129,7 +139,7 @@ export const enqueueMutants: readonly Mutant[] = [
       async trip(trip) {
         const outcome = await driver.trip(trip);
         for (const { job } of trip.settle.flatMap((group) => group.settlements))
-          db.prepare(SQL.freeUniqueKey).run(idBytes(job));
+          db.prepare(FREE_ANYWAY).run(idBytes(job));
         return outcome;
       },
     }),

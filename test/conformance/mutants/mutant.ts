@@ -51,3 +51,6 @@ export function change(statement: string, find: string, put: string): Rewrite {
   if (!statement.includes(find)) throw new Error(`"${find}" is not in: ${statement}`);
   return { find: statement, put: statement.replace(find, put) };
 }
+
+/** Frees a unique key whether its job has ended or not. */
+export const FREE_ANYWAY = "delete from qudo_unique_key where job_id = ?";

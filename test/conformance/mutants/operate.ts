@@ -1,7 +1,7 @@
 /** Broken cancels and retries. */
-import { idBytes } from "../../../src/core/ids.js";
+import { idBytes, idText } from "../../../src/core/ids.js";
 import { SQL } from "../../../src/storage/sqlite/statements.js";
-import { change, type Mutant } from "./mutant.js";
+import { change, FREE_ANYWAY, type Mutant } from "./mutant.js";
 
 export const operateMutants: readonly Mutant[] = [
   {
@@ -70,6 +70,43 @@ export const operateMutants: readonly Mutant[] = [
     }),
   },
   {
+    name: "cancel-drops-lease",
+    breaks: "Cancelling a held run takes its lease away, and with it all that says who holds it.",
+    caughtBy: ["cancel.running"],
+    wrap: (driver, db) => ({
+      ...driver,
+      async cancel(ids) {
+        const outcomes = await driver.cancel(ids);
+        for (const id of ids)
+          db.prepare("delete from qudo_lease where instr(jobs, ?) > 0").run(idBytes(id));
+        return outcomes;
+      },
+    }),
+  },
+  {
+    name: "audit-finds-fault-with-cancelled",
+    breaks: "A cancelled run that its worker has not given up is called a violation.",
+    caughtBy: ["cancel.running"],
+    wrap: (driver, db) => ({
+      ...driver,
+      async audit() {
+        const shown = db
+          .prepare("select job_id, run from qudo_running join qudo_outcome using (job_id, run)")
+          .all() as { job_id: Uint8Array; run: number }[];
+        const detail = "shown as running, but it was decided";
+        return [
+          ...(await driver.audit()),
+          ...shown.map(({ job_id: id, run }) => ({
+            invariant: "I1" as const,
+            job: idText(id),
+            run,
+            detail,
+          })),
+        ];
+      },
+    }),
+  },
+  {
     name: "retry-without-outcome",
     breaks: "A retry takes no run number: the job is simply put back.",
     caughtBy: ["retry.clean-slate", "retry.cancelled"],
@@ -122,7 +159,7 @@ export const operateMutants: readonly Mutant[] = [
       async retry(ids) {
         const outcomes = await driver.retry(ids);
         for (const [i, outcome] of outcomes.entries())
-          if (outcome.status === "requeued") db.prepare(SQL.freeUniqueKey).run(idBytes(ids[i]!));
+          if (outcome.status === "requeued") db.prepare(FREE_ANYWAY).run(idBytes(ids[i]!));
         return outcomes;
       },
     }),

@@ -1,5 +1,5 @@
 /** Broken sessions, reapers and releases. */
-import { idBytes } from "../../../src/core/ids.js";
+import { idBytes, idText } from "../../../src/core/ids.js";
 import type { Driver, NewSession } from "../../../src/storage/driver.js";
 import type { HandleLike } from "../../../src/storage/sqlite/index.js";
 import { SQL } from "../../../src/storage/sqlite/statements.js";
@@ -113,6 +113,38 @@ export const sessionMutants: readonly Mutant[] = [
         if (answer.fenced.length > 0)
           db.prepare("delete from qudo_lease where worker = ?").run(idBytes(beat.session));
         return answer;
+      },
+    }),
+  },
+  {
+    name: "heartbeat-keeps-finished",
+    breaks: "A finished lease that nobody closed is named for ever and never removed.",
+    caughtBy: ["sessions.heartbeat-drops-finished"],
+    wrap: (driver, db) => ({
+      ...driver,
+      async heartbeat(beat) {
+        db.exec("create temp table kept as select * from qudo_lease");
+        const answer = await driver.heartbeat(beat);
+        db.exec("insert or ignore into qudo_lease select * from kept; drop table kept");
+        const leases = db
+          .prepare("select id from qudo_lease where worker = ?")
+          .all(idBytes(beat.session)) as { id: Uint8Array }[];
+        return { ...answer, leases: leases.map(({ id }) => idText(id)) };
+      },
+    }),
+  },
+  {
+    name: "heartbeat-fences-its-own",
+    breaks: "A run that has an outcome is called fenced, whoever wrote it.",
+    caughtBy: ["sessions.own-outcomes-are-not-fenced"],
+    wrap: (driver, db) => ({
+      ...driver,
+      async heartbeat(beat) {
+        const decided = db.prepare("select 1 from qudo_outcome where job_id = ? and run = ?");
+        const fenced = beat.running.filter(
+          ({ job, run }) => decided.get(idBytes(job), run) !== undefined,
+        );
+        return { ...(await driver.heartbeat(beat)), fenced };
       },
     }),
   },

@@ -1,6 +1,7 @@
 /** Broken fences and settles. */
 import { idBytes } from "../../../src/core/ids.js";
-import type { Settlement, Trip } from "../../../src/storage/driver.js";
+import type { SettleGroup, Settlement, Trip } from "../../../src/storage/driver.js";
+import { decodeLease, encodeLease, type LeaseEntry } from "../../../src/storage/sql/lease.js";
 import { SQL } from "../../../src/storage/sqlite/statements.js";
 import { change, type Mutant } from "./mutant.js";
 
@@ -12,6 +13,26 @@ function settling(trip: Trip, edit: (settlement: Settlement) => Settlement): Tri
   }));
   return { ...trip, settle };
 }
+
+/** What a lease would list that listed all that is settled through it. */
+const entriesOf = ({ settlements }: SettleGroup): LeaseEntry[] =>
+  settlements.map(({ job, run }) => ({ id: idBytes(job), run }));
+
+/** A wrapper that deletes the leases of these groups, whatever else is in them. */
+const dropping =
+  (which: (group: SettleGroup) => boolean): Mutant["wrap"] =>
+  (driver, db) => ({
+    ...driver,
+    async trip(trip) {
+      const outcome = await driver.trip(trip);
+      for (const { lease, session } of trip.settle.filter(which))
+        db.prepare("delete from qudo_lease where id = ? and worker = ?").run(
+          idBytes(lease),
+          idBytes(session),
+        );
+      return outcome;
+    },
+  });
 
 export const settleMutants: readonly Mutant[] = [
   {
@@ -29,11 +50,36 @@ export const settleMutants: readonly Mutant[] = [
       async trip(trip) {
         // As if whoever settles held what it says it holds.
         db.exec("pragma foreign_keys=off");
-        for (const { lease, session } of trip.settle)
+        for (const group of trip.settle)
           db.prepare(
-            `insert into qudo_lease (id, worker, claimed_at, jobs) values (?, ?, 0, x'')
+            `insert into qudo_lease (id, worker, claimed_at, jobs) values (?, ?, 0, ?)
              on conflict (id) do update set worker = excluded.worker`,
-          ).run(idBytes(lease), idBytes(session));
+          ).run(idBytes(group.lease), idBytes(group.session), encodeLease(entriesOf(group)));
+        return driver.trip(trip);
+      },
+    }),
+  },
+  {
+    name: "lease-is-not-read",
+    breaks: "Who holds a lease may settle any run through it, listed or not.",
+    caughtBy: ["fence.not-in-the-lease"],
+    wrap: (driver, db) => ({
+      ...driver,
+      async trip(trip) {
+        // As if the lease listed whatever is settled through it.
+        for (const group of trip.settle) {
+          const lease = idBytes(group.lease);
+          const row = db
+            .prepare("select jobs from qudo_lease where id = ? and worker = ?")
+            .get(lease, idBytes(group.session)) as { jobs: Uint8Array } | undefined;
+          if (row === undefined) continue;
+          const listed = decodeLease(row.jobs);
+          const unlisted = entriesOf(group).filter(
+            ({ id, run }) => !listed.some((l) => l.run === run && Buffer.compare(l.id, id) === 0),
+          );
+          const jobs = encodeLease([...listed, ...unlisted]);
+          db.prepare("update qudo_lease set jobs = ? where id = ?").run(jobs, lease);
+        }
         return driver.trip(trip);
       },
     }),
@@ -141,11 +187,13 @@ export const settleMutants: readonly Mutant[] = [
     name: "settle-closes-early",
     breaks: "The first settle of a lease closes it, whatever else is in it.",
     caughtBy: ["settle.part-of-a-lease", "prune.leased"],
-    wrap: (driver) => ({
-      ...driver,
-      trip: (trip) =>
-        driver.trip({ ...trip, settle: trip.settle.map((group) => ({ ...group, close: true })) }),
-    }),
+    wrap: dropping(() => true),
+  },
+  {
+    name: "close-is-believed",
+    breaks: "A lease is closed because its worker says so, with undecided runs in it.",
+    caughtBy: ["settle.close-keeps-undecided"],
+    wrap: dropping((group) => group.close),
   },
   {
     name: "lease-never-closed",

@@ -85,6 +85,18 @@ export const upkeepMutants: readonly Mutant[] = [
     }),
   },
   {
+    name: "prune-stops-at-the-leased",
+    breaks: "The limit counts what is leased, too: finished jobs behind it are never reached.",
+    caughtBy: ["prune.past-the-leased"],
+    rewrites: [
+      {
+        find: "order by o.ended_at, o.job_id limit ?",
+        put: `order by o.ended_at, o.job_id
+          limit max(0, ? - (select coalesce(sum(length(jobs)) / 20, 0) from qudo_lease))`,
+      },
+    ],
+  },
+  {
     name: "state-from-outcome-only",
     breaks: "A job's state is that of its last outcome.",
     caughtBy: ["look.states", "settle.mark-started"],
