@@ -128,6 +128,45 @@ describe("doctor", () => {
   });
 });
 
+/** One breach of each invariant: what was done to the file, and which job and run it is told of. */
+const BREACHES = [
+  ["I1", "delete from qudo_ready", "due", 1],
+  ["I2", "update qudo_ready set run = 2", "due", 2],
+  [
+    "I3",
+    `insert into qudo_outcome (job_id, run, state, lane, writer, ended_at, fails, crashes)
+     select job_id, 2, 1, lane, writer, ended_at, 0, 0 from qudo_outcome`,
+    "cancelled",
+    2,
+  ],
+  [
+    "I4",
+    "insert into qudo_unique_key (hash, job_id) select x'07', id from qudo_ready",
+    "due",
+    null,
+  ],
+  ["I5", "delete from qudo_job where id in (select job_id from qudo_outcome)", "cancelled", 1],
+  ["I6", "update qudo_outcome set started_at = ended_at + 5000", "cancelled", 1],
+] as const;
+
+describe("doctor reports each invariant by its id", () => {
+  it.each(BREACHES)("%s", async (invariant, sql, which, run) => {
+    const due = await seed();
+    const job = which === "due" ? due : await cancelledJob();
+    await rawSql(path, sql);
+    const { code, json } = await runJson<object>(["doctor", "--database", database]);
+    expect(code).toBe(1);
+    const violations = [{ invariant, job, run, detail: expect.any(String) as string }];
+    expect(json).toEqual({ database, schema: 1, violations });
+  });
+});
+
+async function cancelledJob(): Promise<string> {
+  await using qudo = new Qudo({ databases: database });
+  for await (const { job } of qudo.attempts.list({ states: ["cancelled"] })) return job;
+  throw new Error("nothing was cancelled");
+}
+
 describe.each(["status", "doctor"])("%s only looks", (command) => {
   const look = (): ReturnType<typeof run> => run([command, "--database", database]);
 
