@@ -13,6 +13,7 @@ import type {
 import { decodeLease } from "../sql/lease.js";
 import { claim } from "./claim.js";
 import { concludeLease } from "./conclude.js";
+import type { Connection } from "./connection.js";
 import { record, write, type Engine } from "./engine.js";
 import { SQL } from "./statements.js";
 
@@ -30,14 +31,30 @@ function settleGroup(engine: Engine, group: SettleGroup, now: number): SettleOut
   const lease = idBytes(group.lease);
   const session = idBytes(group.session);
   const open = openRuns(engine, lease, session);
+  const settling: Settling = {
+    db,
+    session,
+    now,
+    keys: db.get(SQL.anyUniqueKey) !== undefined,
+    running: db.get(SQL.anyRunning) !== undefined,
+  };
   const outcomes = group.settlements.map((settlement) => {
     const id = idBytes(settlement.job);
     const held = open !== null && open.get(key(id)) === settlement.run;
     if (held) open.delete(key(id));
-    return settleRun(engine, settlement, id, session, held, now);
+    return settleRun(settling, settlement, id, held);
   });
   if (group.close && open !== null && !hasUndecided(engine, open)) db.run(SQL.deleteLease, lease);
   return outcomes;
+}
+
+interface Settling {
+  readonly db: Connection;
+  readonly session: Buffer;
+  readonly now: number;
+  /** There are unique keys, or runs shown as running, at all: mostly not, and one look per group spares two deletes per job. */
+  readonly keys: boolean;
+  readonly running: boolean;
 }
 
 /** What the lease lists, by key; null when it is not this session's (any more). A run it does not list cannot be settled through it. */
@@ -65,13 +82,12 @@ function holds({ db }: Engine, lease: Buffer, session: Buffer): boolean {
 }
 
 function settleRun(
-  { db }: Engine,
+  settling: Settling,
   settlement: Settlement,
   id: Buffer,
-  session: Buffer,
   held: boolean,
-  now: number,
 ): SettleOutcome {
+  const { db, session, now } = settling;
   const { run, elapsedMs, result, error } = settlement;
   const startedAt = elapsedMs === null ? null : now - Math.round(elapsedMs);
   const event = {
@@ -85,21 +101,16 @@ function settleRun(
     error,
   };
   const inserted = held && record(db, event, now);
-  if (held) db.run(SQL.deleteRunning, id, run);
+  if (held && settling.running) db.run(SQL.deleteRunning, id, run);
   if (inserted) {
-    if (isTerminal(settlement.state)) db.run(SQL.freeUniqueKey, id);
+    if (settling.keys && isTerminal(settlement.state)) db.run(SQL.freeUniqueKey, id);
     return "accepted";
   }
-  return readBack(db, settlement, id, session);
+  return readBack(settling, settlement, id);
 }
 
 /** Not inserted: a resend of our own is accepted, anything else is lost. A key still held for this run is free now. */
-function readBack(
-  db: Engine["db"],
-  settlement: Settlement,
-  id: Buffer,
-  session: Buffer,
-): SettleOutcome {
+function readBack({ db, session }: Settling, settlement: Settlement, id: Buffer): SettleOutcome {
   const found = db.get<{ state: number; writer: Uint8Array }>(SQL.outcome, id, settlement.run);
   if (found === undefined) return "lost";
   const ours = session.equals(found.writer) && found.state === RUN_STATES[settlement.state];

@@ -18,6 +18,7 @@ export const SQL = {
     "insert into qudo_delayed (run_at, id, lane, prio, run, fails, crashes) values (?, ?, ?, ?, ?, ?, ?)",
   takeUniqueKey: "insert or ignore into qudo_unique_key (hash, job_id) values (?, ?)",
   uniqueHolder: "select job_id from qudo_unique_key where hash = ?",
+  anyUniqueKey: "select 1 from qudo_unique_key limit 1",
   /** Only when the job has ended for good: a run given up late must not free the key of the job's next life. */
   freeUniqueKey: `delete from qudo_unique_key where job_id = ? and (
     select state from qudo_outcome where job_id = qudo_unique_key.job_id order by run desc limit 1) in (1, 3, 4, 9)`,
@@ -55,6 +56,7 @@ export const SQL = {
   // — running
   insertRunning:
     "insert or ignore into qudo_running (job_id, run, worker, started_at) values (?, ?, ?, ?)",
+  anyRunning: "select 1 from qudo_running limit 1",
   running: "select started_at from qudo_running where job_id = ? and run = ?",
 
   // — sessions
