@@ -114,7 +114,7 @@ export class Qudo implements AsyncDisposable {
   private async closeAll(): Promise<void> {
     // A worker that failed has said so; the others and the database are closed all the same.
     await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
-    await this.producer.settled();
+    await this.producer.close();
     await (await this.opening)?.close();
   }
 

@@ -1,5 +1,6 @@
 /** Scanning and enqueueing. Done again after a kill it adds only what is missing: ids follow from run and path. */
-import { resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import type { Order, Qudo } from "qudo";
 import type { FilePayload } from "./job.js";
 import { shown, pathText } from "./paths.js";
@@ -7,6 +8,7 @@ import { orderFor, type IndexRun } from "./run.js";
 import { scan } from "./scan.js";
 
 const BATCH = 500;
+const MOST_NOTES = 20;
 
 export class Enqueueing {
   /** Files found so far. */
@@ -50,14 +52,16 @@ export class Enqueueing {
   }
 
   private leftOut(path: Buffer, why: string): void {
-    this.notes.push(`left out          ${shown(pathText(path)) || "."}: ${why}`);
+    if (this.notes.length < MOST_NOTES)
+      this.notes.push(`left out          ${shown(pathText(path)) || "."}: ${why}`);
   }
 }
 
 /** The database changes while it is indexed: when it lies below the folder it is left out. */
 function ownFiles(root: Buffer, database: string): Set<string> {
-  const prefix = Buffer.concat([root, Buffer.from("/")]);
-  const file = Buffer.from(resolve(database.replace(/^sqlite:/, "")));
+  const prefix = root.equals(Buffer.from("/")) ? root : Buffer.concat([root, Buffer.from("/")]);
+  const given = resolve(database.replace(/^sqlite:(\/\/)?/, ""));
+  const file = Buffer.from(join(realpathSync(dirname(given)), basename(given)));
   if (!file.subarray(0, prefix.length).equals(prefix)) return new Set();
   const path = file.subarray(prefix.length).toString("latin1");
   return new Set(["", "-wal", "-shm"].map((suffix) => path + suffix));

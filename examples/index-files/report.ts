@@ -41,7 +41,7 @@ export async function report(qudo: Qudo, run: IndexRun): Promise<Report> {
   })) {
     if (state === "done") found.push(result as FileFacts);
     if (state === "abandoned" || state === "cancelled")
-      given.push({ job, why: firstLine(error) ?? reason ?? state });
+      given.push({ job, why: shown(firstLine(error) ?? reason ?? state) });
     if (state === "crashed" || reason === "crashes") crashes++;
     if (state === "failed" || reason === "attempts") failedAttempts++;
     if (state === "done" || state === "failed" || reason === "attempts") attempts++;

@@ -4,18 +4,23 @@ import { indexFile } from "./job.js";
 
 const [database, queue] = process.argv.slice(2);
 const qudo = new Qudo({ databases: database!, jobs: [indexFile] });
-const worker = await qudo.work({ queues: { [queue!]: 8 } });
+const starting = qudo.work({ queues: { [queue!]: 8 } });
 
 let stopping = false;
 async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;
+  const worker = await starting;
   await worker.stop({ grace: "10s", exiting: true });
-  const { done, failed, abandoned } = worker.stats;
-  process.send?.({ served: done + failed + abandoned });
   await qudo.close();
-  process.disconnect?.();
+  const { done, failed, abandoned } = worker.stats;
+  // The parent may be gone: then there is nobody to tell.
+  if (process.connected) process.send!({ served: done + failed + abandoned }, () => process.exit());
+  else process.exit();
 }
 
 process.on("disconnect", () => void stop());
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void stop());
+// It may have died before anybody listened.
+if (!process.connected) void stop();
+await starting;

@@ -1,6 +1,5 @@
 /** `qudo status`: how many jobs are where, and who works. Writes nothing. */
 import type { Command } from "commander";
-import { DEFAULTS } from "../core/defaults.js";
 import { humanDuration } from "../core/duration.js";
 import { Qudo } from "../qudo.js";
 import type { LaneCounts, SessionRow } from "../storage/driver.js";
@@ -111,7 +110,7 @@ function workerColumns(now: number): Column<SessionRow>[] {
     {
       title: "last heartbeat",
       cell: (worker) => `${humanDuration(age(worker))} ago`,
-      paint: (worker) => (age(worker) > DEFAULTS.leaseMs ? paint.red : undefined),
+      paint: (worker) => (age(worker) > worker.leaseMs ? paint.red : undefined),
     },
     { title: "leases", cell: ({ leases }) => leases },
   ];

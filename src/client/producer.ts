@@ -2,7 +2,7 @@
 import { CODEC_JSON, decode, encodePayload } from "../core/codec.js";
 import { LIMITS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
-import { InvalidInputError } from "../core/errors.js";
+import { InvalidInputError, QudoError } from "../core/errors.js";
 import { invalidId, isUuid } from "../core/ids.js";
 import type { AnyJobDefinition, JobDefinition } from "../core/job.js";
 import {
@@ -71,6 +71,7 @@ export type Order<Input> = readonly [
 export class Producer {
   private readonly batcher: Batcher<NewJob, InsertOutcome>;
   /** Calls that have not resolved, also those whose schema is still thinking. */
+  private closed = false;
   private readonly calls = new Set<Promise<unknown>>();
 
   constructor(driver: () => Promise<Driver>, onInserted: () => void) {
@@ -106,13 +107,20 @@ export class Producer {
     return { id: job.id, status: outcome.status, holder };
   }
 
-  /** Resolves when all that was asked for is committed or refused. */
-  async settled(): Promise<void> {
+  /** Takes no more; resolves when all that was asked for is committed or refused. */
+  async close(): Promise<void> {
+    this.closed = true;
     while (this.calls.size > 0) await Promise.allSettled(this.calls);
     await this.batcher.settled();
   }
 
   private counted<T>(call: Promise<T>): Promise<T> {
+    if (this.closed) {
+      call.catch(() => undefined);
+      return Promise.reject(
+        new QudoError("QUDO_CLOSED", "This Qudo was closed. Make a new one to go on."),
+      );
+    }
     this.calls.add(call);
     const forget = (): boolean => this.calls.delete(call);
     call.then(forget, forget);

@@ -125,6 +125,8 @@ export interface NewSession {
   readonly process: string | null;
   readonly kinds: readonly string[];
   readonly version: string;
+  /** How old its last heartbeat must be before others may end it: its own word, not the reaper's. */
+  readonly leaseMs: number;
 }
 
 export interface SessionRow extends NewSession {

@@ -3,7 +3,7 @@
  */
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
 import type { DeadSession, Driver, SessionRow } from "../storage/driver.js";
-import type { Logger } from "./options.js";
+import { unchangedBeatFor, type Logger } from "./options.js";
 import { isGone } from "./process.js";
 import { Trouble } from "./trouble.js";
 
@@ -17,7 +17,6 @@ interface Sighting {
 }
 
 export interface MaintenanceTimes {
-  readonly leaseMs: number;
   readonly unchangedBeatMs: number;
 }
 
@@ -114,20 +113,19 @@ export class Maintenance {
 
   private findDead(sessions: readonly SessionRow[]): DeadSession[] {
     const now = performance.now();
-    const { leaseMs, unchangedBeatMs } = this.times;
     const dead: DeadSession[] = [];
     // Who slept through it has seen nothing: when a whole machine was paused, all beats look old to whoever wakes first.
-    if (now - this.lookedAt > Math.max(unchangedBeatMs, 2 * DEFAULTS.maintenanceMs))
+    if (now - this.lookedAt > Math.max(this.times.unchangedBeatMs, 2 * DEFAULTS.maintenanceMs))
       this.sightings.clear();
     this.lookedAt = now;
     const present = new Set(sessions.map((session) => session.id));
     for (const id of this.sightings.keys()) if (!present.has(id)) this.sightings.delete(id);
-    for (const { id, beat, process } of sessions) {
+    for (const { id, beat, process, leaseMs } of sessions) {
       // Nobody declares himself dead: his next heartbeat will tell.
       if (id === this.ownSession()) continue;
       const seen = this.sightings.get(id);
       if (seen?.beat !== beat) this.sightings.set(id, { beat, since: now });
-      else if (now - seen.since >= unchangedBeatMs)
+      else if (now - seen.since >= unchangedBeatFor(leaseMs))
         dead.push({ id, beat, leaseMs, cause: "expired" });
       if (isGone(process)) dead.push({ id, beat, leaseMs, cause: "gone" });
     }

@@ -37,6 +37,11 @@ export interface WorkerSettings {
   readonly logger: Logger;
 }
 
+/** How long a reaper must have seen the beat of a session with this lease stand still. */
+export function unchangedBeatFor(leaseMs: number): number {
+  return Math.min(DEFAULTS.unchangedBeatMs, Math.floor(leaseMs / 3));
+}
+
 export function workerSettings(options: WorkerOptions, registry: Registry): WorkerSettings {
   checkOptions(options, KNOWN, "work");
   if (registry.size === 0)
@@ -52,7 +57,7 @@ export function workerSettings(options: WorkerOptions, registry: Registry): Work
     name: options.name === undefined ? null : checkName(options.name, "worker name"),
     leaseMs,
     heartbeatMs: Math.min(DEFAULTS.heartbeatMs, Math.floor(leaseMs / 3)),
-    unchangedBeatMs: Math.min(DEFAULTS.unchangedBeatMs, Math.floor(leaseMs / 3)),
+    unchangedBeatMs: unchangedBeatFor(leaseMs),
     logger: checkLogger(options.logger ?? quietConsole),
   };
 }

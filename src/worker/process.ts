@@ -62,6 +62,16 @@ function readStat(pid: number): Stat | "none" | null {
     return { startedAt, dead: state === "Z" || state === "X" };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return code === "ENOENT" || code === "ESRCH" ? "none" : null;
+    return (code === "ENOENT" || code === "ESRCH") && !answers(pid) ? "none" : null;
+  }
+}
+
+/** Where /proc hides other users' processes, a missing entry is no proof: ask the system itself. */
+function answers(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }

@@ -16,6 +16,7 @@ import type { Trouble } from "./trouble.js";
 export interface SessionOf {
   readonly name: string | null;
   readonly kinds: readonly string[];
+  readonly leaseMs: number;
   /** False as soon as it stops: then no new session is needed. */
   wanted(): boolean;
   /** The session was ended by others: forget all that was held. */
@@ -102,6 +103,7 @@ export class Session {
       host,
       pid: process.pid,
       process: ownIdentity(),
+      leaseMs: this.owner.leaseMs,
       kinds: this.owner.kinds,
       version: VERSION,
     };

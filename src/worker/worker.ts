@@ -314,6 +314,7 @@ export class Worker implements AsyncDisposable {
     return {
       name: this.settings.name,
       kinds: [...this.registry.keys()],
+      leaseMs: this.settings.leaseMs,
       wanted: () => this.phase === "starting" || this.phase === "working",
       lost: () => this.forgetAll(),
       renewed: () => this.wake(),

@@ -151,3 +151,17 @@ test.each([
   expect(stderr).toContain(message);
   expect(stderr).toContain("npm start -- DIR");
 });
+
+test.each([0, 150, 400])(
+  "workers whose parent was killed %d ms after it began do not stay",
+  async (ms) => {
+    const run = start(["node_modules", "--database", database]);
+    await run.printed("Indexing");
+    // No signal tells how far the workers are with their start: that is what is varied.
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    run.killMain();
+    const { stderr } = await run.ended;
+    expect(stderr).toBe("");
+    await expect.poll(() => run.alive(), { timeout: 20_000 }).toBe(0);
+  },
+);

@@ -1,7 +1,7 @@
 /** Runs the example as a user does, in a process group of its own, and asks the system's own tools what is true. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,6 +20,10 @@ export interface Ended {
 export interface Started {
   readonly ended: Promise<Ended>;
   signal(name: NodeJS.Signals): void;
+  /** kill -9 of the main process alone: its workers are left to themselves. */
+  killMain(): void;
+  /** Processes of it that still run. */
+  alive(): number;
   /** Resolves when this much has been written to stdout. */
   printed(text: string): Promise<void>;
 }
@@ -42,6 +46,8 @@ export function start(args: readonly string[], env: Record<string, string> = {})
   return {
     ended,
     signal: (name) => void process.kill(-child.pid!, name),
+    killMain: () => void process.kill(child.pid!, "SIGKILL"),
+    alive: () => processesOf(child.pid!),
     printed: async (text) => {
       while (!stdout.includes(text)) await Promise.race([once(child.stdout, "data"), gone(ended)]);
     },
@@ -50,6 +56,20 @@ export function start(args: readonly string[], env: Record<string, string> = {})
 
 async function gone(ended: Promise<Ended>): Promise<never> {
   throw new Error(`it ended before it said so: ${JSON.stringify(await ended)}`);
+}
+
+/** Living processes of a group; a zombie waits only for somebody to notice. */
+function processesOf(group: number): number {
+  return readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const [state, , pgrp] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return Number(pgrp) === group && state !== "Z" && state !== "X";
+    } catch {
+      return false;
+    }
+  }).length;
 }
 
 export const index = (args: readonly string[], env?: Record<string, string>): Promise<Ended> =>

@@ -25,8 +25,8 @@ export const VARIANTS = {
   /** Interleaving 4: a heartbeat that makes its session when it finds none. */
   upsertedHeartbeat: swap(
     "update qudo_worker set beat = beat + 1, seen_at = ? where id = ?",
-    `insert into qudo_worker (seen_at, id, name, host, pid, beat, started_at, kinds, version)
-       values (?, ?, 'upserted', '', 0, 0, 0, '[]', '')
+    `insert into qudo_worker (seen_at, id, name, host, pid, lease_ms, beat, started_at, kinds, version)
+       values (?, ?, 'upserted', '', 0, 1000, 0, 0, '[]', '')
        on conflict (id) do update set beat = beat + 1, seen_at = excluded.seen_at`,
   ),
 

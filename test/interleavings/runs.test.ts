@@ -198,3 +198,19 @@ describe("a worker that breaks the contract does not break the file", () => {
     expect(await b.audit()).toEqual([]);
   });
 });
+
+test("2: a run that was cancelled before its claim was sent again gives its key up with the lease", async () => {
+  const { a, b } = await openTwo();
+  await a.insertJobs([newJob("keyed", "k", { uniqueKey: "u" }), newJob("other", "k")]);
+  await claim(a, "A", "lease");
+  await b.cancel([id("keyed")]);
+  // Its worker never heard of "keyed": the second answer left it out.
+  await settle(
+    a,
+    group("A", "lease", [["other", 1, afterSuccess({ fails: 0, crashes: 0 })]], true),
+  );
+  expect(await b.insertJobs([newJob("next", "k", { uniqueKey: "u" })])).toEqual([
+    { status: "inserted" },
+  ]);
+  expect(await b.audit()).toEqual([]);
+});

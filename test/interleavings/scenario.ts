@@ -37,7 +37,7 @@ export function newJob(name: string, kind: string, more: Partial<NewJob> = {}): 
 }
 
 export function newSession(name: string): NewSession {
-  const known = { host: "here", pid: 1, process: null, kinds: [], version: "0" };
+  const known = { host: "here", pid: 1, process: null, leaseMs: 30_000, kinds: [], version: "0" };
   return { id: id(name), name, ...known };
 }
 

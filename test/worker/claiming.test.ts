@@ -266,7 +266,15 @@ async function crashTwice(driver: Driver, kind: string): Promise<void> {
   for (let i = 0; i < 2; i++) {
     const session = newId();
     const lease = newId();
-    const who = { name: "dead", host: "h", pid: 1, process: null, kinds: [kind], version: "0" };
+    const who = {
+      name: "dead",
+      host: "h",
+      pid: 1,
+      process: null,
+      leaseMs: 1_000,
+      kinds: [kind],
+      version: "0",
+    };
     await driver.openSession({ id: session, ...who });
     const wants = [{ queue: "default", kinds: [kind], limit: 100 }];
     const { claimed } = await driver.trip({ settle: [], claim: { lease, session, wants } });

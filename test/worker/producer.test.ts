@@ -307,3 +307,15 @@ describe("what is stored", () => {
       );
   });
 });
+
+test("close() ends while somebody goes on enqueueing: from then on calls are refused", async () => {
+  const { qudo } = await watched();
+  let refusal: unknown = null;
+  const producing = (async () => {
+    for (;;) await qudo.enqueue(note, "more");
+  })().catch((error: unknown) => (refusal = error));
+  await qudo.enqueue(note, "one more");
+  await qudo.close();
+  await producing;
+  expect(refusal).toMatchObject({ code: "QUDO_CLOSED" });
+});

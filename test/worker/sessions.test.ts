@@ -53,6 +53,7 @@ const row = (id: string, beat: number): SessionRow => ({
   host: "elsewhere",
   pid: 1,
   process: null,
+  leaseMs: 30_000,
   kinds: [],
   version: "0",
   seenAt: 0,
@@ -335,7 +336,7 @@ describe("who is dead", () => {
       },
       promote: () => Promise.resolve({ moved: 0, nextDueMs: null }),
     };
-    const times = { leaseMs: 30_000, unchangedBeatMs: 10_000 };
+    const times = { unchangedBeatMs: 10_000 };
     const real = performance.now.bind(performance);
     let ahead = 0;
     performance.now = () => real() + ahead;
@@ -360,6 +361,37 @@ describe("who is dead", () => {
       expect(reaped).toEqual([]);
       await rounds(1_500);
       expect(reaped).toEqual([["other"]]);
+    } finally {
+      performance.now = real;
+      await maintenance.stop();
+    }
+  });
+
+  test("is judged by the session's own lease, not by the reaper's", async () => {
+    const reaped: string[][] = [];
+    const driver = {
+      sessions: () => Promise.resolve([row("long", 1), { ...row("short", 1), leaseMs: 1_000 }]),
+      reap: (dead: readonly { id: string; leaseMs: number }[]) => {
+        reaped.push(dead.map(({ id, leaseMs }) => `${id} ${leaseMs}`));
+        return Promise.resolve(dead.map(() => ({ status: "alive" }) as const));
+      },
+      promote: () => Promise.resolve({ moved: 0, nextDueMs: null }),
+    } as unknown as Driver;
+    const real = performance.now.bind(performance);
+    let ahead = 0;
+    const maintenance = new Maintenance(
+      driver,
+      { unchangedBeatMs: 333 },
+      () => "own",
+      () => undefined,
+      silent(),
+    );
+    performance.now = () => real() + ahead;
+    try {
+      await maintenance.start();
+      ahead += 1_500;
+      await maintenance.start();
+      expect(reaped).toEqual([["short 1000"]]);
     } finally {
       performance.now = real;
       await maintenance.stop();

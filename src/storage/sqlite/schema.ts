@@ -42,7 +42,8 @@ const MIGRATIONS: readonly string[] = [
 
   create table qudo_worker (
     id blob primary key not null, name text not null, host text not null, pid integer not null, process text,
-    beat integer not null, seen_at integer not null, started_at integer not null, kinds text not null, version text not null
+    lease_ms integer not null, beat integer not null, seen_at integer not null, started_at integer not null,
+    kinds text not null, version text not null
   ) strict, without rowid;
 
   create table qudo_lease (

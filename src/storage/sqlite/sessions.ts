@@ -17,7 +17,7 @@ import { SQL } from "./statements.js";
 
 export function openSession(engine: Engine, session: NewSession): Promise<void> {
   return write(engine, (now) => {
-    const { id, name, host, pid, process, kinds, version } = session;
+    const { id, name, host, pid, process, leaseMs, kinds, version } = session;
     engine.db.run(
       SQL.insertSession,
       idBytes(id),
@@ -25,6 +25,7 @@ export function openSession(engine: Engine, session: NewSession): Promise<void> 
       host,
       pid,
       process,
+      leaseMs,
       now,
       now,
       JSON.stringify(kinds),
@@ -74,6 +75,7 @@ interface SessionColumns {
   host: string;
   pid: number;
   process: string | null;
+  lease_ms: number;
   beat: number;
   seen_at: number;
   started_at: number;
@@ -90,6 +92,7 @@ export function sessions(engine: Engine): Promise<SessionRow[]> {
       host: row.host,
       pid: row.pid,
       process: row.process,
+      leaseMs: row.lease_ms,
       kinds: JSON.parse(row.kinds) as string[],
       version: row.version,
       beat: row.beat,

@@ -44,8 +44,17 @@ function settleGroup(engine: Engine, group: SettleGroup, now: number): SettleOut
     if (held) open.delete(key(id));
     return settleRun(settling, settlement, id, held);
   });
-  if (group.close && open !== null && !hasUndecided(engine, open)) db.run(SQL.deleteLease, lease);
+  if (group.close && open !== null && !hasUndecided(engine, open)) {
+    for (const id of open.keys()) clearAway(db, Buffer.from(id, "latin1"), open.get(id)!);
+    db.run(SQL.deleteLease, lease);
+  }
   return outcomes;
+}
+
+/** A run of the lease that others decided and its worker never settled: with the lease goes what was kept for it. */
+function clearAway(db: Connection, id: Buffer, run: number): void {
+  db.run(SQL.deleteRunning, id, run);
+  db.run(SQL.freeUniqueKey, id);
 }
 
 interface Settling {

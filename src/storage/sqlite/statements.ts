@@ -60,14 +60,14 @@ export const SQL = {
   running: "select started_at from qudo_running where job_id = ? and run = ?",
 
   // — sessions
-  insertSession: `insert or ignore into qudo_worker (id, name, host, pid, process, beat, seen_at, started_at, kinds, version)
-    values (?, ?, ?, ?, ?, 0, ?, ?, ?, ?)`,
+  insertSession: `insert or ignore into qudo_worker (id, name, host, pid, process, lease_ms, beat, seen_at, started_at, kinds, version)
+    values (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)`,
   beat: "update qudo_worker set beat = beat + 1, seen_at = ? where id = ?",
   leasesOf: "select id, jobs from qudo_lease where worker = ?",
   deleteSession: "delete from qudo_worker where id = ?",
   deleteIdleSession: `delete from qudo_worker where id = ?
     and not exists (select 1 from qudo_lease where worker = qudo_worker.id)`,
-  sessions: `select w.id, w.name, w.host, w.pid, w.process, w.beat, w.seen_at, w.started_at, w.kinds, w.version,
+  sessions: `select w.id, w.name, w.host, w.pid, w.process, w.lease_ms, w.beat, w.seen_at, w.started_at, w.kinds, w.version,
     (select count(*) from qudo_lease l where l.worker = w.id) as leases from qudo_worker w order by w.started_at, w.id`,
 
   // — maintenance

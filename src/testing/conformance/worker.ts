@@ -43,6 +43,7 @@ export function newSession(spec: Partial<NewSession> = {}): NewSession {
     host: "localhost",
     pid: 1,
     process: null,
+    leaseMs: 30_000,
     kinds: ["mail"],
     version: "0",
     ...spec,
