@@ -70,6 +70,7 @@ function measure(size, depth, inThread) {
       host: "h",
       pid: 1,
       process: null,
+      leaseMs: 30_000,
       kinds: ["noop"],
       version: "0",
     });
