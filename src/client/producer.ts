@@ -149,7 +149,9 @@ async function newJob<Input>(...[job, payload, options = {}]: Order<Input>): Pro
     expiresAt: options.expiresAt === undefined ? null : checkDate(options.expiresAt, "expiresAt"),
     maxAttempts: checkMaxAttempts(maxAttempts),
     timeoutMs: job.timeoutMs,
-    keepMs: options.keep === undefined ? null : durationMs(options.keep, "keep"),
+    keepDoneMs: options.keep === undefined ? null : durationMs(options.keep, "keep"),
+    keepOtherMs: options.keep === undefined ? null : durationMs(options.keep, "keep"),
+    redact: null,
     payload: { codec: CODEC_JSON, text, bin: null },
     uniqueKey: options.uniqueKey === undefined ? null : checkKey(options.uniqueKey),
   };

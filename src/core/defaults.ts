@@ -12,7 +12,9 @@ export const DEFAULTS = {
   /** A session whose heartbeat is older than this may be reaped. */
   leaseMs: 30_000,
   /** Time between two heartbeats of a session. */
-  heartbeatMs: 10_000,
+  heartbeatMs: 5_000,
+  /** After so long without a sign of life from the main loop a session is no longer kept alive from its thread. */
+  watchdogMs: 60_000,
   /** A reaper must have seen a heartbeat unchanged for this long on its own monotonic clock. */
   unchangedBeatMs: 10_000,
   /** Upper bound between two looks for due jobs and dead sessions. */
@@ -33,6 +35,15 @@ export const DEFAULTS = {
   stopGraceMs: 30_000,
   /** After a time-out or a stop aborted a handler's signal, how long it may still take to return. */
   abortGraceMs: 5_000,
+  /** How long jobs are kept after their end … */
+  keepDoneMs: 86_400_000,
+  keepOtherMs: 30 * 86_400_000,
+  /** … and counts per minute. */
+  keepCountsMs: 7 * 86_400_000,
+  /** Time between two rounds of pruning, which are made of small steps. */
+  pruneEveryMs: 60_000,
+  /** At most so often the progress of a job is written, and a long run asked for whether it is still ours. */
+  reportMs: 1_000,
   /** How long a write waits for other processes that hold the SQLite file before QUDO_DATABASE_BUSY. */
   busyDeadlineMs: 30_000,
 } as const;
@@ -42,6 +53,11 @@ export const LIMITS = {
   payloadBytes: 1_048_576,
   resultBytes: 1_048_576,
   errorBytes: 8_192,
+  progressBytes: 4_096,
+  logLines: 1_000,
+  logLineBytes: 8_192,
+  /** Runs of a living job that are never pruned. */
+  runsKept: 20,
   depth: 64,
   priority: 32_767,
   delayMs: 10 * 365 * 86_400_000,

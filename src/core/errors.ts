@@ -29,6 +29,15 @@ export const ERROR_CODES = {
   QUDO_SCHEMA_TOO_NEW: "The database was migrated by a newer qudo.",
   QUDO_SESSION_LOST: "A worker's session was ended by another process.",
   QUDO_JOB_TIMEOUT: "A handler ran longer than its time-out.",
+  QUDO_RUN_LOST: "A run that is not this worker's any more was to be completed.",
+  QUDO_COMPLETE_ROLLED_BACK: "A handler completed its job in a transaction that was rolled back.",
+  QUDO_RESULT_TIMEOUT: "A job whose result was waited for did not end in time.",
+  QUDO_JOB_FAILED: "A job whose result was waited for was abandoned or cancelled.",
+  QUDO_JOB_ABSENT: "There is no such job, or it has been pruned.",
+  QUDO_WRONG_DATABASE: "A transaction on another database than this queue's.",
+  QUDO_NETWORK_FILE_SYSTEM: "A SQLite file on a network file system.",
+  QUDO_BACKUP_EXISTS: "A backup was to overwrite a file.",
+  QUDO_UNSUPPORTED: "Something that this kind of database cannot do.",
   QUDO_JOB_ABORTED: "A handler gave its job up for good.",
   QUDO_JOB_STOPPED: "A handler's signal was aborted: its worker stops or lost the job.",
   QUDO_JOBS_FILE: "The file given with --jobs exports no job definitions, or cannot be loaded.",
@@ -73,6 +82,17 @@ export class SessionLostError extends QudoError {
     super(
       "QUDO_SESSION_LOST",
       `The session ${session} was ended by another process (it had missed its heartbeats). The worker starts a new one by itself; jobs it held run elsewhere.`,
+    );
+  }
+}
+
+/** A run that others have decided was to be completed in a user's transaction, which must be rolled back. */
+export class RunLostError extends QudoError {
+  override readonly name = "RunLostError";
+  constructor(job: string, run: number) {
+    super(
+      "QUDO_RUN_LOST",
+      `Run ${run} of the job ${job} is not this worker's any more (it was cancelled, or missed its heartbeats). Roll the transaction back.`,
     );
   }
 }

@@ -6,9 +6,10 @@ import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
 import { checkMaxAttempts, checkName, checkOptions, checkPriority } from "./options.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
+import type { LogLevel } from "./states.js";
 
 /** What a handler is given beside its payload. */
-export interface JobContext {
+export interface JobContext<Context = unknown> {
   readonly id: string;
   readonly kind: string;
   readonly queue: string;
@@ -20,13 +21,27 @@ export interface JobContext {
   readonly priority: number;
   /** Aborted when the job timed out, was cancelled, was lost to another worker, or its worker must stop. */
   readonly signal: AbortSignal;
+  /** What `new Qudo({ context })` was given: database handles, clients, settings. */
+  readonly context: Context;
   /** Gives the job up for good: it is abandoned and never retried. */
   abort(reason: string): never;
+  /** Ends this run and asks for another one later. It is no failure and uses up no attempt. Same as `return snooze(delay)`. */
+  snooze(delay: Duration): never;
+  /** How far it is: any small JSON, at most 4 KiB. Written at most once a second, the last value wins; seen in `qudo show`. */
+  progress(value: unknown): void;
+  /** A line for the job's own log, kept with it: at most 1,000 a run, 8 KiB each. Default level "info". */
+  log(message: string, level?: LogLevel): void;
+  /**
+   * Records this run as done inside the user's own open transaction: effects and outcome are committed together, or
+   * not at all. What the handler returns afterwards is ignored; after a rollback the run counts as failed.
+   * @throws RunLostError when the run is not ours any more: let it roll the transaction back.
+   */
+  completeIn(transaction: object, result?: unknown): void | Promise<void>;
 }
 
-export type Handler<Payload, Result> = (
+export type Handler<Payload, Result, Context = unknown> = (
   payload: Payload,
-  job: JobContext,
+  job: JobContext<Context>,
 ) => Promise<Result> | Result;
 
 export interface JobOptions<Input, Payload, Result> {

@@ -28,6 +28,11 @@ export const REASONS = {
 
 export type Reason = keyof typeof REASONS;
 
+/** How weighty a line of a job's log is. */
+export const LOG_LEVELS = { debug: 1, info: 2, warn: 3, error: 4 } as const;
+
+export type LogLevel = keyof typeof LOG_LEVELS;
+
 /** What a user sees of a job. */
 export type JobState =
   | "pending"

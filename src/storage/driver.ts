@@ -11,7 +11,7 @@
  * - Nothing here is JavaScript's: no callbacks into the caller, no live objects. A driver can stand behind a thread or a wire.
  */
 import type { Decision } from "../core/outcome.js";
-import type { JobState, Reason, RunState } from "../core/states.js";
+import type { JobState, LogLevel, Reason, RunState } from "../core/states.js";
 
 export interface Driver {
   /** "sqlite", "postgres", … and where: for people. Never holds a password. */
@@ -37,6 +37,12 @@ export interface Driver {
   heartbeat(beat: Heartbeat): Promise<HeartbeatOutcome>;
   /** Ends a session that holds nothing any more. False when it still holds leases: its reaper will come. */
   closeSession(session: string): Promise<boolean>;
+  /**
+   * Optional. From now on beats for this session also from a place that a blocked main loop does not reach, until the
+   * session is closed or lost; but no longer than `watchdogMs` after the main loop's last sign of life, so that a hung
+   * process does lose its jobs. The worker's own heartbeats go on beside it: only they learn anything.
+   */
+  keepAlive?(session: string, times: KeepAlive): Promise<void>;
   sessions(): Promise<SessionRow[]>;
   /** Ends dead sessions: their unfinished runs are decided by `afterWorkerDeath`, their jobs placed again. */
   reap(dead: readonly DeadSession[]): Promise<ReapOutcome[]>;
@@ -50,28 +56,59 @@ export interface Driver {
   payloads(ids: readonly string[]): Promise<(StoredPayload | null)[]>;
   /** Gives back every unfinished run of these leases of this session. Returns how many. */
   release(session: string, leases: readonly string[]): Promise<number>;
+  /** Progress and log lines of runs that go on. False for those that are not ours any more (also with nothing to report): abort them. */
+  report(reports: readonly RunReport[]): Promise<boolean[]>;
 
   // — maintenance: idempotent, any worker may do it
   /** Moves due jobs from delayed to ready. */
   promote(limit: number): Promise<Promotion>;
-  /** Deletes finished jobs older than their keep time. */
-  prune(policy: PrunePolicy): Promise<{ pruned: number }>;
+  /** One small step of a scan over what has ended: deletes what has been kept for long enough. */
+  prune(step: PruneStep): Promise<PruneOutcome>;
 
   // — operators
   cancel(ids: readonly string[]): Promise<CancelOutcome[]>;
   /** Another life for abandoned or cancelled jobs, with a clean slate. */
   retry(ids: readonly string[]): Promise<RetryOutcome[]>;
+  /** Nothing of a paused queue, or of one kind in it, is claimed; what runs goes on. False when it was so already. */
+  setPaused(target: { queue: string; kind: string | null }, paused: boolean): Promise<boolean>;
 
-  // — looking
+  // — looking. A finished job past its own keep time is hidden from getJobs, listJobs, listAttempts and counts
   getJobs(ids: readonly string[]): Promise<(JobRow | null)[]>;
+  /** Those that are held, then those that wait in claim order, then those that have ended, newest first. */
+  listJobs(query: JobQuery): Promise<JobPage>;
+  /** The last word on jobs, hidden ones too: what somebody who waits for a result asks. */
+  endings(ids: readonly string[]): Promise<Ending[]>;
+  /** Lines that handlers wrote, by run and number. */
+  listLog(query: LogQuery): Promise<LogRow[]>;
+  /** What happened per minute, queue and kind, from this moment on. */
+  tally(since: number): Promise<TallyRow[]>;
   /** Outcomes, oldest first by (ended_at, job, run). */
   listAttempts(query: AttemptQuery): Promise<AttemptPage>;
   counts(filter: { queue?: string; kind?: string }): Promise<LaneCounts[]>;
   /** Checks invariants I1 to I6 over the whole database: what `qudo doctor` prints. */
   audit(): Promise<Violation[]>;
 
+  // — files only
+  /** A consistent copy, made while others go on. Refuses a path that exists. */
+  backup?(path: string): Promise<{ bytes: number }>;
+  /** Gives unused space back to the file system. */
+  compact?(): Promise<{ bytesBefore: number; bytesAfter: number }>;
+
   /** Calls back, soon after other connections have written. A hint only; polling stands behind. Returns the way to stop it. */
   subscribe?(onChange: () => void): () => void;
+}
+
+/**
+ * Operations on a connection of the user's, inside the transaction that is open on it: they commit and roll back with
+ * it. Engines whose clients are synchronous answer at once, so that a synchronous transaction can hold them.
+ */
+export interface UserTransaction {
+  insertJobs(jobs: readonly NewJob[]): InsertOutcome[] | Promise<InsertOutcome[]>;
+  /**
+   * Records one run as done. Its worker settles it afterwards with `completed`, which closes the lease.
+   * @throws RunLostError, which must roll the transaction back, when the run is not ours any more.
+   */
+  complete(run: HeldRun, end: Pick<Settlement, "elapsedMs" | "result">): void | Promise<void>;
 }
 
 /** What a database can do beyond the contract. Positive, each with what follows from it. */
@@ -105,8 +142,12 @@ export interface NewJob {
   readonly expiresAt: number | null;
   readonly maxAttempts: number;
   readonly timeoutMs: number | null;
-  /** How long it is kept after its end; null: the policy of whoever prunes. */
-  readonly keepMs: number | null;
+  /** How long it is kept, and shown, after it is done; null: the policy of whoever prunes. */
+  readonly keepDoneMs: number | null;
+  /** The same where it is abandoned or cancelled. */
+  readonly keepOtherMs: number | null;
+  /** Paths in its payload that nobody is shown; null for none. */
+  readonly redact: readonly string[] | null;
   readonly payload: StoredPayload;
   /** At most one living job per (kind, key). */
   readonly uniqueKey: string | null;
@@ -127,6 +168,11 @@ export interface NewSession {
   readonly version: string;
   /** How old its last heartbeat must be before others may end it: its own word, not the reaper's. */
   readonly leaseMs: number;
+}
+
+export interface KeepAlive {
+  readonly everyMs: number;
+  readonly watchdogMs: number;
 }
 
 export interface SessionRow extends NewSession {
@@ -184,6 +230,7 @@ export interface ClaimedJob extends RunKey {
   readonly createdAt: number;
   readonly maxAttempts: number;
   readonly timeoutMs: number | null;
+  readonly redact: readonly string[] | null;
   /** Null when it has to be fetched by `payloads` (large, or the trip was full). */
   readonly payload: StoredPayload | null;
 }
@@ -193,6 +240,29 @@ export interface Settlement extends RunKey, Decision {
   readonly elapsedMs: number | null;
   readonly result: string | null;
   readonly error: string | null;
+  /** Log lines that no report has carried yet. Kept also where the run is lost. */
+  readonly lines?: readonly LogLine[];
+  /**
+   * The handler recorded this run as done in a transaction of its own (`completeIn`): if that is there, it is accepted;
+   * if not, it was rolled back, and this settlement counts.
+   */
+  readonly completed?: true;
+}
+
+/** One line of a handler's log. */
+export interface LogLine {
+  /** Counts from 1 within the run. */
+  readonly seq: number;
+  /** How long ago it was written: the database's clock makes a moment of it. */
+  readonly agoMs: number;
+  readonly level: LogLevel;
+  readonly text: string;
+}
+
+export interface RunReport extends HeldRun {
+  /** JSON; null for no news. */
+  readonly progress: string | null;
+  readonly lines: readonly LogLine[];
 }
 
 /** Settlements of one lease. At most one group per lease is under way at a time. */
@@ -240,12 +310,30 @@ export interface Promotion {
   readonly nextDueMs: number | null;
 }
 
-export interface PrunePolicy {
-  /** Milliseconds a done job is kept. At least ten minutes are kept always. */
-  readonly doneMs: number;
-  /** The same for abandoned and cancelled ones. */
-  readonly otherMs: number;
+/**
+ * "done" and "other" (abandoned, cancelled) scan the outcomes of jobs without a keep time of their own, oldest first, and
+ * what was kept longer than `keepMs`; "own" scans those with one; "counts" deletes minutes of the tally. At least ten minutes
+ * are kept always: a resend must find its job, a late worker its outcome. Living jobs keep their last 20 runs ("done" drops older ones).
+ */
+export interface PruneStep {
+  readonly scan: "done" | "other" | "own" | "counts";
+  /** Ignored by "own". */
+  readonly keepMs: number;
+  /** Where the step before ended; null to begin. */
+  readonly after: string | null;
+  /** Rows looked at, at most. */
   readonly limit: number;
+  /** Counts only. Default false. */
+  readonly dryRun?: boolean;
+}
+
+export interface PruneOutcome {
+  /** Jobs deleted ("counts": rows). */
+  readonly pruned: number;
+  /** To go on from: rows before it need not be looked at again by this scan. */
+  readonly after: string | null;
+  /** There is more to look at now. */
+  readonly more: boolean;
 }
 
 export type CancelOutcome = "cancelled" | "already" | "absent";
@@ -269,9 +357,68 @@ export interface JobRow {
   readonly fails: number;
   readonly crashes: number;
   readonly maxAttempts: number;
+  readonly timeoutMs: number | null;
+  readonly expiresAt: number | null;
   readonly uniqueKey: string | null;
+  readonly redact: readonly string[] | null;
   readonly payload: StoredPayload;
   readonly last: AttemptRow | null;
+  /** The session that holds it, while it is reserved or running. */
+  readonly session: string | null;
+  /** Since when it is shown as running. */
+  readonly startedAt: number | null;
+  /** JSON: what its handler last said of its progress. */
+  readonly progress: string | null;
+}
+
+export interface JobQuery {
+  readonly queue?: string;
+  readonly kind?: string;
+  readonly states?: readonly JobState[];
+  /** Created at or after, and before. */
+  readonly since?: number;
+  readonly until?: number;
+  /** Cursor of an earlier page. Jobs that move between two pages may be seen twice or not at all. */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export interface JobPage {
+  readonly rows: readonly JobRow[];
+  /** Cursor for the next page; null at the end. A page may be short, or empty, before the end. */
+  readonly next: string | null;
+}
+
+export type Ending =
+  | { readonly status: "living" | "absent" }
+  | { readonly status: "ended"; readonly attempt: AttemptRow };
+
+export interface LogQuery {
+  readonly job: string;
+  readonly run?: number;
+  /** Only lines after this one. */
+  readonly after?: { readonly run: number; readonly seq: number };
+  readonly limit: number;
+}
+
+export interface LogRow {
+  readonly run: number;
+  readonly seq: number;
+  readonly at: number;
+  readonly level: LogLevel;
+  readonly text: string;
+}
+
+/** What is counted: every end of a run, and every enqueue. */
+export type TallyEvent = "enqueued" | RunState;
+
+export interface TallyRow {
+  /** Its first millisecond. */
+  readonly minute: number;
+  readonly queue: string;
+  readonly kind: string;
+  readonly event: TallyEvent;
+  readonly n: number;
 }
 
 export interface AttemptRow extends RunKey {

@@ -6,7 +6,7 @@ import { afterExpiry } from "../../core/outcome.js";
 import type { ClaimedJob, ClaimRequest, StoredPayload, Want } from "../driver.js";
 import { decodeLease, encodeLease, NOBODY, type LeaseEntry } from "../sql/lease.js";
 import type { Connection } from "./connection.js";
-import { countersOf, locate, record, type Engine, type LaneRow } from "./engine.js";
+import { countersOf, locate, record, redactedPaths, type Engine, type LaneRow } from "./engine.js";
 import { SQL } from "./statements.js";
 
 interface ReadyRow {
@@ -25,6 +25,7 @@ interface JobColumns {
   timeout_ms: number | null;
   expires_at: number | null;
   codec: number;
+  opts: string | null;
   size: number;
   payload_text: string | null;
   payload_bin: Uint8Array | null;
@@ -185,6 +186,7 @@ function claimedJob(
     createdAt: job.created_at,
     maxAttempts: job.max_attempts,
     timeoutMs: job.timeout_ms,
+    redact: redactedPaths(job.opts),
     payload,
   };
 }

@@ -79,6 +79,11 @@ export function place(db: Connection, job: Waiting, now: number): void {
   else db.run(SQL.insertDelayed, runAt, id, lane, prio, run, fails, crashes);
 }
 
+/** Of a job's options. */
+export function redactedPaths(opts: string | null): readonly string[] | null {
+  return opts === null ? null : ((JSON.parse(opts) as { redact?: string[] }).redact ?? null);
+}
+
 export interface Place {
   readonly lane: number;
   readonly prio: number;

@@ -28,16 +28,23 @@ function insertJob(engine: Engine, job: NewJob, now: number): InsertOutcome {
     job.maxAttempts,
     job.timeoutMs,
     job.expiresAt,
-    job.keepMs,
+    job.keepDoneMs,
+    job.keepOtherMs,
     job.payload.text,
     job.payload.bin,
     job.payload.codec,
     job.uniqueKey,
     hash,
+    optsText(job),
   );
   if (inserted === 0) return { status: "duplicate" };
   place(db, { id, lane, prio, runAt, run: 1, fails: 0, crashes: 0 }, now);
   return { status: "inserted" };
+}
+
+/** What has no column of its own, as JSON; null for nothing. */
+function optsText({ redact }: NewJob): string | null {
+  return redact === null ? null : JSON.stringify({ redact });
 }
 
 /** Null when the key is now ours. The id is looked up first: a job that is known and finished must take no key. */

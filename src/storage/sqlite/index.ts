@@ -60,7 +60,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     payloads: (ids) => payloads(engine, ids),
     release: (session, leases) => release(engine, session, leases),
     promote: (limit) => promote(engine, limit),
-    prune: (policy) => prune(engine, policy),
+    prune: (step) => prune(engine, step),
+    report: notYet,
+    setPaused: notYet,
+    listJobs: notYet,
+    endings: notYet,
+    listLog: notYet,
+    tally: notYet,
     cancel: (ids) => cancel(engine, ids),
     retry: (ids) => retry(engine, ids),
     getJobs: (ids) => getJobs(engine, ids),
@@ -69,6 +75,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     audit: () => audit(engine),
     subscribe: (onChange) => subscribe(db, onChange),
   };
+}
+
+async function notYet(): Promise<never> {
+  throw new Error("not yet");
 }
 
 async function checkVersion(engine: Engine): Promise<void> {

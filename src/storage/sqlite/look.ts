@@ -18,7 +18,7 @@ import type {
 } from "../driver.js";
 import { decodeLease } from "../sql/lease.js";
 import type { Connection, Value } from "./connection.js";
-import { locate, read, type Engine, type LaneRow } from "./engine.js";
+import { locate, read, redactedPaths, type Engine, type LaneRow } from "./engine.js";
 import { SQL } from "./statements.js";
 
 export interface LastOutcome {
@@ -64,6 +64,9 @@ interface JobColumns {
   run_at: number;
   created_at: number;
   max_attempts: number;
+  timeout_ms: number | null;
+  expires_at: number | null;
+  opts: string | null;
   unique_text: string | null;
   codec: number;
   payload_text: string | null;
@@ -77,7 +80,8 @@ export function getJobs(engine: Engine, ids: readonly string[]): Promise<(JobRow
 function getJob(db: Connection, text: string): JobRow | null {
   const id = idBytes(text);
   const job = db.get<JobColumns>(
-    `select l.queue, l.kind, j.prio, j.run_at, j.created_at, j.max_attempts, j.unique_text, j.codec,
+    `select l.queue, l.kind, j.prio, j.run_at, j.created_at, j.max_attempts, j.timeout_ms, j.expires_at, j.opts, j.unique_text,
+      j.codec,
       j.payload_text, j.payload_bin from qudo_job j join qudo_lane l on l.id = j.lane where j.id = ?`,
     id,
   );
@@ -99,9 +103,15 @@ function getJob(db: Connection, text: string): JobRow | null {
     fails: last?.fails ?? 0,
     crashes: last?.crashes ?? 0,
     maxAttempts: job.max_attempts,
+    timeoutMs: job.timeout_ms,
+    expiresAt: job.expires_at,
     uniqueKey: job.unique_text,
+    redact: redactedPaths(job.opts),
     payload: { codec: job.codec, text: job.payload_text, bin: job.payload_bin },
     last: last === undefined ? null : attemptOf(db, id, last.run),
+    session: null,
+    startedAt: null,
+    progress: null,
   };
 }
 

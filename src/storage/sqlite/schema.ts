@@ -71,6 +71,21 @@ const MIGRATIONS: readonly string[] = [
   ) strict, without rowid;
   create index qudo_unique_key_job on qudo_unique_key (job_id);
   `,
+  /* 2: keep times of a job's own, log lines, counts per minute */ `
+  alter table qudo_job add column keep_other_ms integer;
+  alter table qudo_outcome add column prune_at integer;
+  create index qudo_outcome_prune on qudo_outcome (prune_at, job_id, run) where prune_at is not null;
+
+  create table qudo_job_log (
+    job_id blob not null, run integer not null, seq integer not null, at integer not null, level integer not null,
+    line text not null, primary key (job_id, run, seq)
+  ) strict, without rowid;
+
+  create table qudo_tally (
+    minute integer not null, lane integer not null, event integer not null, session blob not null, n integer not null,
+    primary key (minute, lane, event, session)
+  ) strict, without rowid;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -9,9 +9,9 @@ export const SQL = {
   // — enqueue
   jobExists: "select 1 from qudo_job where id = ?",
   insertJob: `insert or ignore into qudo_job
-    (id, lane, prio, run_at, created_at, max_attempts, timeout_ms, expires_at, keep_ms, payload_text, payload_bin, codec,
-     payload_version, unique_text, unique_hash)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)`,
+    (id, lane, prio, run_at, created_at, max_attempts, timeout_ms, expires_at, keep_ms, keep_other_ms, payload_text,
+     payload_bin, codec, payload_version, unique_text, unique_hash, opts)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)`,
   insertReady:
     "insert into qudo_ready (lane, prio, run_at, id, run, fails, crashes) values (?, ?, ?, ?, ?, ?, ?)",
   insertDelayed:
@@ -30,7 +30,7 @@ export const SQL = {
   peekAfter: `select lane, prio, run_at, id, run, fails, crashes from qudo_ready
     where lane = ? and (prio, run_at, id) > (?, ?, ?) order by prio, run_at, id limit ?`,
   deleteReady: "delete from qudo_ready where lane = ? and prio = ? and run_at = ? and id = ?",
-  claimedJob: `select created_at, max_attempts, timeout_ms, expires_at, codec,
+  claimedJob: `select created_at, max_attempts, timeout_ms, expires_at, codec, opts,
     coalesce(length(cast(payload_text as blob)), length(payload_bin), 0) as size,
     case when length(cast(payload_text as blob)) <= ? then payload_text end as payload_text,
     case when length(payload_bin) <= ? then payload_bin end as payload_bin

@@ -1,0 +1,50 @@
+/**
+ * What happens to jobs and workers, told as it happens. Whoever emits knows `Emit` only; nothing is made when nobody listens.
+ */
+import type { Reason } from "./states.js";
+
+/** A job, in an event. */
+export interface JobRef {
+  readonly id: string;
+  readonly kind: string;
+  readonly queue: string;
+}
+
+/** One run of it. */
+export interface RunRef extends JobRef {
+  readonly run: number;
+  readonly attempt: number;
+}
+
+/** An end of a run that the database has accepted. */
+export interface RunEnd extends RunRef {
+  /** Milliseconds since the handler started; null when it never did. */
+  readonly elapsedMs: number | null;
+}
+
+/** Every event and what it carries. All are told after the commit that made them true, `started` before the handler. */
+export interface QudoEvents {
+  enqueued: JobRef & { readonly status: "inserted" | "duplicate" | "unique" };
+  started: RunRef;
+  done: RunEnd;
+  /** It will be tried again after `delayMs`. */
+  failed: RunEnd & { readonly error: string; readonly delayMs: number };
+  abandoned: RunEnd & { readonly reason: Reason; readonly error: string | null };
+  snoozed: RunEnd & { readonly delayMs: number };
+  released: RunEnd;
+  /** It ended here, but had been decided by others: nothing of it counts. */
+  lost: RunEnd;
+  "worker:started": { readonly session: string; readonly name: string };
+  "worker:stopped": { readonly session: string };
+  /** The worker's session was ended by others; it goes on under a new one. */
+  "worker:lost": { readonly session: string };
+  /** The database could not do something; it is tried again. */
+  trouble: { readonly what: string; readonly error: Error };
+}
+
+export type EventName = keyof QudoEvents;
+
+/** `make` is called only when somebody listens. */
+export type Emit = <Name extends EventName>(name: Name, make: () => QudoEvents[Name]) => void;
+
+export const silent: Emit = () => undefined;
