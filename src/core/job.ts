@@ -4,6 +4,7 @@ import { linearThenExponential } from "./backoff.js";
 import { DEFAULTS } from "./defaults.js";
 import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
+import { keepTimes, type Keep } from "./keep.js";
 import { checkMaxAttempts, checkName, checkOptions, checkPriority } from "./options.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
 import type { LogLevel } from "./states.js";
@@ -57,6 +58,12 @@ export interface JobOptions<Input, Payload, Result> {
   backoff?: Backoff;
   /** A run longer than this is failed and its signal aborted. Default: none. */
   timeout?: Duration;
+  /**
+   * How long a job is kept after its end, by how it ended; one duration means every end. Past that time it is hidden at
+   * once, and deleted at the earliest ten minutes after its end. Default: visible until the policy, `new Qudo({ keep })`,
+   * has it deleted.
+   */
+  keep?: Duration | Keep;
   run: Handler<Payload, Result>;
 }
 
@@ -68,6 +75,8 @@ export interface JobDefinition<Input = unknown, Payload = Input, Result = unknow
   readonly priority: number;
   readonly backoff: Backoff;
   readonly timeoutMs: number | null;
+  readonly keepDoneMs: number | null;
+  readonly keepOtherMs: number | null;
   readonly schema: StandardSchema<Input, Payload> | null;
   readonly run: Handler<Payload, Result>;
 }
@@ -76,7 +85,16 @@ export interface JobDefinition<Input = unknown, Payload = Input, Result = unknow
 // oxlint-disable-next-line typescript/no-explicit-any -- handlers are contravariant in their payload
 export type AnyJobDefinition = JobDefinition<any, any, any>;
 
-const KNOWN = ["payload", "queue", "maxAttempts", "priority", "backoff", "timeout", "run"] as const;
+const KNOWN = [
+  "payload",
+  "queue",
+  "maxAttempts",
+  "priority",
+  "backoff",
+  "timeout",
+  "keep",
+  "run",
+] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
 /**
  * Defines a kind of job. The payload's type flows from the schema, or without one from the handler's parameter, to enqueue.
@@ -112,6 +130,7 @@ export function defineJob<Input, Payload, Result>(
     priority: checkPriority(options.priority ?? 0),
     backoff: options.backoff ?? linearThenExponential(),
     timeoutMs: options.timeout === undefined ? null : durationMs(options.timeout, "timeout"),
+    ...keepTimes(options.keep, `defineJob("${kind}")`),
     schema: options.payload ?? null,
     run: options.run,
   });

@@ -3,6 +3,7 @@ import { DEFAULTS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
+import type { KeepPolicyTimes } from "../core/keep.js";
 import { checkInteger, checkName, checkOptions, show } from "../core/options.js";
 
 /** Four methods that console and pino have. */
@@ -28,7 +29,8 @@ export interface WorkerOptions {
 
 const KNOWN = ["queues", "concurrency", "name", "lease", "logger"] as const;
 
-export interface WorkerSettings {
+/** The times to keep are those of its Qudo. */
+export interface WorkerSettings extends KeepPolicyTimes {
   readonly queues: ReadonlyMap<string, number>;
   readonly name: string | null;
   readonly leaseMs: number;
@@ -42,7 +44,11 @@ export function unchangedBeatFor(leaseMs: number): number {
   return Math.min(DEFAULTS.unchangedBeatMs, Math.floor(leaseMs / 3));
 }
 
-export function workerSettings(options: WorkerOptions, registry: Registry): WorkerSettings {
+export function workerSettings(
+  options: WorkerOptions,
+  registry: Registry,
+  keep: KeepPolicyTimes = DEFAULTS,
+): WorkerSettings {
   checkOptions(options, KNOWN, "work");
   if (registry.size === 0)
     throw new QudoError(
@@ -58,6 +64,9 @@ export function workerSettings(options: WorkerOptions, registry: Registry): Work
     leaseMs,
     heartbeatMs: Math.min(DEFAULTS.heartbeatMs, Math.floor(leaseMs / 3)),
     unchangedBeatMs: unchangedBeatFor(leaseMs),
+    keepDoneMs: keep.keepDoneMs,
+    keepOtherMs: keep.keepOtherMs,
+    keepCountsMs: keep.keepCountsMs,
     logger: checkLogger(options.logger ?? quietConsole),
   };
 }
