@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { painter, table, type Column } from "../../src/cli/output.js";
+import { painter } from "../../src/cli/output.js";
+import { table, type Column } from "../../src/cli/table.js";
 
 interface Row {
   name: string;
