@@ -13,11 +13,14 @@ export {
   linearThenExponential,
   type Backoff,
   type ExponentialOptions,
+  type FailedJob,
   type LinearThenExponentialOptions,
+  type PlainBackoff,
 } from "./core/backoff.js";
+export { snooze, type Snooze } from "./core/snooze.js";
 export type { Duration } from "./core/duration.js";
 export type { StandardSchema } from "./core/schema.js";
-export type { JobState, Reason, RunState } from "./core/states.js";
+export type { JobState, LogLevel, Reason, RunState } from "./core/states.js";
 export { idFromName } from "./core/ids.js";
 export {
   DatabaseError,
