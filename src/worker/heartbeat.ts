@@ -1,7 +1,6 @@
 /** Keeps a session alive, and learns what others have decided about its jobs. */
 import type { Driver, RunKey } from "../storage/driver.js";
-import type { Logger } from "./options.js";
-import { Trouble } from "./trouble.js";
+import type { Trouble } from "./trouble.js";
 
 /** What a heartbeat needs of its worker. */
 export interface HeartOf {
@@ -23,16 +22,13 @@ export class Heartbeats {
   private stopped = false;
   private lastOk = performance.now();
   private beating: Promise<void> = Promise.resolve();
-  private readonly trouble: Trouble;
 
   constructor(
     private readonly driver: Driver,
     private readonly heart: HeartOf,
     private readonly times: { heartbeatMs: number; leaseMs: number },
-    logger: Logger,
-  ) {
-    this.trouble = new Trouble(logger);
-  }
+    private readonly trouble: Trouble,
+  ) {}
 
   start(): void {
     this.arrived();

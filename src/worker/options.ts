@@ -1,4 +1,5 @@
 /** A worker's settings, checked and completed. */
+import { hostname } from "node:os";
 import { DEFAULTS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
@@ -22,18 +23,46 @@ export interface WorkerOptions {
   name?: string;
   /** How long after this worker's last heartbeat others may take its jobs. At least 1 s. Default 30 s. */
   lease?: Duration;
+  /** How long handlers may go on after a signal, or after stop() where that names no time. Default 30 s. */
+  grace?: Duration;
+  /**
+   * SIGTERM and SIGINT stop this worker; a second one gives back what still runs and ends the process. Where the
+   * program has no listener of its own the process then ends by the signal. Default true.
+   */
+  signals?: boolean;
+  /** Forgets, now and then, what has been kept for long enough (see `keep` of Qudo). Default true. */
+  prune?: boolean;
   /** Default: warnings and errors go to the console. */
   logger?: Logger;
 }
 
-const KNOWN = ["queues", "concurrency", "name", "lease", "logger"] as const;
+const KNOWN = [
+  "queues",
+  "concurrency",
+  "name",
+  "lease",
+  "grace",
+  "signals",
+  "prune",
+  "logger",
+] as const;
 
-export interface WorkerSettings {
+/** How long jobs and counts are kept after their end, where a job does not say so itself. */
+export interface KeepTimes {
+  readonly keepDoneMs: number;
+  readonly keepOtherMs: number;
+  readonly keepCountsMs: number;
+}
+
+export interface WorkerSettings extends KeepTimes {
   readonly queues: ReadonlyMap<string, number>;
-  readonly name: string | null;
+  readonly name: string;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
   readonly unchangedBeatMs: number;
+  readonly graceMs: number;
+  readonly signals: boolean;
+  readonly prune: boolean;
   readonly logger: Logger;
 }
 
@@ -42,7 +71,12 @@ export function unchangedBeatFor(leaseMs: number): number {
   return Math.min(DEFAULTS.unchangedBeatMs, Math.floor(leaseMs / 3));
 }
 
-export function workerSettings(options: WorkerOptions, registry: Registry): WorkerSettings {
+/** `keep` is the queue's policy, where it has one. */
+export function workerSettings(
+  options: WorkerOptions,
+  registry: Registry,
+  keep: Partial<KeepTimes> = {},
+): WorkerSettings {
   checkOptions(options, KNOWN, "work");
   if (registry.size === 0)
     throw new QudoError(
@@ -54,10 +88,17 @@ export function workerSettings(options: WorkerOptions, registry: Registry): Work
   checkInteger(leaseMs, "lease (in ms)", 1_000, 86_400_000);
   return {
     queues: queueSizes(options, registry),
-    name: options.name === undefined ? null : checkName(options.name, "worker name"),
+    name: checkName(options.name ?? `${hostname()}:${process.pid}`, "worker name"),
     leaseMs,
     heartbeatMs: Math.min(DEFAULTS.heartbeatMs, Math.floor(leaseMs / 3)),
     unchangedBeatMs: unchangedBeatFor(leaseMs),
+    graceMs:
+      options.grace === undefined ? DEFAULTS.stopGraceMs : durationMs(options.grace, "grace"),
+    signals: checkBoolean(options.signals ?? true, "signals"),
+    prune: checkBoolean(options.prune ?? true, "prune"),
+    keepDoneMs: keep.keepDoneMs ?? DEFAULTS.keepDoneMs,
+    keepOtherMs: keep.keepOtherMs ?? DEFAULTS.keepOtherMs,
+    keepCountsMs: keep.keepCountsMs ?? DEFAULTS.keepCountsMs,
     logger: checkLogger(options.logger ?? quietConsole),
   };
 }
@@ -78,6 +119,14 @@ function queueSizes(
     );
   const names = queues ?? [...registry.values()].map((job) => job.queue);
   return new Map(names.map((name) => [checkName(name, "queue"), usual]));
+}
+
+function checkBoolean(value: unknown, what: string): boolean {
+  if (typeof value === "boolean") return value;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `${what} is ${show(value)}; give true or false.`,
+  );
 }
 
 function checkConcurrency(value: unknown): number {
