@@ -5,6 +5,7 @@ import { DEFAULTS } from "./defaults.js";
 import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
 import { checkPaths } from "./redact.js";
+import { keepTimes, type Keep } from "./keep.js";
 import { checkMaxAttempts, checkName, checkOptions, checkPriority } from "./options.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
 import type { Snooze } from "./snooze.js";
@@ -67,6 +68,12 @@ export interface JobOptions<Input, Payload, Result> {
    * masked in errors and log lines. Names that look secret (password, token, apiKey …) are hidden without being listed.
    */
   redact?: readonly string[];
+  /**
+   * How long a job is kept after its end, by how it ended; one duration means every end. Past that time it is hidden at
+   * once, and deleted at the earliest ten minutes after its end. Default: visible until the policy, `new Qudo({ keep })`,
+   * has it deleted.
+   */
+  keep?: Duration | Keep;
   run: Handler<Payload, Result>;
 }
 
@@ -80,6 +87,8 @@ export interface JobDefinition<Input = unknown, Payload = Input, Result = unknow
   readonly timeoutMs: number | null;
   /** Null for none but those that look secret by their name. */
   readonly redact: readonly string[] | null;
+  readonly keepDoneMs: number | null;
+  readonly keepOtherMs: number | null;
   readonly schema: StandardSchema<Input, Payload> | null;
   readonly run: Handler<Payload, Result>;
 }
@@ -96,8 +105,9 @@ const KNOWN = [
   "backoff",
   "timeout",
   "redact",
+  "keep",
   "run",
-] as const;
+] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
 /**
  * Defines a kind of job. The payload's type flows from the schema, or without one from the handler's parameter, to enqueue.
@@ -135,6 +145,7 @@ export function defineJob<Input, Payload, Result>(
     backoff: options.backoff ?? linearThenExponential(),
     timeoutMs: options.timeout === undefined ? null : durationMs(options.timeout, "timeout"),
     redact: options.redact === undefined ? null : checkPaths(options.redact),
+    ...keepTimes(options.keep, `defineJob("${kind}")`),
     schema: options.payload ?? null,
     run: options.run,
   });

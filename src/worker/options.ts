@@ -4,7 +4,8 @@ import { DEFAULTS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
-import { checkInteger, checkName, checkOptions, show } from "../core/options.js";
+import type { KeepPolicyTimes } from "../core/keep.js";
+import { checkFlag, checkInteger, checkName, checkOptions, show } from "../core/options.js";
 
 /** Four methods that console and pino have. */
 export interface Logger {
@@ -47,14 +48,8 @@ const KNOWN = [
   "logger",
 ] as const;
 
-/** How long jobs and counts are kept after their end, where a job does not say so itself. */
-export interface KeepTimes {
-  readonly keepDoneMs: number;
-  readonly keepOtherMs: number;
-  readonly keepCountsMs: number;
-}
-
-export interface WorkerSettings extends KeepTimes {
+/** The times to keep are those of its Qudo. */
+export interface WorkerSettings extends KeepPolicyTimes {
   readonly queues: ReadonlyMap<string, number>;
   readonly name: string;
   readonly leaseMs: number;
@@ -71,11 +66,10 @@ export function unchangedBeatFor(leaseMs: number): number {
   return Math.min(DEFAULTS.unchangedBeatMs, Math.floor(leaseMs / 3));
 }
 
-/** `keep` is the queue's policy, where it has one. */
 export function workerSettings(
   options: WorkerOptions,
   registry: Registry,
-  keep: Partial<KeepTimes> = {},
+  keep: KeepPolicyTimes = DEFAULTS,
 ): WorkerSettings {
   checkOptions(options, KNOWN, "work");
   if (registry.size === 0)
@@ -94,11 +88,11 @@ export function workerSettings(
     unchangedBeatMs: unchangedBeatFor(leaseMs),
     graceMs:
       options.grace === undefined ? DEFAULTS.stopGraceMs : durationMs(options.grace, "grace"),
-    signals: checkBoolean(options.signals ?? true, "signals"),
-    prune: checkBoolean(options.prune ?? true, "prune"),
-    keepDoneMs: keep.keepDoneMs ?? DEFAULTS.keepDoneMs,
-    keepOtherMs: keep.keepOtherMs ?? DEFAULTS.keepOtherMs,
-    keepCountsMs: keep.keepCountsMs ?? DEFAULTS.keepCountsMs,
+    signals: checkFlag(options.signals ?? true, "signals"),
+    prune: checkFlag(options.prune ?? true, "prune"),
+    keepDoneMs: keep.keepDoneMs,
+    keepOtherMs: keep.keepOtherMs,
+    keepCountsMs: keep.keepCountsMs,
     logger: checkLogger(options.logger ?? quietConsole),
   };
 }
@@ -119,14 +113,6 @@ function queueSizes(
     );
   const names = queues ?? [...registry.values()].map((job) => job.queue);
   return new Map(names.map((name) => [checkName(name, "queue"), usual]));
-}
-
-function checkBoolean(value: unknown, what: string): boolean {
-  if (typeof value === "boolean") return value;
-  throw new InvalidInputError(
-    "QUDO_INVALID_OPTION",
-    `${what} is ${show(value)}; give true or false.`,
-  );
 }
 
 function checkConcurrency(value: unknown): number {

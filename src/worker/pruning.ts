@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULTS } from "../core/defaults.js";
+import type { KeepPolicyTimes } from "../core/keep.js";
 import type { Driver, PruneStep } from "../storage/driver.js";
-import type { KeepTimes } from "./options.js";
 import type { Trouble } from "./trouble.js";
 
 type Scan = PruneStep["scan"];
@@ -29,7 +29,7 @@ export class Pruning {
   /** `sessions` tells how many workers there are: each does a share of the rounds. */
   constructor(
     private readonly driver: Driver,
-    private readonly times: KeepTimes,
+    private readonly times: KeepPolicyTimes,
     private readonly sessions: () => number,
     private readonly trouble: Trouble,
   ) {}
