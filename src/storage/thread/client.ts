@@ -95,10 +95,10 @@ class Client {
     return this.current().call(operation, values);
   }
 
-  keepAlive(session: string, times: KeepAlive): Promise<void> {
+  async keepAlive(session: string, times: KeepAlive): Promise<void> {
+    await this.call("keepAlive", [session, times]);
     this.kept.set(session, times);
     this.pulse.start();
-    return this.call("keepAlive", [session, times]) as Promise<void>;
   }
 
   /** A session that nobody keeps alive any more. */
