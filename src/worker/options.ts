@@ -24,6 +24,11 @@ export interface WorkerOptions {
   name?: string;
   /** How long after this worker's last heartbeat others may take its jobs. At least 1 s. Default 30 s. */
   lease?: Duration;
+  /**
+   * SQLite files: how long after the main loop last came round its jobs are still kept for it, however blocked it is. A process
+   * that hangs loses them only so much later. At least 1 s. Default 60 s.
+   */
+  watchdog?: Duration;
   /** How long handlers may go on after a signal, or after stop() where that names no time. Default 30 s. */
   grace?: Duration;
   /**
@@ -42,6 +47,7 @@ const KNOWN = [
   "concurrency",
   "name",
   "lease",
+  "watchdog",
   "grace",
   "signals",
   "prune",
@@ -54,6 +60,7 @@ export interface WorkerSettings extends KeepPolicyTimes {
   readonly name: string;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
+  readonly watchdogMs: number;
   readonly unchangedBeatMs: number;
   readonly graceMs: number;
   readonly signals: boolean;
@@ -77,14 +84,14 @@ export function workerSettings(
       "QUDO_NO_JOBS",
       "A worker needs job definitions: new Qudo({ databases, jobs: [defineJob(…)] }).",
     );
-  const leaseMs =
-    options.lease === undefined ? DEFAULTS.leaseMs : durationMs(options.lease, "lease");
-  checkInteger(leaseMs, "lease (in ms)", 1_000, 86_400_000);
+  const leaseMs = patience(options.lease, DEFAULTS.leaseMs, "lease");
+  const watchdogMs = patience(options.watchdog, DEFAULTS.watchdogMs, "watchdog");
   return {
     queues: queueSizes(options, registry),
     name: checkName(options.name ?? `${hostname()}:${process.pid}`, "worker name"),
     leaseMs,
     heartbeatMs: Math.min(DEFAULTS.heartbeatMs, Math.floor(leaseMs / 3)),
+    watchdogMs,
     unchangedBeatMs: unchangedBeatFor(leaseMs),
     graceMs:
       options.grace === undefined ? DEFAULTS.stopGraceMs : durationMs(options.grace, "grace"),
@@ -95,6 +102,11 @@ export function workerSettings(
     keepCountsMs: keep.keepCountsMs,
     logger: checkLogger(options.logger ?? quietConsole),
   };
+}
+
+function patience(value: Duration | undefined, usualMs: number, name: string): number {
+  const ms = value === undefined ? usualMs : durationMs(value, name);
+  return checkInteger(ms, `${name} (in ms)`, 1_000, 86_400_000);
 }
 
 function queueSizes(
