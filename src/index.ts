@@ -13,8 +13,11 @@ export {
   linearThenExponential,
   type Backoff,
   type ExponentialOptions,
+  type FailedJob,
   type LinearThenExponentialOptions,
+  type PlainBackoff,
 } from "./core/backoff.js";
+export { snooze, type Snooze } from "./core/snooze.js";
 export type { Duration } from "./core/duration.js";
 export type { StandardSchema } from "./core/schema.js";
 export type { Keep, KeepPolicy } from "./core/keep.js";

@@ -102,7 +102,9 @@ export class Qudo implements AsyncDisposable {
     const settings = workerSettings(options, this.registry, this.keep);
     const driver = await this.driver();
     if (this.closing !== null) throw closedError();
-    const worker = new Worker(driver, this.registry, settings, () => this.wakeWorkers());
+    const worker = new Worker(driver, this.registry, settings, {
+      onWork: () => this.wakeWorkers(),
+    });
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);

@@ -18,6 +18,9 @@ export interface LaneRow {
   paused: number;
 }
 
+/** A resend must still find its job, and a late worker its outcome: nothing is pruned before this age. */
+export const KEEP_AT_LEAST_MS = 600_000;
+
 /** Ids of lanes, by name. Those of a transaction are remembered only after its commit: a rollback takes them back. */
 export class Lanes {
   private readonly known = new Map<string, number>();
@@ -137,6 +140,9 @@ export function record(db: Connection, event: Event, now: number): boolean {
     old?.next_prio ?? null,
     event.result,
     event.error,
+    now,
+    RUN_STATES[decision.state],
+    KEEP_AT_LEAST_MS,
     id,
   );
   if (inserted === 0) return false;
