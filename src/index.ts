@@ -28,11 +28,14 @@ export {
   ERROR_CODES,
   InvalidInputError,
   JobError,
+  JobFailedError,
   QudoError,
   SessionLostError,
   type ErrorCode,
 } from "./core/errors.js";
-export type { Enqueued, EnqueueOptions, Order } from "./client/producer.js";
+export type { Enqueued } from "./client/enqueued.js";
+export type { EnqueueOptions, Order } from "./client/producer.js";
+export type { ResultOptions } from "./client/results.js";
 export type { AttemptFilter } from "./client/attempts.js";
 export type { BulkOptions, BulkOutcome, Refusal } from "./client/bulk.js";
 export type { JobFilter } from "./client/filter.js";

@@ -2,7 +2,9 @@
 import { Attempts } from "./client/attempts.js";
 import { Jobs } from "./client/jobs.js";
 import { Monitor } from "./client/monitor.js";
-import { Producer, type Enqueued, type EnqueueOptions, type Order } from "./client/producer.js";
+import type { Enqueued } from "./client/enqueued.js";
+import { Producer, type EnqueueOptions, type Order } from "./client/producer.js";
+import { Results } from "./client/results.js";
 import {
   Upkeep,
   type BackupReport,
@@ -49,6 +51,7 @@ export class Qudo implements AsyncDisposable {
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly producer: Producer;
+  private readonly results: Results;
   private readonly upkeep: Upkeep;
   private readonly workers = new Set<Worker>();
   /** The database; and the database with its tables. */
@@ -63,8 +66,9 @@ export class Qudo implements AsyncDisposable {
     this.keep = keepPolicy(options.keep ?? {}, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
     const wake = (): void => this.wakeWorkers();
-    this.producer = new Producer(driver, wake);
-    this.jobs = new Jobs(driver, wake);
+    this.results = new Results(driver);
+    this.producer = new Producer(driver, this.results, wake);
+    this.jobs = new Jobs(driver, this.results, wake);
     this.attempts = new Attempts(driver);
     this.monitor = new Monitor(driver);
     this.upkeep = new Upkeep(driver, this.keep);
@@ -74,13 +78,13 @@ export class Qudo implements AsyncDisposable {
    * Adds a job; resolves after it is committed. Calls made together share one commit.
    * @throws InvalidInputError before anything is written; DatabaseError when it could not be written.
    */
-  enqueue<Input>(
-    // oxlint-disable-next-line typescript/no-explicit-any -- what the handler makes of the payload does not matter here
-    job: JobDefinition<Input, any, any>,
+  enqueue<Input, Result>(
+    // oxlint-disable-next-line typescript/no-explicit-any -- what the schema makes of the payload does not matter here
+    job: JobDefinition<Input, any, Result>,
     payload: Input,
     options?: EnqueueOptions,
-  ): Promise<Enqueued> {
-    return this.producer.enqueue(job, payload, options);
+  ): Promise<Enqueued<Result>> {
+    return this.producer.enqueue(job, payload, options) as Promise<Enqueued<Result>>;
   }
 
   /** Adds many jobs; all are checked before the first is written. Up to 1,000 share a commit. */
@@ -162,7 +166,7 @@ export class Qudo implements AsyncDisposable {
     return { label: driver.label, violations: await driver.audit() };
   }
 
-  /** Stops the workers, lets enqueues land, closes the database. */
+  /** Stops the workers, lets enqueues land, ends the waits for results (QUDO_CLOSED), closes the database. */
   close(): Promise<void> {
     this.closing ??= this.closeAll();
     return this.closing;
@@ -172,6 +176,7 @@ export class Qudo implements AsyncDisposable {
     // A worker that failed has said so; the others and the database are closed all the same.
     await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
     await this.producer.close();
+    await this.results.close(closedError());
     await (await this.opening)?.close();
   }
 

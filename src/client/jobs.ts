@@ -4,6 +4,7 @@ import type { CancelOutcome, Driver, LogRow, RetryOutcome } from "../storage/dri
 import { actOnAll, PAGE, rowsOf, type BulkOptions, type BulkOutcome } from "./bulk.js";
 import { checkFilter, type JobFilter } from "./filter.js";
 import { checkId, jobInfo, logLine, type JobInfo, type JobLogLine } from "./info.js";
+import type { ResultOptions, Results } from "./results.js";
 
 export interface PageOptions extends JobFilter {
   /** `next` of the page before. */
@@ -29,6 +30,7 @@ export class Jobs {
   /** `onReady` hears of jobs that are ready again. */
   constructor(
     private readonly driver: () => Promise<Driver>,
+    private readonly results: Results,
     private readonly onReady: () => void = () => undefined,
   ) {}
 
@@ -74,6 +76,14 @@ export class Jobs {
       last = rows.at(-1);
       if (rows.length < LINES_A_PAGE) return;
     }
+  }
+
+  /**
+   * Waits for the job to end, and resolves to what its handler returned: the same as `result` of what enqueue gave.
+   * @throws QudoError QUDO_JOB_ABSENT when there is no such job (any more).
+   */
+  async result<Result = unknown>(id: string, options?: ResultOptions): Promise<Result> {
+    return (await this.results.wait(checkId(id), options)) as Result;
   }
 
   /** Waiting jobs never run; running ones are told through their signal. "already" had ended, "absent" is unknown. */

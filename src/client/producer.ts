@@ -17,7 +17,9 @@ import { validate } from "../core/schema.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import { Batcher } from "./batcher.js";
+import { Enqueued } from "./enqueued.js";
 import { checkId } from "./info.js";
+import type { Results } from "./results.js";
 
 export interface EnqueueOptions {
   /** Enqueueing the same id again changes nothing, whatever became of the job. {@link idFromName} makes one from a name. Default: new. */
@@ -52,14 +54,6 @@ const KNOWN = [
   "keep",
 ] as const satisfies readonly (keyof EnqueueOptions)[];
 
-export interface Enqueued {
-  readonly id: string;
-  /** "inserted"; "duplicate": this id was there already; "unique": another unfinished job has the key, this one was not added. */
-  readonly status: InsertOutcome["status"];
-  /** The job that has the unique key; null unless status is "unique". */
-  readonly holder: string | null;
-}
-
 /** What {@link Producer.enqueueMany} takes: definition, payload, options. */
 export type Order<Input> = readonly [
   // oxlint-disable-next-line typescript/no-explicit-any -- any payload type and result will do for enqueueing
@@ -75,7 +69,11 @@ export class Producer {
   private closed = false;
   private readonly calls = new Set<Promise<unknown>>();
 
-  constructor(driver: () => Promise<Driver>, onInserted: () => void) {
+  constructor(
+    driver: () => Promise<Driver>,
+    private readonly results: Results,
+    onInserted: () => void,
+  ) {
     const send = async (jobs: NewJob[]): Promise<InsertOutcome[]> => {
       const outcomes = await (await driver()).insertJobs(jobs);
       onInserted();
@@ -103,9 +101,7 @@ export class Producer {
   }
 
   private async insert(job: NewJob): Promise<Enqueued> {
-    const outcome = await this.batcher.add(job);
-    const holder = outcome.status === "unique" ? outcome.holder : null;
-    return { id: job.id, status: outcome.status, holder };
+    return new Enqueued(job.id, await this.batcher.add(job), this.results);
   }
 
   /** Takes no more; resolves when all that was asked for is committed or refused. */

@@ -2,6 +2,7 @@
  * Every error of the product: a stable code, a class to catch, a message that says what to do next.
  * docs/errors.md lists the same codes; a test keeps the two the same set.
  */
+import type { Reason, RunState } from "./states.js";
 
 /** The codes, each with its meaning in one line. */
 export const ERROR_CODES = {
@@ -94,6 +95,23 @@ export class RunLostError extends QudoError {
       "QUDO_RUN_LOST",
       `Run ${run} of the job ${job} is not this worker's any more (it was cancelled, or missed its heartbeats). Roll the transaction back.`,
     );
+  }
+}
+
+/** A job whose result was waited for has ended without one. */
+export class JobFailedError extends QudoError {
+  override readonly name = "JobFailedError";
+  constructor(
+    readonly job: string,
+    readonly state: RunState,
+    /** Why it was abandoned; null when it was cancelled. */
+    readonly reason: Reason | null,
+    /** Error of its last run, with its stack; null for none. */
+    readonly lastError: string | null,
+  ) {
+    const why = reason === null ? "" : ` (${reason})`;
+    const error = lastError === null ? "." : `: ${lastError.split("\n", 1)[0]}`;
+    super("QUDO_JOB_FAILED", `The job ${job} was ${state}${why}${error}`);
   }
 }
 

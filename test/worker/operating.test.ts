@@ -1,6 +1,7 @@
 /** What operators ask for: lists, bulk actions, logs, pausing, pruning. Pages, sets and bounds against a driver that records what it is asked. */
 import { describe, expect, test } from "vitest";
 import { Jobs } from "../../src/client/jobs.js";
+import { Results } from "../../src/client/results.js";
 import { Upkeep } from "../../src/client/upkeep.js";
 import { keepPolicy } from "../../src/core/keep.js";
 import type { JobFilter } from "../../src/index.js";
@@ -53,6 +54,9 @@ function pages(rows: readonly JobRow[], queries: JobQuery[] = []): Driver["listJ
   };
 }
 
+const jobsOf = (driver: () => Promise<Driver>, onReady?: () => void): Jobs =>
+  new Jobs(driver, new Results(driver), onReady);
+
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const item of items) found.push(item);
@@ -68,7 +72,7 @@ describe("lists", () => {
       { rows: rows.slice(1), next: null },
     ];
     const asked: (string | undefined)[] = [];
-    const jobs = new Jobs(
+    const jobs = jobsOf(
       partial({
         listJobs: ({ after }) => {
           asked.push(after);
@@ -83,7 +87,7 @@ describe("lists", () => {
   test("a page ends where it is told, and the next begins there", async () => {
     const queries: JobQuery[] = [];
     const rows = Array.from({ length: 5 }, () => row());
-    const jobs = new Jobs(partial({ listJobs: pages(rows, queries) }));
+    const jobs = jobsOf(partial({ listJobs: pages(rows, queries) }));
     const first = await jobs.page({ limit: 3, queue: "q" });
     expect(first.jobs).toHaveLength(3);
     const second = await jobs.page({ limit: 3, queue: "q", after: first.next! });
@@ -97,7 +101,7 @@ describe("lists", () => {
 
   test("durations in a filter are so long ago by the database's clock, Dates are moments", async () => {
     const queries: JobQuery[] = [];
-    const jobs = new Jobs(partial({ listJobs: pages([], queries) }));
+    const jobs = jobsOf(partial({ listJobs: pages([], queries) }));
     await jobs.page({ since: "1h", until: new Date(5), state: ["done", "failed", "done"] });
     expect(queries).toEqual([
       { since: NOW - 3_600_000, until: 5, states: ["done", "failed"], limit: 100 },
@@ -115,7 +119,7 @@ describe("lists", () => {
     ["an invalid date", { until: new Date("never") }],
   ];
   test.each(bad)("%s is refused before the database is asked", async (_what, filter) => {
-    const jobs = new Jobs(() => Promise.reject(new Error("the database was asked")));
+    const jobs = jobsOf(() => Promise.reject(new Error("the database was asked")));
     for (const call of [
       jobs.list(filter as JobFilter).next(),
       jobs.page(filter as JobFilter),
@@ -153,7 +157,7 @@ describe("lists", () => {
       redact: ["password"],
       last,
     });
-    const jobs = new Jobs(partial({ getJobs: () => Promise.resolve([stored]) }));
+    const jobs = jobsOf(partial({ getJobs: () => Promise.resolve([stored]) }));
     expect(await jobs.get(stored.id)).toEqual({
       id: stored.id,
       kind: "k",
@@ -200,7 +204,7 @@ describe("lists", () => {
       text: String(i),
     }));
     const queries: LogQuery[] = [];
-    const jobs = new Jobs(
+    const jobs = jobsOf(
       partial({
         listLog: (query) => {
           queries.push(query);
@@ -236,7 +240,7 @@ describe("bulk actions", () => {
       sets.push(ids.length);
       return Promise.resolve(answers.splice(0, ids.length));
     };
-    const jobs = new Jobs(partial({ listJobs: pages(rows, queries), cancel }));
+    const jobs = jobsOf(partial({ listJobs: pages(rows, queries), cancel }));
     expect(await jobs.cancelAll({ kind: "k" })).toEqual({
       matched: 2_500,
       changed: 2_496,
@@ -260,7 +264,7 @@ describe("bulk actions", () => {
       { status: "requeued" },
     ] as const;
     let woken = 0;
-    const jobs = new Jobs(
+    const jobs = jobsOf(
       partial({ listJobs: pages(rows), retry: () => Promise.resolve([...answers]) }),
       () => woken++,
     );
@@ -274,7 +278,7 @@ describe("bulk actions", () => {
 
   test("a dry run counts, and changes nothing", async () => {
     const rows = [row(), row(), row()];
-    const jobs = new Jobs(partial({ listJobs: pages(rows) }));
+    const jobs = jobsOf(partial({ listJobs: pages(rows) }));
     const counted = { matched: 3, changed: 0, refused: {} };
     expect(await jobs.cancelAll({}, { dryRun: true })).toEqual(counted);
     expect(await jobs.retryAll({}, { dryRun: true })).toEqual(counted);
@@ -284,7 +288,7 @@ describe("bulk actions", () => {
     const twice = row();
     const rows = [twice, ...Array.from({ length: 150 }, () => row()), twice];
     const cancelled: string[] = [];
-    const jobs = new Jobs(
+    const jobs = jobsOf(
       partial({
         listJobs: pages(rows),
         cancel: (ids) => {
@@ -299,7 +303,7 @@ describe("bulk actions", () => {
 
   test("a filter's own bound is kept when it is the narrower one", async () => {
     const queries: JobQuery[] = [];
-    const jobs = new Jobs(partial({ listJobs: pages([], queries) }));
+    const jobs = jobsOf(partial({ listJobs: pages([], queries) }));
     await jobs.cancelAll({ until: "1h", state: "failed" });
     await jobs.cancelAll({ until: new Date(NOW + 5_000) });
     expect(queries.map(({ until, states }) => [until, states?.length])).toEqual([
@@ -309,7 +313,7 @@ describe("bulk actions", () => {
   });
 
   test("no filter at all is refused: a forgotten variable must not mean everything", async () => {
-    const jobs = new Jobs(() => Promise.reject(new Error("the database was asked")));
+    const jobs = jobsOf(() => Promise.reject(new Error("the database was asked")));
     const nothing = undefined as unknown as JobFilter;
     for (const call of [jobs.cancelAll(nothing), jobs.retryAll(nothing)])
       expect((await refused(call)).message).toContain("To mean everything give {}");
