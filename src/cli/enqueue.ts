@@ -95,7 +95,7 @@ async function enqueue(flags: EnqueueFlags, args: readonly string[]): Promise<Ex
   await using qudo = new Qudo({ databases: flags.database });
   await sayIfMade(qudo);
   const added = await addAll(qudo, texts, order, flags);
-  if (flags.wait) return waitFor(qudo, added[0]!, parsed(texts[0]!, place), timeout, flags);
+  if (flags.wait) return waitFor(qudo, added[0]!, order(texts[0]!), timeout, flags);
   if (flags.json) printJson({ jobs: added });
   else sayCounts(added, flags);
   return EXIT.ok;
@@ -180,7 +180,7 @@ async function named(line: string, check: () => Promise<void>): Promise<void> {
 function parsed(text: string, place: string): unknown {
   const hint =
     place === "PAYLOAD"
-      ? "In a shell put JSON into single quotes, as in '{\"to\":\"ada\"}'; a text is '\"ada\"'."
+      ? 'In a shell put JSON into single quotes, as in \'{"to":"ada"}\'; a text is \'"ada"\'.'
       : "";
   return parseJson(text, place, hint);
 }
@@ -242,7 +242,7 @@ function sayCounts(added: readonly Added[], { lines }: EnqueueFlags): void {
 async function waitFor(
   qudo: Qudo,
   added: Added,
-  payload: unknown,
+  [{ redact }, payload]: Order<unknown>,
   timeout: string | number | undefined,
   { json }: EnqueueFlags,
 ): Promise<ExitCode> {
@@ -255,7 +255,7 @@ async function waitFor(
     return EXIT.ok;
   } catch (error) {
     if (!(error instanceof QudoError)) throw error;
-    const message = new Hider(payload, null).text(error.message);
+    const message = new Hider({ payload, redact }).text(error.message);
     if (!json) throw new QudoError(error.code, message, { cause: error });
     printJson({ jobs: [added], error: { code: error.code, message } });
     return EXIT.failed;

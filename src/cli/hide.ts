@@ -1,12 +1,6 @@
-/**
- * What nobody is shown of a job: the one place where the command line hides it, in text and in JSON.
- * PLUG IN: redactPayload, secretsOf and maskText of core/redact.ts.
- */
+/** What nobody is shown of a job: the one place where the command line hides it, in text and in JSON. */
 import type { AttemptInfo, JobInfo, JobLogLine } from "../client/info.js";
-
-const redactPayload = (value: unknown, _paths: readonly string[] | null): unknown => value;
-const secretsOf = (_value: unknown, _paths: readonly string[] | null): string[] => [];
-const maskText = (text: string, _secrets: readonly string[]): string => text;
+import { maskText, redactPayload, secretsOf } from "../core/redact.js";
 
 /** Hides what the job's definition names and what looks secret; and such a secret also where a handler repeated it. */
 export class Hider {

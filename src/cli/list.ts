@@ -9,9 +9,8 @@ import { openExisting } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { addFilterOptions, filterOf, type FilterFlags } from "./filter-options.js";
 import { hideJob } from "./hide.js";
-import { lastError, statePaint, tries, when } from "./job-text.js";
+import { jobTable } from "./job-table.js";
 import { painter, plural, print, printJson, say } from "./output.js";
-import { table, type Column } from "./table.js";
 import { whole } from "./values.js";
 
 interface ListFlags extends CommonOptions, FilterFlags {
@@ -81,32 +80,4 @@ function footer(shown: number, next: string | null): string {
   const paint = painter(process.stderr);
   if (next !== null) return paint.dim(`${plural(shown, "job")}; more with --after ${next}`);
   return paint.dim(shown === 0 ? "No such jobs." : `${plural(shown, "job")}.`);
-}
-
-/** From here on errors have a column; in a narrower terminal each stands below its job. */
-const WIDE = 130;
-
-export function jobTable(jobs: readonly JobInfo[], now: number): string[] {
-  const paint = painter(process.stdout);
-  const width = process.stdout.columns;
-  const wide = width === undefined || width >= WIDE;
-  const columns: Column<JobInfo>[] = [
-    { title: "id", cell: ({ id }) => id, whole: true },
-    { title: "kind", cell: ({ kind }) => kind },
-    { title: "queue", cell: ({ queue }) => queue, yields: 3 },
-    {
-      title: "state",
-      cell: ({ state }) => state,
-      paint: ({ state }) => statePaint(state, paint),
-      whole: true,
-    },
-    { title: "tries", cell: tries, yields: 2, whole: true },
-    { title: "when", cell: (job) => when(job, now), yields: 1, whole: true },
-    ...(wide ? [{ title: "last error", cell: lastError, paint: () => paint.dim }] : []),
-  ];
-  return table(columns, jobs, {
-    width,
-    title: paint.bold,
-    ...(!wide && { below: lastError, paintBelow: paint.dim }),
-  });
 }

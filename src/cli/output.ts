@@ -46,3 +46,11 @@ export function ignoreClosedPipe(): void {
 export function plural(n: number, noun: string): string {
   return `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`;
 }
+
+/** "512 bytes", "1.4 MB". */
+export function bytes(n: number): string {
+  if (n < 1_000) return plural(n, "byte");
+  const unit = ["kB", "MB", "GB", "TB"].find((_, i) => n < 1_000 ** (i + 2)) ?? "TB";
+  const size = n / 1_000 ** (["kB", "MB", "GB", "TB"].indexOf(unit) + 1);
+  return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${unit}`;
+}

@@ -1,5 +1,6 @@
 /** How far a long command is: one line on stderr that is written over, for a person at a terminal only. */
 import { safe } from "./text.js";
+import { brief } from "./when.js";
 
 /** What ends sooner shows nothing. */
 const AFTER_MS = 500;
@@ -33,3 +34,10 @@ export class Progress implements Disposable {
 
 /** Back to the beginning of the line, and all behind it away. */
 const CLEAR = "\r\u001B[K";
+
+/** Runs what may take long, and shows for how long it does: "compacting, for 3 s". */
+export async function during<T>(what: string, run: () => Promise<T>): Promise<T> {
+  const started = performance.now();
+  using _ = new Progress(() => `${what}, for ${brief(performance.now() - started)}`);
+  return await run();
+}

@@ -32,7 +32,10 @@ export function showText(known: Known, now: number): string {
   const sections: [title: string, lines: string[]][] = [
     ["", fieldLines(fields(known, now, paint), paint)],
     ["payload", clipped(json(job.payload))],
-    ["result", job.state === "done" && job.last?.result != null ? clipped(json(job.last.result)) : []],
+    [
+      "result",
+      job.state === "done" && job.last?.result != null ? clipped(json(job.last.result)) : [],
+    ],
     ["last error", error === null ? [] : clipped(error)],
     ["runs", runLines(known, now, paint)],
     ["log", logLines(known, paint)],
@@ -150,7 +153,9 @@ function runLines({ attempts, workers }: Known, now: number, paint: Painter): st
 }
 
 function took({ startedAt, endedAt }: AttemptInfo): string {
-  return startedAt === null ? "" : humanDuration(Math.max(0, endedAt.getTime() - startedAt.getTime()));
+  return startedAt === null
+    ? ""
+    : humanDuration(Math.max(0, endedAt.getTime() - startedAt.getTime()));
 }
 
 function runPaint(state: RunState, paint: Painter): Paint | undefined {
@@ -169,10 +174,15 @@ function logLines({ log, lines }: Known, paint: Painter): string[] {
   };
   const earlier = lines - log.length;
   return [
-    ...(earlier > 0 ? [`${INDENT}… ${plural(earlier, "earlier line")} (--log ${lines} has all)`] : []),
+    ...(earlier > 0
+      ? [`${INDENT}… ${plural(earlier, "earlier line")} (--log ${lines} has all)`]
+      : []),
     ...log.flatMap((line, i) => {
       const [first, ...more] = logText(line);
-      const head = log[i - 1]?.run === line.run ? [] : [paint.dim(`${INDENT}run ${line.run}, ${day(line.at)}`)];
+      const head =
+        log[i - 1]?.run === line.run
+          ? []
+          : [paint.dim(`${INDENT}run ${line.run}, ${day(line.at)}`)];
       const said = levels[line.level];
       return [
         ...head,

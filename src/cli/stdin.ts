@@ -1,4 +1,5 @@
 /** What comes on stdin, as text. */
+import { TextDecoder } from "node:util";
 import { InvalidInputError } from "../core/errors.js";
 import { say } from "./output.js";
 

@@ -437,6 +437,8 @@ export interface AttemptRow extends RunKey {
 }
 
 export interface AttemptQuery {
+  /** Of this job only. */
+  readonly job?: string;
   readonly queue?: string;
   readonly kind?: string;
   readonly states?: readonly RunState[];

@@ -61,6 +61,10 @@ export function listAttempts(engine: Engine, query: AttemptQuery): Promise<Attem
     where.push("(a.ended_at, a.job_id, a.run) > (?, ?, ?)");
     values.push(...keyOf(query.after, KEY));
   }
+  if (query.job !== undefined) {
+    where.push("a.job_id = ?");
+    values.push(idBytes(query.job));
+  }
   for (const field of ["queue", "kind"] as const)
     if (query[field] !== undefined) {
       where.push(`l.${field} = ?`);
