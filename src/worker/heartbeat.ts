@@ -1,8 +1,3 @@
-<<<<<<< HEAD
-/** Keeps a session alive, and learns what others have decided about its jobs. */
-import type { Driver, RunKey } from "../storage/driver.js";
-import type { Trouble } from "./trouble.js";
-=======
 /**
  * Keeps a session alive, and learns what others have decided about its jobs.
  *
@@ -11,9 +6,7 @@ import type { Trouble } from "./trouble.js";
  */
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 import type { Driver, HeartbeatOutcome, RunKey } from "../storage/driver.js";
-import type { Logger } from "./options.js";
-import { Trouble } from "./trouble.js";
->>>>>>> thread
+import type { Trouble } from "./trouble.js";
 
 /** So long the database may take to say whether a session that is overdue lives. */
 const DOUBT_MS = 1_000;
