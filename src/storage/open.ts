@@ -3,6 +3,7 @@ import { checkOptions } from "../core/options.js";
 import { InvalidInputError } from "../core/errors.js";
 import type { Driver } from "./driver.js";
 import type { HandleLike } from "./sqlite/connection.js";
+import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 
 /** How a database is named beyond its address. */
 export interface DatabaseOptions {
@@ -33,6 +34,15 @@ export async function openDatabase(database: Database): Promise<Driver> {
   const { openSqlite } = await import("./sqlite/index.js");
   if (handle !== undefined) return openSqlite({ path: "your handle", handle, ...rest });
   return openSqlite({ path: sqlitePath(url), ...rest });
+}
+
+/**
+ * The queue's operations inside a transaction that is open on the user's own handle. Answers at once, opens nothing.
+ * @throws InvalidInputError QUDO_WRONG_DATABASE for a handle that is not on this database.
+ */
+export function openTransaction(handle: unknown, database: Database): SqliteTransaction {
+  const options = typeof database === "string" ? { url: database } : database;
+  return userTransaction(handle, options.handle ?? sqlitePath(options.url), options.clock);
 }
 
 function sqlitePath(url: unknown): string {

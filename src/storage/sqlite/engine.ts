@@ -3,7 +3,7 @@ import type { Counters, Decision } from "../../core/outcome.js";
 import { RUN_STATES, REASONS } from "../../core/states.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
-import type { LeaseLanes, Tally } from "./tally.js";
+import { LeaseLanes, Tally } from "./tally.js";
 
 export interface Engine {
   readonly db: Connection;
@@ -20,6 +20,9 @@ export interface LaneRow {
   kind: string;
   paused: number;
 }
+
+/** A resend must still find its job, and a late worker its outcome: nothing is pruned before this age. */
+export const KEEP_AT_LEAST_MS = 600_000;
 
 /** Ids of lanes, by name. Those of a transaction are remembered only after its commit: a rollback takes them back. */
 export class Lanes {
@@ -49,6 +52,11 @@ export class Lanes {
     for (const [key, id] of this.fresh) this.known.set(key, id);
     this.fresh.clear();
   }
+}
+
+/** An engine that has seen nothing yet. */
+export function newEngine(db: Connection, clock: () => number): Engine {
+  return { db, clock, lanes: new Lanes(db), tally: new Tally(), leaseLanes: new LeaseLanes() };
 }
 
 /** One write transaction of an operation: the body is given the database's time. */
@@ -150,6 +158,9 @@ export function record({ db, tally }: Engine, event: Event, now: number): boolea
     old?.next_prio ?? null,
     event.result,
     event.error,
+    now,
+    RUN_STATES[decision.state],
+    KEEP_AT_LEAST_MS,
     id,
   );
   if (inserted === 0) return false;

@@ -8,7 +8,8 @@ export function insertJobs(engine: Engine, jobs: readonly NewJob[]): Promise<Ins
   return write(engine, (now) => jobs.map((job) => insertJob(engine, job, now)));
 }
 
-function insertJob(engine: Engine, job: NewJob, now: number): InsertOutcome {
+/** Called inside a write. */
+export function insertJob(engine: Engine, job: NewJob, now: number): InsertOutcome {
   const { db, tally } = engine;
   const id = idBytes(job.id);
   const hash = job.uniqueKey === null ? null : uniqueHash(job.kind, job.uniqueKey);

@@ -49,9 +49,13 @@ export const SQL = {
   deleteLease: "delete from qudo_lease where id = ?",
 
   // — outcomes: the fence
+  /** The last column is when a job with a keep time of its own for such an end may be pruned: null for all others. */
   insertOutcome: `insert or ignore into qudo_outcome
-    (job_id, run, state, lane, reason, writer, worker, started_at, ended_at, fails, crashes, next_at, next_prio, result, error)
-    select id, ?, ?, lane, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from qudo_job where id = ?`,
+    (job_id, run, state, lane, reason, writer, worker, started_at, ended_at, fails, crashes, next_at, next_prio, result, error,
+     prune_at)
+    select id, ?, ?, lane, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+      ? + max(case ? when 1 then keep_ms when 3 then keep_other_ms when 4 then keep_other_ms when 9 then keep_other_ms end, ?)
+    from qudo_job where id = ?`,
   outcome: "select state, writer from qudo_outcome where job_id = ? and run = ?",
   lastOutcome: `select run, state, fails, crashes, ended_at from qudo_outcome
     where job_id = ? order by run desc limit 1`,
