@@ -155,6 +155,11 @@ export class Connection {
     return this.patiently(() => this.transaction("begin immediate", body, "rollback"));
   }
 
+  /** What SQLite allows in no transaction. `path` is what errors name when it is not this file that the work is about. */
+  outside<T>(work: () => T, path = this.path): Promise<T> {
+    return this.patiently(work, path);
+  }
+
   private transaction<T>(begin: string, body: () => T, end: "commit" | "rollback"): T {
     this.run(begin);
     try {
@@ -175,7 +180,7 @@ export class Connection {
     }
   }
 
-  private async patiently<T>(work: () => T): Promise<T> {
+  private async patiently<T>(work: () => T, path = this.path): Promise<T> {
     const deadline = performance.now() + (this.options.busyDeadlineMs ?? DEFAULTS.busyDeadlineMs);
     for (let tries = 1; ; tries++) {
       if (this.closed) throw closedError();
@@ -185,7 +190,7 @@ export class Connection {
         if (expired || !this.inTransaction()) return work();
       } catch (error) {
         if (error instanceof QudoError || !isFromDatabase(error)) throw error;
-        if (!isBusy(error) || expired) throw asDatabaseError(error, this.path);
+        if (!isBusy(error) || expired) throw asDatabaseError(error, path);
       }
       await pause(Math.random() * Math.min(RETRY_MAX_MS, 2 ** Math.min(tries, 10)));
     }

@@ -4,6 +4,7 @@ import { audit } from "./audit.js";
 import { Connection, type HandleLike, type Synchronous } from "./connection.js";
 import { insertJobs } from "./enqueue.js";
 import { Lanes, read, type Engine } from "./engine.js";
+import { backup, compact } from "./file.js";
 import { counts, getJobs, listAttempts, payloads } from "./look.js";
 import { promote } from "./maintain.js";
 import { cancel, retry } from "./operate.js";
@@ -74,6 +75,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     listAttempts: (query) => listAttempts(engine, query),
     counts: (filter) => counts(engine, filter),
     audit: () => audit(engine),
+    backup: (path) => backup(db, path),
+    compact: () => compact(db),
     subscribe: (onChange) => subscribe(db, onChange),
   };
 }
