@@ -9,6 +9,7 @@ import { openDatabase, type Database } from "./storage/open.js";
 import { workerSettings, type WorkerOptions } from "./worker/options.js";
 import { Worker } from "./worker/worker.js";
 
+/** What {@link Qudo} is made with. */
 export interface QudoOptions {
   /** Where the jobs are: "sqlite:jobs.db", or an object with more to say. */
   databases: Database;
@@ -20,6 +21,7 @@ export interface QudoOptions {
 
 const KNOWN = ["databases", "jobs", "migrate"] as const;
 
+/** A queue in one database: enqueues jobs, starts workers, and looks at both. Make one per process, and close it at the end. */
 export class Qudo implements AsyncDisposable {
   /** Single jobs: get, cancel, retry. */
   readonly jobs: Jobs;

@@ -51,6 +51,7 @@ export interface AttemptInfo {
   readonly error: string | null;
 }
 
+/** Which attempts {@link Attempts.list} shows. Default: all. */
 export interface AttemptFilter {
   queue?: string;
   kind?: string;

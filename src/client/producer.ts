@@ -18,6 +18,7 @@ import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import { Batcher } from "./batcher.js";
 
+/** What can be said of one job when it is enqueued; the rest comes from its kind. */
 export interface EnqueueOptions {
   /** Enqueueing the same id again changes nothing, whatever became of the job. {@link idFromName} makes one from a name. Default: new. */
   id?: string;
@@ -51,6 +52,7 @@ const KNOWN = [
   "keep",
 ] as const satisfies readonly (keyof EnqueueOptions)[];
 
+/** What became of one enqueue. The job is on disk when it is "inserted". */
 export interface Enqueued {
   readonly id: string;
   /** "inserted"; "duplicate": this id was there already; "unique": another unfinished job has the key, this one was not added. */

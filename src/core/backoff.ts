@@ -10,6 +10,7 @@ import { checkOptions, show } from "./options.js";
  */
 export type Backoff = (fails: number, random: number) => number;
 
+/** What {@link linearThenExponential} takes. */
 export interface LinearThenExponentialOptions {
   /** Wait after the first failure. Default 60 s. */
   delay?: Duration;
@@ -40,6 +41,7 @@ export function fixed(delay: Duration): Backoff {
   return () => ms;
 }
 
+/** What {@link exponential} takes. */
 export interface ExponentialOptions {
   /** Wait after the first failure. Default 1 s. */
   delay?: Duration;

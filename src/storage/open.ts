@@ -21,6 +21,7 @@ export interface DatabaseOptions {
   clock?: () => number;
 }
 
+/** A database by its address, or with more to say about it. */
 export type Database = string | DatabaseOptions;
 
 const KNOWN = ["url", "handle", "create", "synchronous", "clock"] as const;

@@ -32,6 +32,7 @@ import { Bell } from "./signal.js";
 import { Counters, type WorkerStats } from "./stats.js";
 import { Trouble } from "./trouble.js";
 
+/** What {@link Worker.stop} takes. */
 export interface StopOptions {
   /** How long handlers may go on before their signals are aborted. Default 30 s. */
   grace?: Duration;
@@ -46,6 +47,7 @@ export type { WorkerStats };
 
 type Phase = "starting" | "working" | "stopping" | "stopped";
 
+/** A worker in this process, made by `qudo.work()`: claims jobs, runs their handlers, settles them, until it is stopped. */
 export class Worker implements AsyncDisposable {
   private phase: Phase = "starting";
   private readonly crew: Crew;
