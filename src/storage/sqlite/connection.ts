@@ -13,7 +13,6 @@ import { DatabaseError, QudoError } from "../../core/errors.js";
 import { asDatabaseError, isBusy, isFromDatabase } from "./errors.js";
 
 export type Value = null | number | bigint | string | Uint8Array;
-export type Row = Record<string, Value>;
 
 /** What is asked of a prepared statement. */
 export interface StatementLike {

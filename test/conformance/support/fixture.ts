@@ -8,7 +8,7 @@ import { openSqlite, type HandleLike } from "../../../src/storage/sqlite/index.j
 import { openHandle, tap, type Tap } from "./handle.js";
 
 /** A time in 2027, moved by hand. */
-export function manualClock(): Clock {
+function manualClock(): Clock {
   let now = 1_800_000_000_000;
   return {
     now: () => now,
@@ -40,14 +40,6 @@ export function sqliteFile(): Fixture {
       };
     },
   };
-}
-
-export interface HandleFixtureOptions {
-  name?: string;
-  /** Rewrites what the engine sends. */
-  rewrite?: Tap["rewrite"];
-  /** Puts something between the laws and the engine; the handle is for tampering with the data. */
-  wrap?: (driver: Driver, handle: HandleLike) => Driver;
 }
 
 /** What stands between the laws and the sound engine; nothing when left out. */
