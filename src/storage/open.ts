@@ -1,12 +1,12 @@
 /** From a database's address to its driver. The engine's code is loaded only when an address asks for it. */
 import { checkOptions } from "../core/options.js";
-import { InvalidInputError } from "../core/errors.js";
 import type { Driver } from "./driver.js";
 import type { HandleLike } from "./sqlite/connection.js";
+import { sqlitePath } from "./url.js";
 
 /** How a database is named beyond its address. */
 export interface DatabaseOptions {
-  /** "sqlite:jobs.db", "sqlite:/var/lib/app/jobs.db", "sqlite::memory:". */
+  /** "sqlite:jobs.db", "sqlite:/var/lib/app/jobs.db", "sqlite:C:\\data\\jobs.db", "sqlite::memory:". */
   url?: string;
   /** Your own open SQLite handle (node:sqlite, better-sqlite3, …) instead of an address. It is not closed by qudo. */
   handle?: HandleLike;
@@ -34,19 +34,4 @@ export async function openDatabase(database: Database): Promise<Driver> {
   const { openSqlite } = await import("./sqlite/index.js");
   if (handle !== undefined) return openSqlite({ path: "your handle", handle, ...rest });
   return openSqlite({ path: sqlitePath(url), ...rest });
-}
-
-function sqlitePath(url: unknown): string {
-  const path = typeof url === "string" ? /^sqlite:(.+)$/s.exec(url)?.[1] : undefined;
-  if (path === undefined) throw invalidUrl(url);
-  return path.startsWith("//") ? decodeURIComponent(path.slice(2)) : path;
-}
-
-function invalidUrl(url: unknown): InvalidInputError {
-  const scheme = typeof url === "string" ? /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] : undefined;
-  const shown = scheme === undefined ? "The database address" : `A database address of "${scheme}"`;
-  return new InvalidInputError(
-    "QUDO_INVALID_URL",
-    `${shown} is not supported. Give "sqlite:" and a path, as in "sqlite:jobs.db".`,
-  );
 }
