@@ -22,6 +22,7 @@ import { openDatabase, type Database } from "./storage/open.js";
 import { workerSettings, type WorkerOptions } from "./worker/options.js";
 import { Worker } from "./worker/worker.js";
 
+/** What {@link Qudo} is made with. */
 export interface QudoOptions {
   /** Where the jobs are: "sqlite:jobs.db", or an object with more to say. */
   databases: Database;
@@ -40,6 +41,7 @@ const KNOWN = [
   "keep",
 ] as const satisfies readonly (keyof QudoOptions)[];
 
+/** A queue in one database: enqueues jobs, starts workers, and looks at both. Make one per process, and close it at the end. */
 export class Qudo implements AsyncDisposable {
   /** Jobs: get, list, log, cancel, retry; one by one or by filter. */
   readonly jobs: Jobs;

@@ -21,6 +21,7 @@ import { Enqueued } from "./enqueued.js";
 import { checkId } from "./info.js";
 import type { Results } from "./results.js";
 
+/** What can be said of one job when it is enqueued; the rest comes from its kind. */
 export interface EnqueueOptions {
   /** Enqueueing the same id again changes nothing, whatever became of the job. {@link idFromName} makes one from a name. Default: new. */
   id?: string;

@@ -42,11 +42,13 @@ export interface JobContext<Context = unknown> {
   completeIn(transaction: object, result?: unknown): void | Promise<void>;
 }
 
+/** The code of a job. What it returns is kept as the result; what it throws is a failure, and is tried again. */
 export type Handler<Payload, Result, Context = unknown> = (
   payload: Payload,
   job: JobContext<Context>,
 ) => Promise<Result> | Result;
 
+/** What {@link defineJob} takes: the defaults of every job of this kind, and its handler. */
 export interface JobOptions<Input, Payload, Result> {
   /** Any Standard Schema validator. Checked at enqueue and again before the handler. Default: anything JSON can carry. */
   payload?: StandardSchema<Input, Payload>;
@@ -74,6 +76,7 @@ export interface JobOptions<Input, Payload, Result> {
    * has it deleted.
    */
   keep?: Duration | Keep;
+  /** Runs one job. May run more than once: a process can die before it has told that it was done. */
   run: Handler<Payload, Result>;
 }
 

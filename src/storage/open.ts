@@ -6,10 +6,11 @@ import { isSharedClock } from "./clock.js";
 import type { Driver } from "./driver.js";
 import type { HandleLike } from "./sqlite/connection.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
+import { sqlitePath } from "./url.js";
 
 /** How a database is named beyond its address. */
 export interface DatabaseOptions {
-  /** "sqlite:jobs.db", "sqlite:/var/lib/app/jobs.db", "sqlite::memory:". */
+  /** "sqlite:jobs.db", "sqlite:/var/lib/app/jobs.db", "sqlite:C:\\data\\jobs.db", "sqlite::memory:". */
   url?: string;
   /** Your own open SQLite handle (node:sqlite, better-sqlite3, …) instead of an address. It is not closed by qudo. */
   handle?: HandleLike;
@@ -30,6 +31,7 @@ export interface DatabaseOptions {
   thread?: boolean;
 }
 
+/** A database by its address, or with more to say about it. */
 export type Database = string | DatabaseOptions;
 
 const KNOWN = ["url", "handle", "create", "synchronous", "clock", "thread"] as const;
@@ -63,19 +65,4 @@ export async function openDatabase(database: Database): Promise<Driver> {
 export function openTransaction(handle: unknown, database: Database): SqliteTransaction {
   const options = typeof database === "string" ? { url: database } : database;
   return userTransaction(handle, options.handle ?? sqlitePath(options.url), options.clock);
-}
-
-function sqlitePath(url: unknown): string {
-  const path = typeof url === "string" ? /^sqlite:(.+)$/s.exec(url)?.[1] : undefined;
-  if (path === undefined) throw invalidUrl(url);
-  return path.startsWith("//") ? decodeURIComponent(path.slice(2)) : path;
-}
-
-function invalidUrl(url: unknown): InvalidInputError {
-  const scheme = typeof url === "string" ? /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] : undefined;
-  const shown = scheme === undefined ? "The database address" : `A database address of "${scheme}"`;
-  return new InvalidInputError(
-    "QUDO_INVALID_URL",
-    `${shown} is not supported. Give "sqlite:" and a path, as in "sqlite:jobs.db".`,
-  );
 }

@@ -14,7 +14,6 @@ import { asDatabaseError, isBusy, isFromDatabase } from "./errors.js";
 import { Nudge, nudgeFile } from "./nudge.js";
 
 export type Value = null | number | bigint | string | Uint8Array;
-export type Row = Record<string, Value>;
 
 /** What is asked of a prepared statement. */
 export interface StatementLike {

@@ -21,6 +21,7 @@ import { subscribe } from "./subscribe.js";
 
 export type { HandleLike } from "./connection.js";
 
+/** What {@link openSqlite} takes. */
 export interface SqliteOptions {
   /** File path, or ":memory:". */
   path: string;
