@@ -16,6 +16,9 @@ export const RUN_STATES = {
 
 export type RunState = keyof typeof RUN_STATES;
 
+/** What a tally counts beside the ends of runs: a number that no run state has, nor will have. */
+export const ENQUEUED = 0;
+
 /** Why a job was abandoned. */
 export const REASONS = {
   attempts: 1,
@@ -47,6 +50,9 @@ export type JobState =
 const stateNames = new Map<number, RunState>(
   Object.entries(RUN_STATES).map(([name, code]) => [code, name as RunState]),
 );
+const levelNames = new Map<number, LogLevel>(
+  Object.entries(LOG_LEVELS).map(([name, code]) => [code, name as LogLevel]),
+);
 const reasonNames = new Map<number, Reason>(
   Object.entries(REASONS).map(([name, code]) => [code, name as Reason]),
 );
@@ -54,6 +60,12 @@ const reasonNames = new Map<number, Reason>(
 export function runStateOf(code: number): RunState {
   const name = stateNames.get(code);
   if (name === undefined) throw new RangeError(`unknown run state ${code}`);
+  return name;
+}
+
+export function logLevelOf(code: number): LogLevel {
+  const name = levelNames.get(code);
+  if (name === undefined) throw new RangeError(`unknown log level ${code}`);
   return name;
 }
 

@@ -239,6 +239,10 @@ function* checkKept(
   for (const { job_id, run } of db.all<RunRow>(jobless))
     if (!leased.has(hex(job_id)))
       yield violation("I5", job_id, run, "its job was pruned, its outcome was not");
+  const unowned = `select distinct job_id, run from qudo_job_log
+    where job_id not in (select id from qudo_job)`;
+  for (const { job_id, run } of db.all<RunRow>(unowned))
+    yield violation("I5", job_id, run, "its job was pruned, lines of its log were not");
 }
 
 /** Clocks of hosts are set back now and then; a second is no violation. */

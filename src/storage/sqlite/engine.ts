@@ -3,12 +3,15 @@ import type { Counters, Decision } from "../../core/outcome.js";
 import { RUN_STATES, REASONS } from "../../core/states.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
+import { LeaseLanes, Tally } from "./tally.js";
 
 export interface Engine {
   readonly db: Connection;
   /** Milliseconds UTC. A SQLite file's clock is its host's; tests give their own. */
   readonly clock: () => number;
   readonly lanes: Lanes;
+  readonly tally: Tally;
+  readonly leaseLanes: LeaseLanes;
 }
 
 export interface LaneRow {
@@ -51,15 +54,27 @@ export class Lanes {
   }
 }
 
+/** An engine that has seen nothing yet. */
+export function newEngine(db: Connection, clock: () => number): Engine {
+  return { db, clock, lanes: new Lanes(db), tally: new Tally(), leaseLanes: new LeaseLanes() };
+}
+
 /** One write transaction of an operation: the body is given the database's time. */
 export function write<T>(engine: Engine, body: (now: number) => T): Promise<T> {
   return engine.db.write(
-    () => {
-      engine.lanes.begun();
-      return body(engine.clock());
-    },
+    () => within(engine, body),
     () => engine.lanes.committed(),
   );
+}
+
+/** The same inside a write transaction that is open already; whoever opened it commits it. */
+export function within<T>(engine: Engine, body: (now: number) => T): T {
+  engine.lanes.begun();
+  engine.tally.begun();
+  const now = engine.clock();
+  const value = body(now);
+  engine.tally.write(engine.db, now);
+  return value;
 }
 
 export function read<T>(engine: Engine, body: (now: number) => T): Promise<T> {
@@ -119,15 +134,18 @@ export interface Event {
   readonly startedAt: number | null;
   readonly result: string | null;
   readonly error: string | null;
+  /** The job's, where it is known: spares a look. */
+  readonly lane?: number | undefined;
 }
 
 /**
  * The one rule. Inserts the outcome (job, run); only if this very transaction inserted it, the job moves on to where
  * the decision says. False when the run was decided before.
  */
-export function record(db: Connection, event: Event, now: number): boolean {
+export function record({ db, tally }: Engine, event: Event, now: number): boolean {
   const { id, run, decision } = event;
-  const old = decision.next !== null || run > 1 ? locate(db, id, run) : undefined;
+  const looks = decision.next !== null || run > 1 || event.lane === undefined;
+  const old = looks ? locate(db, id, run) : undefined;
   const nextAt = nextMoment(decision, old, now);
   const inserted = db.run(
     SQL.insertOutcome,
@@ -150,6 +168,7 @@ export function record(db: Connection, event: Event, now: number): boolean {
     id,
   );
   if (inserted === 0) return false;
+  tally.ended(event.lane ?? old!.lane, decision.state, event.writer);
   if (old !== undefined && nextAt !== null) {
     const { fails, crashes } = decision;
     const { lane, prio } = old;

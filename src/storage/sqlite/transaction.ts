@@ -10,7 +10,7 @@ import { afterSuccess } from "../../core/outcome.js";
 import type { HeldRun, UserTransaction } from "../driver.js";
 import { decodeLease } from "../sql/lease.js";
 import { Connection, type HandleLike } from "./connection.js";
-import { countersOf, Lanes, record } from "./engine.js";
+import { countersOf, newEngine, record, within } from "./engine.js";
 import { insertJob } from "./enqueue.js";
 import { asDatabaseError, isBusy, isFromDatabase, isRefused } from "./errors.js";
 import { Nudge } from "./nudge.js";
@@ -42,22 +42,23 @@ export function userTransaction(
     insertJobs: (jobs) =>
       atomically(db, () => {
         // Its own lanes: those that are new here are gone when the user rolls back.
-        const engine = { db, clock, lanes: new Lanes(db) };
-        const now = clock();
-        return jobs.map((job) => insertJob(engine, job, now));
+        const engine = newEngine(db, clock);
+        return within(engine, (now) => jobs.map((job) => insertJob(engine, job, now)));
       }),
     complete: (run, { elapsedMs, result }) =>
       atomically(db, () => {
-        const now = clock();
+        const engine = newEngine(db, clock);
         const { job, run: number, session } = run;
-        const startedAt = elapsedMs === null ? null : now - Math.round(elapsedMs);
         const [id, worker] = [idBytes(job), idBytes(session)];
         if (!isListed(db, run)) throw new RunLostError(job, number);
         const decision = afterSuccess(countersOf(db, id, number));
-        const event = { id, run: number, decision, writer: worker, worker, startedAt };
+        const event = { id, run: number, decision, writer: worker, worker, result, error: null };
         // The lease, the running row and the unique key stay: the worker gives them up when it settles the run.
-        if (!record(db, { ...event, result, error: null }, now))
-          throw new RunLostError(job, number);
+        const recorded = within(engine, (now) => {
+          const startedAt = elapsedMs === null ? null : now - Math.round(elapsedMs);
+          return record(engine, { ...event, startedAt }, now);
+        });
+        if (!recorded) throw new RunLostError(job, number);
       }),
   };
 }
