@@ -1,5 +1,5 @@
 /** From a database's address to its driver. The engine's code is loaded only when an address asks for it. */
-import { checkOptions } from "../core/options.js";
+import { checkOptions, show } from "../core/options.js";
 import { InvalidInputError } from "../core/errors.js";
 import type { Driver } from "./driver.js";
 import type { HandleLike } from "./sqlite/connection.js";
@@ -18,19 +18,36 @@ export interface DatabaseOptions {
   create?: boolean;
   /** SQLite: FULL (default) survives a power cut; NORMAL is faster and may lose the last commits in one. */
   synchronous?: "FULL" | "NORMAL";
+  /**
+   * SQLite: "allow" for a file on a network file system that one host alone ever opens: its locks hold on one host at best.
+   * Default "refuse" (QUDO_NETWORK_FILE_SYSTEM); of file systems that may be anything (FUSE, 9p) a warning tells.
+   */
+  networkFileSystem?: "refuse" | "allow";
   /** SQLite: milliseconds UTC, for tests. Default Date.now. */
   clock?: () => number;
 }
 
 export type Database = string | DatabaseOptions;
 
-const KNOWN = ["url", "handle", "create", "synchronous", "clock"] as const;
+const KNOWN = [
+  "url",
+  "handle",
+  "create",
+  "synchronous",
+  "networkFileSystem",
+  "clock",
+] as const satisfies readonly (keyof DatabaseOptions)[];
 
 /** @throws InvalidInputError QUDO_INVALID_URL for an address of no known kind. */
 export async function openDatabase(database: Database): Promise<Driver> {
   const options = typeof database === "string" ? { url: database } : database;
   checkOptions(options, KNOWN, "databases");
   const { url, handle, ...rest } = options;
+  if (!["refuse", "allow", undefined].includes(options.networkFileSystem))
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `networkFileSystem is ${show(options.networkFileSystem)}; give "refuse" or "allow".`,
+    );
   const { openSqlite } = await import("./sqlite/index.js");
   if (handle !== undefined) return openSqlite({ path: "your handle", handle, ...rest });
   return openSqlite({ path: sqlitePath(url), ...rest });
