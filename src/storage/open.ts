@@ -1,6 +1,8 @@
 /** From a database's address to its driver. The engine's code is loaded only when an address asks for it. */
+import { resolve } from "node:path";
 import { checkOptions, show } from "../core/options.js";
 import { InvalidInputError } from "../core/errors.js";
+import { isSharedClock } from "./clock.js";
 import type { Driver } from "./driver.js";
 import type { HandleLike } from "./sqlite/connection.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
@@ -23,8 +25,14 @@ export interface DatabaseOptions {
    * Default "refuse" (QUDO_NETWORK_FILE_SYSTEM); of file systems that may be anything (FUSE, 9p) a warning tells.
    */
   networkFileSystem?: "refuse" | "allow";
-  /** SQLite: milliseconds UTC, for tests. Default Date.now. */
+  /** SQLite: milliseconds UTC, for tests: `manualClock()` of qudo/testing, or a function. Default Date.now. */
   clock?: () => number;
+  /**
+   * SQLite files: true for a thread of its own that does the database's work, so that the main loop stays free and a main
+   * loop that is blocked loses no jobs. A database in memory, a handle of yours and a clock that is a plain
+   * function are always served where they are. Default true.
+   */
+  thread?: boolean;
 }
 
 export type Database = string | DatabaseOptions;
@@ -36,21 +44,34 @@ const KNOWN = [
   "synchronous",
   "networkFileSystem",
   "clock",
+  "thread",
 ] as const satisfies readonly (keyof DatabaseOptions)[];
 
 /** @throws InvalidInputError QUDO_INVALID_URL for an address of no known kind. */
 export async function openDatabase(database: Database): Promise<Driver> {
   const options = typeof database === "string" ? { url: database } : database;
   checkOptions(options, KNOWN, "databases");
-  const { url, handle, ...rest } = options;
+  const { url, handle, thread = true, clock, ...rest } = options;
   if (!["refuse", "allow", undefined].includes(options.networkFileSystem))
     throw new InvalidInputError(
       "QUDO_INVALID_OPTION",
       `networkFileSystem is ${show(options.networkFileSystem)}; give "refuse" or "allow".`,
     );
+  if (typeof thread !== "boolean")
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `thread is ${show(thread)}; give true or false.`,
+    );
+  const path = handle === undefined ? sqlitePath(url) : "your handle";
+  const movable = handle === undefined && path !== ":memory:";
+  if (thread && movable && (clock === undefined || isSharedClock(clock))) {
+    const { openInThread } = await import("./thread/client.js");
+    const database = { url, ...rest };
+    const again = { ...database, url: `sqlite:${resolve(path)}` };
+    return openInThread({ database, again, clock: clock?.shared ?? null });
+  }
   const { openSqlite } = await import("./sqlite/index.js");
-  if (handle !== undefined) return openSqlite({ path: "your handle", handle, ...rest });
-  return openSqlite({ path: sqlitePath(url), ...rest });
+  return openSqlite({ path, handle, clock, ...rest });
 }
 
 /**

@@ -22,17 +22,23 @@ export interface WorkerOptions {
   name?: string;
   /** How long after this worker's last heartbeat others may take its jobs. At least 1 s. Default 30 s. */
   lease?: Duration;
+  /**
+   * SQLite files: how long after the main loop last came round its jobs are still kept for it, however blocked it is. A process
+   * that hangs loses them only so much later. At least 1 s. Default 60 s.
+   */
+  watchdog?: Duration;
   /** Default: warnings and errors go to the console. */
   logger?: Logger;
 }
 
-const KNOWN = ["queues", "concurrency", "name", "lease", "logger"] as const;
+const KNOWN = ["queues", "concurrency", "name", "lease", "watchdog", "logger"] as const;
 
 export interface WorkerSettings {
   readonly queues: ReadonlyMap<string, number>;
   readonly name: string | null;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
+  readonly watchdogMs: number;
   readonly unchangedBeatMs: number;
   readonly logger: Logger;
 }
@@ -49,17 +55,22 @@ export function workerSettings(options: WorkerOptions, registry: Registry): Work
       "QUDO_NO_JOBS",
       "A worker needs job definitions: new Qudo({ databases, jobs: [defineJob(…)] }).",
     );
-  const leaseMs =
-    options.lease === undefined ? DEFAULTS.leaseMs : durationMs(options.lease, "lease");
-  checkInteger(leaseMs, "lease (in ms)", 1_000, 86_400_000);
+  const leaseMs = patience(options.lease, DEFAULTS.leaseMs, "lease");
+  const watchdogMs = patience(options.watchdog, DEFAULTS.watchdogMs, "watchdog");
   return {
     queues: queueSizes(options, registry),
     name: options.name === undefined ? null : checkName(options.name, "worker name"),
     leaseMs,
     heartbeatMs: Math.min(DEFAULTS.heartbeatMs, Math.floor(leaseMs / 3)),
+    watchdogMs,
     unchangedBeatMs: unchangedBeatFor(leaseMs),
     logger: checkLogger(options.logger ?? quietConsole),
   };
+}
+
+function patience(value: Duration | undefined, usualMs: number, name: string): number {
+  const ms = value === undefined ? usualMs : durationMs(value, name);
+  return checkInteger(ms, `${name} (in ms)`, 1_000, 86_400_000);
 }
 
 function queueSizes(

@@ -17,6 +17,8 @@ export interface SessionOf {
   readonly name: string | null;
   readonly kinds: readonly string[];
   readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  readonly watchdogMs: number;
   /** False as soon as it stops: then no new session is needed. */
   wanted(): boolean;
   /** The session was ended by others: forget all that was held. */
@@ -81,10 +83,19 @@ export class Session {
     }
   }
 
+  /** Leaves it to its reaper, at once: nobody here will ever beat for it again. */
+  async abandon(): Promise<void> {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    await this.driver.closeSession(this.current).catch(() => undefined);
+  }
+
   private async opened(mayPass: (error: unknown) => boolean): Promise<void> {
     while (this.owner.wanted()) {
       try {
         await this.driver.openSession(this.introduction());
+        const { heartbeatMs, watchdogMs } = this.owner;
+        await this.driver.keepAlive?.(this.current, { everyMs: heartbeatMs, watchdogMs });
         this.isOpen = true;
         return;
       } catch (error) {

@@ -135,6 +135,7 @@ export class Worker implements AsyncDisposable {
     } catch (error) {
       // Nobody may be looking at `stopped`: a worker that does nothing must not do it silently.
       this.settings.logger.error(`qudo: a worker ended: ${String(error)}`);
+      await this.session.abandon();
       throw error;
     } finally {
       this.phase = "stopped";
@@ -315,6 +316,8 @@ export class Worker implements AsyncDisposable {
       name: this.settings.name,
       kinds: [...this.registry.keys()],
       leaseMs: this.settings.leaseMs,
+      heartbeatMs: this.settings.heartbeatMs,
+      watchdogMs: this.settings.watchdogMs,
       wanted: () => this.phase === "starting" || this.phase === "working",
       lost: () => this.forgetAll(),
       renewed: () => this.wake(),
