@@ -21,6 +21,11 @@ export interface DatabaseOptions {
   create?: boolean;
   /** SQLite: FULL (default) survives a power cut; NORMAL is faster and may lose the last commits in one. */
   synchronous?: "FULL" | "NORMAL";
+  /**
+   * SQLite: "allow" for a file on a network file system that one host alone ever opens: its locks hold on one host at best.
+   * Default "refuse" (QUDO_NETWORK_FILE_SYSTEM); of file systems that may be anything (FUSE, 9p) a warning tells.
+   */
+  networkFileSystem?: "refuse" | "allow";
   /** SQLite: milliseconds UTC, for tests: `manualClock()` of qudo/testing, or a function. Default Date.now. */
   clock?: () => number;
   /**
@@ -34,13 +39,26 @@ export interface DatabaseOptions {
 /** A database by its address, or with more to say about it. */
 export type Database = string | DatabaseOptions;
 
-const KNOWN = ["url", "handle", "create", "synchronous", "clock", "thread"] as const;
+const KNOWN = [
+  "url",
+  "handle",
+  "create",
+  "synchronous",
+  "networkFileSystem",
+  "clock",
+  "thread",
+] as const satisfies readonly (keyof DatabaseOptions)[];
 
 /** @throws InvalidInputError QUDO_INVALID_URL for an address of no known kind. */
 export async function openDatabase(database: Database): Promise<Driver> {
   const options = typeof database === "string" ? { url: database } : database;
   checkOptions(options, KNOWN, "databases");
   const { url, handle, thread = true, clock, ...rest } = options;
+  if (!["refuse", "allow", undefined].includes(options.networkFileSystem))
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `networkFileSystem is ${show(options.networkFileSystem)}; give "refuse" or "allow".`,
+    );
   if (typeof thread !== "boolean")
     throw new InvalidInputError(
       "QUDO_INVALID_OPTION",

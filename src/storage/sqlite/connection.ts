@@ -11,6 +11,7 @@ import { createRequire } from "node:module";
 import { DEFAULTS } from "../../core/defaults.js";
 import { DatabaseError, QudoError } from "../../core/errors.js";
 import { asDatabaseError, isBusy, isFromDatabase } from "./errors.js";
+import { checkFileSystem } from "./filesystem.js";
 import { Nudge, nudgeFile } from "./nudge.js";
 
 export type Value = null | number | bigint | string | Uint8Array;
@@ -43,6 +44,8 @@ export interface ConnectionOptions {
   /** False: a missing file stays missing, and the journal mode of one that is there is left alone. */
   create?: boolean;
   busyDeadlineMs?: number;
+  /** "allow": the file may be on a file system that hosts share. Default "refuse". */
+  networkFileSystem?: "refuse" | "allow";
 }
 
 const BUSY_TIMEOUT_MS = 5;
@@ -218,8 +221,10 @@ function closedError(): QudoError {
 
 type Opener = (path: string) => HandleLike;
 
-async function openHandle({ path, create }: ConnectionOptions): Promise<HandleLike> {
+async function openHandle(options: ConnectionOptions): Promise<HandleLike> {
+  const { path, create, networkFileSystem } = options;
   const open = await loadLibrary();
+  if (path !== ":memory:" && networkFileSystem !== "allow") checkFileSystem(path);
   if (create === false && path !== ":memory:" && !existsSync(path)) throw missingFile(path);
   try {
     if (path !== ":memory:") createPrivately(path);

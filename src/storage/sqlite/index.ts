@@ -38,6 +38,8 @@ export interface SqliteOptions {
   clock?: () => number;
   /** How long a write waits for other processes. Default 30 s. */
   busyDeadlineMs?: number;
+  /** "allow": the file may be on a file system that hosts share, because one host alone ever opens it. Default "refuse". */
+  networkFileSystem?: "refuse" | "allow";
 }
 
 /** Opens the file; does not create its tables: that is `migrate()`. */

@@ -9,6 +9,7 @@ import { Worker as Thread } from "node:worker_threads";
 import { DatabaseError, QudoError } from "../../core/errors.js";
 import type { Driver, KeepAlive } from "../driver.js";
 import { Pulse } from "./pulse.js";
+import { pack, unpack } from "./rows.js";
 import {
   OPENING,
   unpackError,
@@ -184,7 +185,7 @@ class Life {
   }
 
   call(operation: Operation, values: readonly unknown[]): Promise<unknown> {
-    const request: Request = { id: ++this.last, operation, values };
+    const request: Request = { id: ++this.last, operation, values: values.map(pack) };
     this.thread.postMessage(request);
     return this.awaited(request.id);
   }
@@ -215,7 +216,7 @@ class Life {
     this.waiting.delete(message.id);
     if (this.waiting.size === 0) this.thread.unref();
     if ("error" in message) waiting?.reject(unpackError(message.error));
-    else waiting?.resolve(message.value);
+    else waiting?.resolve(unpack(message.value));
   }
 
   /** An error that kept it from opening is told to all who wait as it is. */

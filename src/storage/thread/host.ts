@@ -4,6 +4,7 @@ import { sharedClock } from "../clock.js";
 import type { Driver, Heartbeat, HeartbeatOutcome, KeepAlive } from "../driver.js";
 import { openDatabase } from "../open.js";
 import { Keeper } from "./keeper.js";
+import { pack, unpack } from "./rows.js";
 import { OPENING, OPTIONAL, packError, type Birth, type Message, type Request } from "./wire.js";
 
 const { database, clock, pulse } = workerData as Birth;
@@ -26,7 +27,7 @@ class Host {
 
   private async answer({ id, operation, values }: Request): Promise<void> {
     try {
-      say({ id, value: await this.perform(operation, values) });
+      say({ id, value: pack(await this.perform(operation, values.map(unpack))) });
     } catch (error) {
       say({ id, error: packError(error) });
     }
