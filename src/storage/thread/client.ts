@@ -8,6 +8,7 @@
 import { Worker as Thread } from "node:worker_threads";
 import { DatabaseError, QudoError } from "../../core/errors.js";
 import type { Driver, KeepAlive } from "../driver.js";
+import { watchExit } from "./exit.js";
 import { Pulse } from "./pulse.js";
 import { pack, unpack } from "./rows.js";
 import {
@@ -133,11 +134,10 @@ class Client {
   /** The thread that lives, or a new one that is told what the last one knew. */
   private current(): Life {
     if (this.life?.over === false) return this.life;
-    const { clock, database, again } = this.options;
-    const pulse = this.pulse.shared;
-    this.life = new Life({ database: this.lives++ === 0 ? database : again, clock, pulse }, () =>
-      this.changed(),
-    );
+    const { clock, again } = this.options;
+    const database = this.lives++ === 0 ? this.options.database : again;
+    const birth = { database, clock, pulse: this.pulse.shared, exit: new SharedArrayBuffer(4) };
+    this.life = new Life(birth, () => this.changed());
     if (this.listeners.size > 0) this.tell("subscribe", true);
     for (const [session, times] of this.kept) this.tell("keepAlive", session, times);
     return this.life;
@@ -168,6 +168,7 @@ class Life {
   readonly opened: Promise<Opened>;
   over = false;
   private readonly thread: Thread;
+  private readonly unwatch: () => void;
   private readonly waiting = new Map<number, Waiting>();
   private last = OPENING;
 
@@ -180,6 +181,7 @@ class Life {
     this.thread.on("message", (message: Message) => this.heard(message));
     this.thread.on("error", (error) => this.ended(error));
     this.thread.on("exit", () => this.ended(undefined));
+    this.unwatch = watchExit({ exit: birth.exit, ask: () => this.thread.postMessage("exit") });
     this.opened = this.awaited(OPENING) as Promise<Opened>;
     this.opened.catch((error: unknown) => this.ended(error));
   }
@@ -200,6 +202,7 @@ class Life {
     } finally {
       this.over = true;
       await this.thread.terminate();
+      this.unwatch();
     }
   }
 
@@ -223,6 +226,7 @@ class Life {
   private ended(error: unknown): void {
     if (this.over && this.waiting.size === 0) return;
     this.over = true;
+    this.unwatch();
     this.thread.unref();
     const reason = error instanceof QudoError ? error : this.died(error);
     for (const { reject } of this.waiting.values()) reject(reason);
