@@ -68,7 +68,12 @@ export function addEnqueue(program: Command): void {
     enqueue,
   )
     .option("--lines", "each line of stdin is one payload")
-    .option("--jobs <file...>", "modules that export job definitions; that of the kind is used")
+    .option(
+      "--jobs <file>",
+      "module that exports the kind's definition; may be given again",
+      // Not as a list, as for work: it would swallow the payload.
+      (file: string, before: string[] = []) => [...before, file],
+    )
     .option("--queue <name>", 'which queue (default: the kind\'s, or "default")')
     .option("--delay <duration>", "run it so long from now at the earliest")
     .option("--run-at <date>", "run it at this moment at the earliest")
@@ -95,7 +100,7 @@ async function enqueue(flags: EnqueueFlags, args: readonly string[]): Promise<Ex
   await using qudo = new Qudo({ databases: flags.database });
   await sayIfMade(qudo);
   const added = await addAll(qudo, texts, order, flags);
-  if (flags.wait) return waitFor(qudo, added[0]!, order(texts[0]!), timeout, flags);
+  if (flags.wait) return await waitFor(qudo, added[0]!, order(texts[0]!), timeout, flags);
   if (flags.json) printJson({ jobs: added });
   else sayCounts(added, flags);
   return EXIT.ok;

@@ -58,7 +58,7 @@ export function table<Row>(
   return [
     title(line((column) => pad(column, column.title))),
     ...rows.flatMap((row, i) => [
-      line((column) => (column.paint?.(row) ?? plain)(pad(column, column.cells[i]!))),
+      line((column) => pad(column, column.cells[i]!, column.paint?.(row))),
       ...lineBelow(row),
     ]),
   ];
@@ -99,8 +99,14 @@ function leastWidth<Row>({ figures, whole, width }: Laid<Row>): number {
   return figures || whole ? width : Math.min(width, NARROWEST);
 }
 
-function pad({ figures, width }: { figures: boolean; width: number }, text: string): string {
+/** The colour stays on the text, so that spaces at the end of a line can go. */
+function pad(
+  { figures, width }: { figures: boolean; width: number },
+  text: string,
+  paint: Paint = plain,
+): string {
   const shown = cut(text, width);
   const space = " ".repeat(Math.max(0, width - widthOf(shown)));
-  return figures ? space + shown : shown + space;
+  if (shown === "") return space;
+  return figures ? space + paint(shown) : paint(shown) + space;
 }

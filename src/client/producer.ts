@@ -149,7 +149,7 @@ async function newJob<Input>(...[job, payload, options = {}]: Order<Input>): Pro
     timeoutMs: job.timeoutMs,
     keepDoneMs: own.keepDoneMs ?? job.keepDoneMs,
     keepOtherMs: own.keepOtherMs ?? job.keepOtherMs,
-    redact: null,
+    redact: job.redact,
     payload: { codec: CODEC_JSON, text, bin: null },
     uniqueKey: options.uniqueKey === undefined ? null : checkKey(options.uniqueKey),
   };
