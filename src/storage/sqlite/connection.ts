@@ -11,6 +11,7 @@ import { createRequire } from "node:module";
 import { DEFAULTS } from "../../core/defaults.js";
 import { DatabaseError, QudoError } from "../../core/errors.js";
 import { asDatabaseError, isBusy, isFromDatabase } from "./errors.js";
+import { Nudge, nudgeFile } from "./nudge.js";
 
 export type Value = null | number | bigint | string | Uint8Array;
 export type Row = Record<string, Value>;
@@ -52,6 +53,9 @@ export class Connection {
   readonly path: string;
   private readonly prepared = new Map<string, StatementLike>();
   private closed = false;
+  /** Set by {@link announce} in the transaction that is open. */
+  announced = false;
+  private nudge: Nudge | null = null;
 
   private constructor(
     readonly handle: HandleLike,
@@ -113,11 +117,30 @@ export class Connection {
     return Number(this.sql(text).run(...values).changes);
   }
 
+  /** Where this database's wake-ups come and go; null in memory. */
+  get nudgePath(): string | null {
+    const list = this.all<{ name: string; file: string | null }>("pragma database_list");
+    return nudgeFile(list.find(({ name }) => name === "main")?.file ?? "");
+  }
+
+  /** What this transaction writes can be worked on at once: after its commit other processes are told. */
+  announce(): void {
+    this.announced = true;
+  }
+
+  private nudgeOthers(): void {
+    if (!this.announced) return;
+    this.nudge ??= new Nudge(this.nudgePath);
+    this.nudge.ring();
+  }
+
   /** One write transaction. The body is synchronous: nothing of ours stays open across an await. */
   write<T>(body: () => T, committed: () => void = () => undefined): Promise<T> {
     return this.patiently(() => {
+      this.announced = false;
       const value = this.transaction("begin immediate", body, "commit");
       committed();
+      this.nudgeOthers();
       return value;
     });
   }
@@ -130,6 +153,11 @@ export class Connection {
   /** A write that proves the database takes writes, and leaves nothing. */
   rehearse<T>(body: () => T): Promise<T> {
     return this.patiently(() => this.transaction("begin immediate", body, "rollback"));
+  }
+
+  /** What SQLite allows in no transaction. `path` is what errors name when it is not this file that the work is about. */
+  outside<T>(work: () => T, path = this.path): Promise<T> {
+    return this.patiently(work, path);
   }
 
   private transaction<T>(begin: string, body: () => T, end: "commit" | "rollback"): T {
@@ -152,7 +180,7 @@ export class Connection {
     }
   }
 
-  private async patiently<T>(work: () => T): Promise<T> {
+  private async patiently<T>(work: () => T, path = this.path): Promise<T> {
     const deadline = performance.now() + (this.options.busyDeadlineMs ?? DEFAULTS.busyDeadlineMs);
     for (let tries = 1; ; tries++) {
       if (this.closed) throw closedError();
@@ -162,7 +190,7 @@ export class Connection {
         if (expired || !this.inTransaction()) return work();
       } catch (error) {
         if (error instanceof QudoError || !isFromDatabase(error)) throw error;
-        if (!isBusy(error) || expired) throw asDatabaseError(error, this.path);
+        if (!isBusy(error) || expired) throw asDatabaseError(error, path);
       }
       await pause(Math.random() * Math.min(RETRY_MAX_MS, 2 ** Math.min(tries, 10)));
     }
@@ -176,6 +204,7 @@ export class Connection {
     if (this.closed) return;
     this.closed = true;
     this.prepared.clear();
+    this.nudge?.close();
     if (!this.options.handle) this.handle.close();
   }
 }

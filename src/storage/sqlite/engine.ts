@@ -88,8 +88,12 @@ export interface Waiting extends Counters {
 /** Puts a job where it waits: among the ready ones when it is due, else among the delayed. */
 export function place(db: Connection, job: Waiting, now: number): void {
   const { id, lane, prio, runAt, run, fails, crashes } = job;
-  if (runAt <= now) db.run(SQL.insertReady, lane, prio, runAt, id, run, fails, crashes);
-  else db.run(SQL.insertDelayed, runAt, id, lane, prio, run, fails, crashes);
+  if (runAt > now) {
+    db.run(SQL.insertDelayed, runAt, id, lane, prio, run, fails, crashes);
+    return;
+  }
+  db.run(SQL.insertReady, lane, prio, runAt, id, run, fails, crashes);
+  db.announce();
 }
 
 /** Of a job's options. */

@@ -6,6 +6,7 @@ import { Connection, type HandleLike, type Synchronous } from "./connection.js";
 import { counts, tally } from "./counts.js";
 import { insertJobs } from "./enqueue.js";
 import { Lanes, read, type Engine } from "./engine.js";
+import { backup, compact } from "./file.js";
 import { endings, getJobs, payloads } from "./look.js";
 import { listJobs } from "./list.js";
 import { promote } from "./maintain.js";
@@ -86,6 +87,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     listAttempts: (query) => listAttempts(engine, query),
     counts: (filter) => counts(engine, filter),
     audit: () => audit(engine),
+    backup: (path) => backup(db, path),
+    compact: () => compact(db),
     subscribe: (onChange) => subscribe(db, onChange),
   };
 }

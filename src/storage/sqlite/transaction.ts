@@ -13,6 +13,7 @@ import { Connection, type HandleLike } from "./connection.js";
 import { countersOf, Lanes, record, within, type Engine } from "./engine.js";
 import { insertJob } from "./enqueue.js";
 import { asDatabaseError, isBusy, isFromDatabase, isRefused } from "./errors.js";
+import { Nudge } from "./nudge.js";
 import { schemaVersion, SCHEMA_VERSION, refuseNewer } from "./schema.js";
 import { SQL } from "./statements.js";
 import { LeaseLanes, Tally } from "./tally.js";
@@ -155,10 +156,12 @@ const NEST = {
 function atomically<T>(db: Connection, body: () => T): T {
   try {
     const bracket = enter(db.handle);
+    db.announced = false;
     try {
       checkTables(db);
       const value = body();
       db.handle.exec(bracket.commit);
+      if (bracket === BEGIN && db.announced) nudgeOnce(db);
       return value;
     } catch (error) {
       undo(db.handle, bracket.undo);
@@ -194,6 +197,13 @@ function undo(handle: HandleLike, sql: string): void {
   } catch {
     // SQLite has rolled back by itself (full disk, I/O error): there is nothing left to undo.
   }
+}
+
+/** Only after a commit of ours: of the user's we are not told, and polling finds what it brought. No file is kept open. */
+function nudgeOnce(db: Connection): void {
+  const nudge = new Nudge(db.nudgePath);
+  nudge.ring();
+  nudge.close();
 }
 
 /** The user's transaction makes no tables: they would go with its rollback, under the feet of everybody else. */
