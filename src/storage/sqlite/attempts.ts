@@ -54,7 +54,7 @@ function attemptRow(row: AttemptColumns): AttemptRow {
 
 const KEY = ["number", "id", "number"] as const;
 
-export function listAttempts(engine: Engine, query: AttemptQuery): Promise<AttemptPage> {
+export async function listAttempts(engine: Engine, query: AttemptQuery): Promise<AttemptPage> {
   const where: string[] = [];
   const values: Value[] = [];
   if (query.after !== undefined) {

@@ -3,7 +3,7 @@ import type { Counters, Decision } from "../../core/outcome.js";
 import { RUN_STATES, REASONS } from "../../core/states.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
-import type { LeaseLanes, Tally } from "./tally.js";
+import { LeaseLanes, Tally } from "./tally.js";
 
 export interface Engine {
   readonly db: Connection;
@@ -52,6 +52,11 @@ export class Lanes {
     for (const [key, id] of this.fresh) this.known.set(key, id);
     this.fresh.clear();
   }
+}
+
+/** An engine that has seen nothing yet. */
+export function newEngine(db: Connection, clock: () => number): Engine {
+  return { db, clock, lanes: new Lanes(db), tally: new Tally(), leaseLanes: new LeaseLanes() };
 }
 
 /** One write transaction of an operation: the body is given the database's time. */

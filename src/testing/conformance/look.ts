@@ -65,6 +65,27 @@ export const lookLaws: readonly Law[] = [
     },
   },
   {
+    id: "look.holder",
+    law: "A held job says who holds it and since when it is shown as running; any other says nothing of that.",
+    requires: ["clock"],
+    async run(h) {
+      const ids = await zoo(h);
+      const [session] = (await h.driver.sessions()).map((row) => row.id);
+      const other = await h.worker();
+      const theirs = await h.enqueue({ kind: "fax" });
+      await other.claimOne({ kinds: ["fax"] });
+      const rows = await h.driver.getJobs([...Object.values(ids), theirs]);
+      const expected = Object.keys(ids).map((name) => [
+        name === "running" || name === "reserved" ? session : null,
+        name === "running" ? h.clock.now() : null,
+      ]);
+      deepEqual(
+        rows.map((row) => [row!.session, row!.startedAt]),
+        [...expected, [other.session, null]],
+      );
+    },
+  },
+  {
     id: "look.unknown",
     law: "What is not there is null, and takes nothing from the others.",
     async run(h) {

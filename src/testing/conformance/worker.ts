@@ -13,8 +13,10 @@ import type {
   ClaimedJob,
   Driver,
   HeartbeatOutcome,
+  LogLine,
   NewSession,
   RunKey,
+  RunReport,
   Settlement,
   SettleGroup,
   SettleOutcome,
@@ -51,7 +53,9 @@ export function newSession(spec: Partial<NewSession> = {}): NewSession {
 }
 
 /** What a settlement says beside the decision. */
-export type SettleSpec = Partial<Pick<Settlement, "elapsedMs" | "result" | "error">>;
+export type SettleSpec = Partial<
+  Pick<Settlement, "elapsedMs" | "result" | "error" | "lines" | "completed">
+>;
 
 export function settlement(held: RunKey, decision: Decision, spec: SettleSpec = {}): Settlement {
   const { job, run } = held;
@@ -144,6 +148,20 @@ export class TestWorker {
   /** Shows one run as running. */
   async start(held: HeldJob): Promise<boolean> {
     return (await this.driver.markStarted([held]))[0]!;
+  }
+
+  /** Reports for one run; whether it is still this worker's. */
+  async report(
+    held: HeldJob,
+    { progress = null, lines = [] }: Partial<Pick<RunReport, "progress" | "lines">> = {},
+  ): Promise<boolean> {
+    const { job, run, lease, session } = held;
+    return (await this.driver.report([{ job, run, lease, session, progress, lines }]))[0]!;
+  }
+
+  /** A line just written. */
+  line(seq: number, text: string): LogLine {
+    return { seq, agoMs: 0, level: "info", text };
   }
 
   release(...held: readonly HeldJob[]): Promise<number> {
