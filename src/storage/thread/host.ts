@@ -64,6 +64,8 @@ class Host {
   private subscribe(on: boolean): void {
     this.unsubscribe();
     this.unsubscribe = (on && this.driver.subscribe?.(() => say("changed"))) || (() => undefined);
+    // What was written while the request was on its way is seen by nobody else.
+    if (on) say("changed");
   }
 
   /** After what was asked for before. The thread itself is ended from outside. */
