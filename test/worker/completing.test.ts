@@ -1,11 +1,6 @@
 /** job.completeIn: effects and outcome in the handler's own transaction, together or not at all. */
 import { describe, expect, test } from "vitest";
-import {
-  defineJob,
-  fixed,
-  snooze,
-  type JobContext,
-} from "../../src/index.js";
+import { defineJob, fixed, snooze, type JobContext } from "../../src/index.js";
 import type { QudoEvents } from "../../src/core/events.js";
 import { userTransaction } from "../../src/storage/sqlite/transaction.js";
 import { listening } from "./listener.js";
