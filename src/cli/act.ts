@@ -2,8 +2,9 @@
 import type { Command } from "commander";
 import type { BulkOptions, BulkOutcome } from "../client/bulk.js";
 import type { JobFilter } from "../client/filter.js";
+import { InvalidInputError } from "../core/errors.js";
 import { invalidId, isUuid } from "../core/ids.js";
-import type { JobState } from "../core/states.js";
+import { JOB_STATES, type JobState } from "../core/states.js";
 import type { Qudo } from "../qudo.js";
 import { addCommand, type CommandText, type CommonOptions } from "./command.js";
 import { openExisting } from "./existing.js";
@@ -22,7 +23,7 @@ export interface Action {
   readonly done: string;
   /** The jobs to which it can be done. */
   readonly states: readonly JobState[];
-  /** Why a job in another state is left as it is. */
+  /** What keeps a job in another state from it: "ended well". */
   readonly otherState: (state: JobState) => string;
   /** Null when it was done, else why not. */
   one(qudo: Qudo, id: string): Promise<string | null>;
@@ -94,7 +95,7 @@ function wouldRefuse({ states, otherState }: Action): Action["one"] {
   return async (qudo, id) => {
     const job = await qudo.jobs.get(id);
     if (job === null) return ABSENT;
-    return states.includes(job.state) ? null : otherState(job.state);
+    return states.includes(job.state) ? null : `it ${otherState(job.state)}`;
   };
 }
 
@@ -109,18 +110,22 @@ async function byFilter(action: Action, flags: ActFlags): Promise<ExitCode> {
   const filter = filterOf(flags);
   checkStates(action, flags.state);
   if (Object.keys(filter).length === 0 && !flags.all)
-    throw invalid(
-      "which jobs",
-      "give their ids, or options such as --queue mail; for all of them give --all.",
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      "Which jobs? Give their ids, or options such as --queue mail; --all means all of them.",
     );
   await using qudo = openExisting(flags.database);
-  return flags.dryRun ? tryOut(qudo, action, filter, flags) : act(qudo, action, filter, flags);
+  return await (flags.dryRun ? tryOut : act)(qudo, action, filter, flags);
 }
 
-function checkStates({ states, otherState }: Action, asked: readonly string[] = []): void {
-  for (const state of asked as JobState[])
+/** Unknown states are left to the API, which names the known ones. */
+function checkStates({ done, states, otherState }: Action, asked: readonly string[] = []): void {
+  for (const state of JOB_STATES.filter((known) => asked.includes(known)))
     if (!states.includes(state))
-      throw invalid("--state", `give ${states.join(" or ")}: ${otherState(state)}.`);
+      throw invalid(
+        "--state",
+        `"${state}" jobs cannot be ${done}: such a job ${otherState(state)}. Give ${states.join(", ")}.`,
+      );
 }
 
 async function tryOut(

@@ -22,11 +22,11 @@ export function addCancel(program: Command): void {
     {
       done: "cancelled",
       states: ["pending", "failed", "reserved", "running"],
-      otherState: (state) => `a job that is ${state} has ended already`,
+      otherState: (state) => `has ended already (${state})`,
       one: async (qudo, id) => {
         const outcome = await qudo.jobs.cancel(id);
         if (outcome === "cancelled") return null;
-        return outcome === "absent" ? ABSENT : "it had ended already";
+        return outcome === "absent" ? ABSENT : "it has ended already";
       },
       all: (qudo, filter, options) => qudo.jobs.cancelAll(filter, options),
     },

@@ -4,8 +4,9 @@ import type { EnqueueOptions, Order } from "../client/orders.js";
 import { encodePayload } from "../core/codec.js";
 import { LIMITS } from "../core/defaults.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
+import { invalidId, isUuid } from "../core/ids.js";
 import { defineJob, registry, type AnyJobDefinition } from "../core/job.js";
-import { show } from "../core/options.js";
+import { checkMaxAttempts, checkName, show } from "../core/options.js";
 import { validate } from "../core/schema.js";
 import { Qudo } from "../qudo.js";
 import { addCommand, type CommonOptions } from "./command.js";
@@ -68,7 +69,12 @@ export function addEnqueue(program: Command): void {
     enqueue,
   )
     .option("--lines", "each line of stdin is one payload")
-    .option("--jobs <file...>", "modules that export job definitions; that of the kind is used")
+    .option(
+      "--jobs <file>",
+      "module that exports the kind's definition; may be given again",
+      // Not as a list, as for work: it would swallow the payload.
+      (file: string, before: string[] = []) => [...before, file],
+    )
     .option("--queue <name>", 'which queue (default: the kind\'s, or "default")')
     .option("--delay <duration>", "run it so long from now at the earliest")
     .option("--run-at <date>", "run it at this moment at the earliest")
@@ -91,11 +97,11 @@ async function enqueue(flags: EnqueueFlags, args: readonly string[]): Promise<Ex
     : [payload === "-" ? await stdinText("a payload") : (payload ?? "null")];
   const place = payload === "-" ? "stdin" : "PAYLOAD";
   const order = (text: string): Order<unknown> => [job, parsed(text, place), options];
-  if (!flags.lines) order(texts[0]!);
+  if (!flags.lines) await check(job, parsed(texts[0]!, place));
   await using qudo = new Qudo({ databases: flags.database });
   await sayIfMade(qudo);
   const added = await addAll(qudo, texts, order, flags);
-  if (flags.wait) return waitFor(qudo, added[0]!, order(texts[0]!), timeout, flags);
+  if (flags.wait) return await waitFor(qudo, added[0]!, order(texts[0]!), timeout, flags);
   if (flags.json) printJson({ jobs: added });
   else sayCounts(added, flags);
   return EXIT.ok;
@@ -103,17 +109,18 @@ async function enqueue(flags: EnqueueFlags, args: readonly string[]): Promise<Ex
 
 function enqueueOptions(flags: EnqueueFlags): EnqueueOptions {
   const { queue, delay, runAt, expiresAt, priority, maxAttempts, uniqueKey, id, keep } = flags;
+  if (id !== undefined && !isUuid(id)) throw invalidId(id);
   if (delay !== undefined && runAt !== undefined)
     throw invalid("--run-at", "give --delay or --run-at, not both.");
   const most = LIMITS.priority;
   return {
-    ...(queue !== undefined && { queue }),
+    ...(queue !== undefined && { queue: checkName(queue, "--queue") }),
     ...(delay !== undefined && { delay: duration(delay, "--delay") }),
     ...(runAt !== undefined && { runAt: moment(runAt, "--run-at") }),
     ...(expiresAt !== undefined && { expiresAt: moment(expiresAt, "--expires-at") }),
     ...(priority !== undefined && { priority: whole(priority, "--priority", -most, most) }),
     ...(maxAttempts !== undefined && {
-      maxAttempts: whole(maxAttempts, "--max-attempts", -1, 1_000_000),
+      maxAttempts: checkMaxAttempts(whole(maxAttempts, "--max-attempts", -1, 1_000_000)),
     }),
     ...(uniqueKey !== undefined && { uniqueKey }),
     ...(id !== undefined && { id }),
@@ -140,6 +147,7 @@ function waitTime(flags: EnqueueFlags, payload: string | undefined): string | nu
 
 /** From the files; without any a definition that knows no more than the name. */
 async function definition(kind: string, files: readonly string[] | undefined) {
+  checkName(kind, "KIND");
   if (files === undefined) return defineJob(kind, { run: () => undefined });
   const jobs = registry(await loadJobs(files));
   const job = jobs.get(kind);
@@ -157,20 +165,22 @@ async function checkedLines(job: AnyJobDefinition): Promise<string[]> {
   for await (const line of stdinLines("one JSON payload a line")) {
     number++;
     if (line.trim() === "") continue;
-    await named(`line ${number}`, async () => {
-      const value = parsed(line, `stdin, line ${number}`);
-      const text = encodePayload(value);
-      if (job.schema !== null) await validate(job.schema, JSON.parse(text), "The payload");
-    });
+    await named(`line ${number}`, () => check(job, parsed(line, `stdin, line ${number}`)));
     texts.push(line);
   }
   return texts;
 }
 
+/** As the API checks it, but before there is a database. */
+async function check({ schema }: AnyJobDefinition, payload: unknown): Promise<void> {
+  const text = encodePayload(payload);
+  if (schema !== null) await validate(schema, JSON.parse(text), "The payload");
+}
+
 /** Errors say which line is meant, unless they do so already. */
-async function named(line: string, check: () => Promise<void>): Promise<void> {
+async function named(line: string, run: () => Promise<void>): Promise<void> {
   try {
-    await check();
+    await run();
   } catch (error) {
     if (!(error instanceof InvalidInputError) || error.message.includes(`${line},`)) throw error;
     throw new InvalidInputError(error.code, `stdin, ${line}: ${error.message}`, { cause: error });

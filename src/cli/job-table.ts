@@ -13,7 +13,7 @@ export function jobTable(jobs: readonly JobInfo[], now: number): string[] {
   const wide = width === undefined || width >= WIDE;
   const columns: Column<JobInfo>[] = [
     { title: "id", cell: ({ id }) => id, whole: true },
-    { title: "kind", cell: ({ kind }) => kind },
+    { title: "kind", cell: ({ kind }) => kind, least: 16 },
     { title: "queue", cell: ({ queue }) => queue, yields: 3 },
     {
       title: "state",

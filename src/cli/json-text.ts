@@ -150,7 +150,13 @@ class Scanner {
   }
 }
 
-/** Fractions are rounded everywhere; a whole number that would become another one is an id that would be lost. */
+/**
+ * Fractions are rounded everywhere; a whole number that would become another one is an id that would be lost. One that is
+ * written again as it stands here arrives as it was sent.
+ */
 function changes(digits: string): boolean {
-  return /^-?\d{16,}$/.test(digits) && BigInt(digits) !== BigInt(Number(digits));
+  if (!/^-?\d{16,}$/.test(digits)) return false;
+  const number = Number(digits);
+  if (String(number) === digits) return false;
+  return !Number.isFinite(number) || BigInt(digits) !== BigInt(number);
 }

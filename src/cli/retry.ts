@@ -1,5 +1,6 @@
 /** `qudo retry`: another life for jobs that were given up. */
 import type { Command } from "commander";
+import type { JobState } from "../core/states.js";
 import { ABSENT, addAction } from "./act.js";
 
 export function addRetry(program: Command): void {
@@ -25,10 +26,7 @@ export function addRetry(program: Command): void {
     {
       done: "retried",
       states: ["abandoned", "cancelled"],
-      otherState: (state) =>
-        state === "done"
-          ? "a job that is done has no next try"
-          : "a job that has not ended runs by itself",
+      otherState,
       one: async (qudo, id) => {
         const outcome = await qudo.jobs.retry(id);
         switch (outcome.status) {
@@ -39,10 +37,15 @@ export function addRetry(program: Command): void {
           case "unique":
             return `the job ${outcome.holder} has its unique key`;
           case "refused":
-            return `it is ${outcome.state}`;
+            return `it ${otherState(outcome.state)}`;
         }
       },
       all: (qudo, filter, options) => qudo.jobs.retryAll(filter, options),
     },
   );
+}
+
+function otherState(state: JobState): string {
+  if (state === "done") return "ended well";
+  return state === "moved" ? "is in another database now" : `is ${state}, and runs by itself`;
 }

@@ -9,8 +9,10 @@ export interface Column<Row> {
   readonly paint?: (row: Row) => Paint | undefined;
   /** Never cut, as figures are not: what is copied from it must be whole. Default false. */
   readonly whole?: boolean;
-  /** Left out where not all columns have room: the highest number first. Default never. */
+  /** Left out where not all columns have their least width: the highest number first. Default never. */
   readonly yields?: number;
+  /** While others can yield it is no narrower than this. Default 6. */
+  readonly least?: number;
 }
 
 interface Laid<Row> extends Column<Row> {
@@ -58,7 +60,7 @@ export function table<Row>(
   return [
     title(line((column) => pad(column, column.title))),
     ...rows.flatMap((row, i) => [
-      line((column) => (column.paint?.(row) ?? plain)(pad(column, column.cells[i]!))),
+      line((column) => pad(column, column.cells[i]!, column.paint?.(row))),
       ...lineBelow(row),
     ]),
   ];
@@ -81,7 +83,7 @@ function fit<Row>(laid: Laid<Row>[], width: number): Laid<Row>[] {
   for (const column of shown.toReversed())
     if (total(now) > width && column.cells.every((cell) => cell === "0"))
       shown = shown.filter((other) => other !== column);
-  while (total(leastWidth) > width) {
+  while (total(usableWidth) > width) {
     const first = shown.toSorted((a, b) => (b.yields ?? 0) - (a.yields ?? 0))[0];
     if (first?.yields === undefined) break;
     shown = shown.filter((other) => other !== first);
@@ -95,12 +97,22 @@ function fit<Row>(laid: Laid<Row>[], width: number): Laid<Row>[] {
   return shown;
 }
 
+function usableWidth<Row>(column: Laid<Row>): number {
+  return Math.max(leastWidth(column), Math.min(column.width, column.least ?? NARROWEST));
+}
+
 function leastWidth<Row>({ figures, whole, width }: Laid<Row>): number {
   return figures || whole ? width : Math.min(width, NARROWEST);
 }
 
-function pad({ figures, width }: { figures: boolean; width: number }, text: string): string {
+/** The colour stays on the text, so that spaces at the end of a line can go. */
+function pad(
+  { figures, width }: { figures: boolean; width: number },
+  text: string,
+  paint: Paint = plain,
+): string {
   const shown = cut(text, width);
   const space = " ".repeat(Math.max(0, width - widthOf(shown)));
-  return figures ? space + shown : shown + space;
+  if (shown === "") return space;
+  return figures ? space + paint(shown) : paint(shown) + space;
 }

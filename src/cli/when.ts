@@ -7,10 +7,10 @@ const UNITS = [
   ["s", 1_000],
 ] as const;
 
-/** A time in its largest unit: "3 d", "2 h", "45 s", "0 s". */
+/** A time in the largest unit of which it has about two: "3 d", "46 h", "90 s", "1 s", "0 s". */
 export function brief(ms: number): string {
-  const [unit, size] = UNITS.find(([, size]) => ms >= size) ?? UNITS.at(-1)!;
-  return `${Math.floor(Math.max(0, ms) / size)} ${unit}`;
+  const [unit, size] = UNITS.find(([, size]) => ms >= 1.95 * size) ?? UNITS.at(-1)!;
+  return `${Math.round(Math.max(0, ms) / size)} ${unit}`;
 }
 
 /** "3 min ago", "in 2 h", "now". */

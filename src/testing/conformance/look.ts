@@ -219,4 +219,19 @@ export const lookLaws: readonly Law[] = [
       deepEqual(await pages(h, { kind: "none", limit: 5 }), []);
     },
   },
+  {
+    id: "look.attempts-of-job",
+    law: "Attempts of one job are all of its own, and nobody else's, page by page.",
+    async run(h) {
+      const [mine] = await h.enqueueAll([{ priority: 1 }, {}]);
+      const worker = await h.worker();
+      await worker.giveBack(await worker.claimOne());
+      await worker.abort(await worker.claimOne());
+      await worker.abort(await worker.claimOne());
+      await h.retry(mine!);
+      const rows = await pages(h, { job: mine!, limit: 2 });
+      deepEqual(rows.map(key), [`${mine}/1`, `${mine}/2`, `${mine}/3`]);
+      deepEqual(await pages(h, { job: newId(), limit: 2 }), []);
+    },
+  },
 ];

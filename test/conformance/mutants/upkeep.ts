@@ -110,6 +110,15 @@ export const upkeepMutants: readonly Mutant[] = [
     }),
   },
   {
+    name: "attempts-of-everybody",
+    breaks: "Attempts of one job come with those of others.",
+    caughtBy: ["look.attempts-of-job"],
+    wrap: (driver) => ({
+      ...driver,
+      listAttempts: ({ job: _, ...query }) => driver.listAttempts(query),
+    }),
+  },
+  {
     name: "outcomes-shuffled",
     breaks: "Answers come in another order than the questions.",
     caughtBy: ["sets.in-order"],
