@@ -1,8 +1,19 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
-import { Attempts, Jobs, Monitor } from "./client/monitor.js";
+import { Attempts } from "./client/attempts.js";
+import { Jobs } from "./client/jobs.js";
+import { Monitor } from "./client/monitor.js";
 import { Producer, type Enqueued, type EnqueueOptions, type Order } from "./client/producer.js";
+import {
+  Upkeep,
+  type BackupReport,
+  type CompactReport,
+  type PauseOptions,
+  type Pruned,
+  type PruneOptions,
+} from "./client/upkeep.js";
 import { QudoError } from "./core/errors.js";
 import { registry, type AnyJobDefinition, type JobDefinition, type Registry } from "./core/job.js";
+import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkOptions } from "./core/options.js";
 import type { Driver, MigrationReport, Violation } from "./storage/driver.js";
 import { openDatabase, type Database } from "./storage/open.js";
@@ -16,12 +27,19 @@ export interface QudoOptions {
   jobs?: readonly AnyJobDefinition[];
   /** Creates or upgrades the tables at first use. Default true. */
   migrate?: boolean;
+  /** How long ended jobs and figures are kept that have no keep time of their own. Default: done 24 h, other 30 d, counts 7 d. */
+  keep?: KeepPolicy;
 }
 
-const KNOWN = ["databases", "jobs", "migrate"] as const;
+const KNOWN = [
+  "databases",
+  "jobs",
+  "migrate",
+  "keep",
+] as const satisfies readonly (keyof QudoOptions)[];
 
 export class Qudo implements AsyncDisposable {
-  /** Single jobs: get, cancel, retry. */
+  /** Jobs: get, list, log, cancel, retry; one by one or by filter. */
   readonly jobs: Jobs;
   /** What became of every run: the log of outcomes. */
   readonly attempts: Attempts;
@@ -29,7 +47,9 @@ export class Qudo implements AsyncDisposable {
   readonly monitor: Monitor;
 
   private readonly registry: Registry;
+  private readonly keep: KeepPolicyTimes;
   private readonly producer: Producer;
+  private readonly upkeep: Upkeep;
   private readonly workers = new Set<Worker>();
   /** The database; and the database with its tables. */
   private opening: Promise<Driver> | null = null;
@@ -40,12 +60,14 @@ export class Qudo implements AsyncDisposable {
   constructor(private readonly options: QudoOptions) {
     checkOptions(options, KNOWN, "Qudo");
     this.registry = registry(options.jobs ?? []);
+    this.keep = keepPolicy(options.keep ?? {}, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
     const wake = (): void => this.wakeWorkers();
     this.producer = new Producer(driver, wake);
     this.jobs = new Jobs(driver, wake);
     this.attempts = new Attempts(driver);
     this.monitor = new Monitor(driver);
+    this.upkeep = new Upkeep(driver, this.keep);
   }
 
   /**
@@ -73,14 +95,49 @@ export class Qudo implements AsyncDisposable {
    * A worker that cannot start says so to its logger and rejects `worker.stopped`.
    */
   async work(options: WorkerOptions = {}): Promise<Worker> {
-    const settings = workerSettings(options, this.registry);
+    const settings = workerSettings(options, this.registry, this.keep);
     const driver = await this.driver();
     if (this.closing !== null) throw closedError();
-    const worker = new Worker(driver, this.registry, settings, () => this.wakeWorkers());
+    const worker = new Worker(driver, this.registry, settings, {
+      onWork: () => this.wakeWorkers(),
+    });
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);
     return worker;
+  }
+
+  /**
+   * From now on no worker claims anything of this queue, or of one kind in it, until {@link resume}; what was claimed goes
+   * on. False when it was so already.
+   */
+  pause(queue: string, options: PauseOptions = {}): Promise<boolean> {
+    return this.upkeep.setPaused(queue, options, true);
+  }
+
+  /** Takes back {@link pause}. False when it was not paused. A kind that was paused by itself stays so. */
+  async resume(queue: string, options: PauseOptions = {}): Promise<boolean> {
+    const changed = await this.upkeep.setPaused(queue, options, false);
+    if (changed) this.wakeWorkers();
+    return changed;
+  }
+
+  /** Deletes now what was kept for long enough, by the times given, else by `keep` of this Qudo. Workers do it by themselves. */
+  prune(options: PruneOptions = {}): Promise<Pruned> {
+    return this.upkeep.prune(options);
+  }
+
+  /**
+   * A consistent copy in a new file, made while others go on.
+   * @throws QudoError QUDO_BACKUP_EXISTS, or QUDO_UNSUPPORTED where the database is no file.
+   */
+  backup(path: string): Promise<BackupReport> {
+    return this.upkeep.backup(path);
+  }
+
+  /** Gives unused space back to the file system. @throws QudoError QUDO_UNSUPPORTED where the database is no file. */
+  compact(): Promise<CompactReport> {
+    return this.upkeep.compact();
   }
 
   /** Creates or upgrades the tables now. */

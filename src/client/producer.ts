@@ -3,8 +3,8 @@ import { CODEC_JSON, decode, encodePayload } from "../core/codec.js";
 import { LIMITS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
-import { invalidId, isUuid } from "../core/ids.js";
 import type { AnyJobDefinition, JobDefinition } from "../core/job.js";
+import { keepTimes, type Keep } from "../core/keep.js";
 import {
   checkDate,
   checkMaxAttempts,
@@ -17,6 +17,7 @@ import { validate } from "../core/schema.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import { Batcher } from "./batcher.js";
+import { checkId } from "./info.js";
 
 export interface EnqueueOptions {
   /** Enqueueing the same id again changes nothing, whatever became of the job. {@link idFromName} makes one from a name. Default: new. */
@@ -35,8 +36,8 @@ export interface EnqueueOptions {
   maxAttempts?: number;
   /** At most one unfinished job of this kind has this key. */
   uniqueKey?: string;
-  /** How long it is kept once it has ended. Default: the pruner's policy. */
-  keep?: Duration;
+  /** How long it is kept after its end, and shown. Default: the kind's; what is left out, too. */
+  keep?: Duration | Keep;
 }
 
 const KNOWN = [
@@ -138,6 +139,7 @@ async function newJob<Input>(...[job, payload, options = {}]: Order<Input>): Pro
   if (options.delay !== undefined && options.runAt !== undefined)
     throw new InvalidInputError("QUDO_INVALID_OPTION", "Give delay or runAt, not both.");
   const { queue = job.queue, priority = job.priority, maxAttempts = job.maxAttempts } = options;
+  const own = keepTimes(options.keep, "enqueue");
   const text = encodePayload(payload);
   const row: NewJob = {
     id: options.id === undefined ? newId() : checkId(options.id),
@@ -149,9 +151,9 @@ async function newJob<Input>(...[job, payload, options = {}]: Order<Input>): Pro
     expiresAt: options.expiresAt === undefined ? null : checkDate(options.expiresAt, "expiresAt"),
     maxAttempts: checkMaxAttempts(maxAttempts),
     timeoutMs: job.timeoutMs,
-    keepDoneMs: options.keep === undefined ? null : durationMs(options.keep, "keep"),
-    keepOtherMs: options.keep === undefined ? null : durationMs(options.keep, "keep"),
-    redact: null,
+    keepDoneMs: own.keepDoneMs ?? job.keepDoneMs,
+    keepOtherMs: own.keepOtherMs ?? job.keepOtherMs,
+    redact: job.redact,
     payload: { codec: CODEC_JSON, text, bin: null },
     uniqueKey: options.uniqueKey === undefined ? null : checkKey(options.uniqueKey),
   };
@@ -167,11 +169,6 @@ function checkDefinition(job: AnyJobDefinition): void {
       `enqueue takes a job made by defineJob first, not ${show(job)}.`,
     );
   checkName(job.kind, "job kind");
-}
-
-function checkId(id: unknown): string {
-  if (!isUuid(id)) throw invalidId(id);
-  return id.toLowerCase();
 }
 
 function checkKey(key: unknown): string {

@@ -37,15 +37,18 @@ export const LOG_LEVELS = { debug: 1, info: 2, warn: 3, error: 4 } as const;
 export type LogLevel = keyof typeof LOG_LEVELS;
 
 /** What a user sees of a job. */
-export type JobState =
-  | "pending"
-  | "failed"
-  | "reserved"
-  | "running"
-  | "done"
-  | "abandoned"
-  | "cancelled"
-  | "moved";
+export const JOB_STATES = [
+  "pending",
+  "failed",
+  "reserved",
+  "running",
+  "done",
+  "abandoned",
+  "cancelled",
+  "moved",
+] as const;
+
+export type JobState = (typeof JOB_STATES)[number];
 
 const stateNames = new Map<number, RunState>(
   Object.entries(RUN_STATES).map(([name, code]) => [code, name as RunState]),

@@ -6,8 +6,7 @@
  */
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 import type { Driver, HeartbeatOutcome, RunKey } from "../storage/driver.js";
-import type { Logger } from "./options.js";
-import { Trouble } from "./trouble.js";
+import type { Trouble } from "./trouble.js";
 
 /** So long the database may take to say whether a session that is overdue lives. */
 const DOUBT_MS = 1_000;
@@ -32,16 +31,13 @@ export class Heartbeats {
   private stopped = false;
   private isOverdue = false;
   private beating: Promise<void> = Promise.resolve();
-  private readonly trouble: Trouble;
 
   constructor(
     private readonly driver: Driver,
     private readonly heart: HeartOf,
     private readonly times: { heartbeatMs: number; leaseMs: number },
-    logger: Logger,
-  ) {
-    this.trouble = new Trouble(logger);
-  }
+    private readonly trouble: Trouble,
+  ) {}
 
   start(): void {
     this.arrived();
