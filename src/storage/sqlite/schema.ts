@@ -103,6 +103,8 @@ export function schemaVersion(db: Connection): number | null {
 export async function migrate(db: Connection): Promise<MigrationReport> {
   const current = await db.read(() => schemaVersion(db));
   if (current === SCHEMA_VERSION) return { from: current, to: current };
+  refuseNewer(current, db.path);
+  await db.useWal();
   return db.write(() => {
     const from = schemaVersion(db);
     refuseNewer(from, db.path);
