@@ -99,7 +99,7 @@ export class Qudo<
     checkFlag(options.migrate ?? true, "migrate");
     this.options = options;
     this.registry = registry(options.jobs ?? []);
-    this.keep = keepPolicy(options.keep ?? {}, "keep of Qudo");
+    this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
     const wake = (): void => this.wakeWorkers();
     this.results = new Results(driver);
