@@ -3,10 +3,15 @@ import { defineConfig } from "vitest/config";
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** `unit` needs no file and no process and is quick; the other projects use real databases and processes. */
+/** `unit` needs no file and no process and is quick; the other projects use real databases and processes, and what is built. */
 const project = (name: string, timeoutMs: number) => ({
   extends: true as const,
-  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: timeoutMs },
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout: timeoutMs,
+    ...(name !== "unit" && { globalSetup: source("test/build.ts") }),
+  },
 });
 
 const results = process.env["QUDO_RESULTS"];

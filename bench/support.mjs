@@ -67,7 +67,9 @@ export function newJob(id) {
     expiresAt: null,
     maxAttempts: 6,
     timeoutMs: null,
-    keepMs: null,
+    keepDoneMs: null,
+    keepOtherMs: null,
+    redact: null,
     payload: { codec: 1, text: JSON.stringify({ n: 1, s: "x".repeat(84) }), bin: null },
     uniqueKey: null,
   };

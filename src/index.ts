@@ -13,25 +13,49 @@ export {
   linearThenExponential,
   type Backoff,
   type ExponentialOptions,
+  type FailedJob,
   type LinearThenExponentialOptions,
+  type PlainBackoff,
 } from "./core/backoff.js";
+export { snooze, type Snooze } from "./core/snooze.js";
 export type { Duration } from "./core/duration.js";
 export type { StandardSchema } from "./core/schema.js";
-export type { JobState, Reason, RunState } from "./core/states.js";
+export type { Keep, KeepPolicy } from "./core/keep.js";
+export type { JobState, LogLevel, Reason, RunState } from "./core/states.js";
 export { idFromName } from "./core/ids.js";
 export {
   DatabaseError,
   ERROR_CODES,
   InvalidInputError,
   JobError,
+  JobFailedError,
   QudoError,
   SessionLostError,
   type ErrorCode,
 } from "./core/errors.js";
-export type { Enqueued, EnqueueOptions, Order } from "./client/producer.js";
-export type { AttemptFilter, AttemptInfo, JobInfo } from "./client/monitor.js";
+export type { Enqueued } from "./client/enqueued.js";
+export type { EnqueueOptions, Order } from "./client/producer.js";
+export type { ResultOptions } from "./client/results.js";
+export type { AttemptFilter } from "./client/attempts.js";
+export type { BulkOptions, BulkOutcome, Refusal } from "./client/bulk.js";
+export type { JobFilter } from "./client/filter.js";
+export type { AttemptInfo, JobInfo, JobLogLine } from "./client/info.js";
+export type { JobsPage, LogOptions, PageOptions } from "./client/jobs.js";
+export type {
+  BackupReport,
+  CompactReport,
+  PauseOptions,
+  Pruned,
+  PruneOptions,
+} from "./client/upkeep.js";
 export type { Logger, WorkerOptions } from "./worker/options.js";
 export type { StopOptions, Worker, WorkerStats } from "./worker/worker.js";
 export type { Database, DatabaseOptions } from "./storage/open.js";
-export type { LaneCounts, SessionRow, Violation } from "./storage/driver.js";
+export type {
+  CancelOutcome,
+  LaneCounts,
+  RetryOutcome,
+  SessionRow,
+  Violation,
+} from "./storage/driver.js";
 export { VERSION } from "./core/version.js";

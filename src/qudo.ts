@@ -1,8 +1,21 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
-import { Attempts, Jobs, Monitor } from "./client/monitor.js";
-import { Producer, type Enqueued, type EnqueueOptions, type Order } from "./client/producer.js";
+import { Attempts } from "./client/attempts.js";
+import { Jobs } from "./client/jobs.js";
+import { Monitor } from "./client/monitor.js";
+import type { Enqueued } from "./client/enqueued.js";
+import { Producer, type EnqueueOptions, type Order } from "./client/producer.js";
+import { Results } from "./client/results.js";
+import {
+  Upkeep,
+  type BackupReport,
+  type CompactReport,
+  type PauseOptions,
+  type Pruned,
+  type PruneOptions,
+} from "./client/upkeep.js";
 import { QudoError } from "./core/errors.js";
 import { registry, type AnyJobDefinition, type JobDefinition, type Registry } from "./core/job.js";
+import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkOptions } from "./core/options.js";
 import type { Driver, MigrationReport, Violation } from "./storage/driver.js";
 import { openDatabase, type Database } from "./storage/open.js";
@@ -17,13 +30,20 @@ export interface QudoOptions {
   jobs?: readonly AnyJobDefinition[];
   /** Creates or upgrades the tables at first use. Default true. */
   migrate?: boolean;
+  /** How long ended jobs and figures are kept that have no keep time of their own. Default: done 24 h, other 30 d, counts 7 d. */
+  keep?: KeepPolicy;
 }
 
-const KNOWN = ["databases", "jobs", "migrate"] as const;
+const KNOWN = [
+  "databases",
+  "jobs",
+  "migrate",
+  "keep",
+] as const satisfies readonly (keyof QudoOptions)[];
 
 /** A queue in one database: enqueues jobs, starts workers, and looks at both. Make one per process, and close it at the end. */
 export class Qudo implements AsyncDisposable {
-  /** Single jobs: get, cancel, retry. */
+  /** Jobs: get, list, log, cancel, retry; one by one or by filter. */
   readonly jobs: Jobs;
   /** What became of every run: the log of outcomes. */
   readonly attempts: Attempts;
@@ -31,7 +51,10 @@ export class Qudo implements AsyncDisposable {
   readonly monitor: Monitor;
 
   private readonly registry: Registry;
+  private readonly keep: KeepPolicyTimes;
   private readonly producer: Producer;
+  private readonly results: Results;
+  private readonly upkeep: Upkeep;
   private readonly workers = new Set<Worker>();
   /** The database; and the database with its tables. */
   private opening: Promise<Driver> | null = null;
@@ -42,25 +65,28 @@ export class Qudo implements AsyncDisposable {
   constructor(private readonly options: QudoOptions) {
     checkOptions(options, KNOWN, "Qudo");
     this.registry = registry(options.jobs ?? []);
+    this.keep = keepPolicy(options.keep ?? {}, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
     const wake = (): void => this.wakeWorkers();
-    this.producer = new Producer(driver, wake);
-    this.jobs = new Jobs(driver, wake);
+    this.results = new Results(driver);
+    this.producer = new Producer(driver, this.results, wake);
+    this.jobs = new Jobs(driver, this.results, wake);
     this.attempts = new Attempts(driver);
     this.monitor = new Monitor(driver);
+    this.upkeep = new Upkeep(driver, this.keep);
   }
 
   /**
    * Adds a job; resolves after it is committed. Calls made together share one commit.
    * @throws InvalidInputError before anything is written; DatabaseError when it could not be written.
    */
-  enqueue<Input>(
-    // oxlint-disable-next-line typescript/no-explicit-any -- what the handler makes of the payload does not matter here
-    job: JobDefinition<Input, any, any>,
+  enqueue<Input, Result>(
+    // oxlint-disable-next-line typescript/no-explicit-any -- what the schema makes of the payload does not matter here
+    job: JobDefinition<Input, any, Result>,
     payload: Input,
     options?: EnqueueOptions,
-  ): Promise<Enqueued> {
-    return this.producer.enqueue(job, payload, options);
+  ): Promise<Enqueued<Result>> {
+    return this.producer.enqueue(job, payload, options) as Promise<Enqueued<Result>>;
   }
 
   /** Adds many jobs; all are checked before the first is written. Up to 1,000 share a commit. */
@@ -75,14 +101,49 @@ export class Qudo implements AsyncDisposable {
    * A worker that cannot start says so to its logger and rejects `worker.stopped`.
    */
   async work(options: WorkerOptions = {}): Promise<Worker> {
-    const settings = workerSettings(options, this.registry);
+    const settings = workerSettings(options, this.registry, this.keep);
     const driver = await this.driver();
     if (this.closing !== null) throw closedError();
-    const worker = new Worker(driver, this.registry, settings, () => this.wakeWorkers());
+    const worker = new Worker(driver, this.registry, settings, {
+      onWork: () => this.wakeWorkers(),
+    });
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);
     return worker;
+  }
+
+  /**
+   * From now on no worker claims anything of this queue, or of one kind in it, until {@link resume}; what was claimed goes
+   * on. False when it was so already.
+   */
+  pause(queue: string, options: PauseOptions = {}): Promise<boolean> {
+    return this.upkeep.setPaused(queue, options, true);
+  }
+
+  /** Takes back {@link pause}. False when it was not paused. A kind that was paused by itself stays so. */
+  async resume(queue: string, options: PauseOptions = {}): Promise<boolean> {
+    const changed = await this.upkeep.setPaused(queue, options, false);
+    if (changed) this.wakeWorkers();
+    return changed;
+  }
+
+  /** Deletes now what was kept for long enough, by the times given, else by `keep` of this Qudo. Workers do it by themselves. */
+  prune(options: PruneOptions = {}): Promise<Pruned> {
+    return this.upkeep.prune(options);
+  }
+
+  /**
+   * A consistent copy in a new file, made while others go on.
+   * @throws QudoError QUDO_BACKUP_EXISTS, or QUDO_UNSUPPORTED where the database is no file.
+   */
+  backup(path: string): Promise<BackupReport> {
+    return this.upkeep.backup(path);
+  }
+
+  /** Gives unused space back to the file system. @throws QudoError QUDO_UNSUPPORTED where the database is no file. */
+  compact(): Promise<CompactReport> {
+    return this.upkeep.compact();
   }
 
   /** Creates or upgrades the tables now. */
@@ -107,7 +168,7 @@ export class Qudo implements AsyncDisposable {
     return { label: driver.label, violations: await driver.audit() };
   }
 
-  /** Stops the workers, lets enqueues land, closes the database. */
+  /** Stops the workers, lets enqueues land, ends the waits for results (QUDO_CLOSED), closes the database. */
   close(): Promise<void> {
     this.closing ??= this.closeAll();
     return this.closing;
@@ -117,6 +178,7 @@ export class Qudo implements AsyncDisposable {
     // A worker that failed has said so; the others and the database are closed all the same.
     await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
     await this.producer.close();
+    await this.results.close(closedError());
     await (await this.opening)?.close();
   }
 

@@ -4,7 +4,8 @@ import { indexFile } from "./job.js";
 
 const [database, queue] = process.argv.slice(2);
 const qudo = new Qudo({ databases: database!, jobs: [indexFile] });
-const starting = qudo.work({ queues: { [queue!]: 8 } });
+// Signals are heard below, because the parent's farewell comes on another way.
+const starting = qudo.work({ queues: { [queue!]: 8 }, signals: false });
 
 let stopping = false;
 async function stop(): Promise<void> {

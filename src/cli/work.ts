@@ -86,6 +86,8 @@ function workerOptions(flags: WorkFlags): WorkerOptions {
   const usual = concurrency(flags.concurrency, "--concurrency") ?? DEFAULTS.concurrency;
   return {
     concurrency: usual,
+    // They are handled here, with words for people.
+    signals: false,
     ...(flags.queue && {
       queues: Object.fromEntries(flags.queue.map((text) => queue(text, usual))),
     }),

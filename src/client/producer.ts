@@ -3,8 +3,8 @@ import { CODEC_JSON, decode, encodePayload } from "../core/codec.js";
 import { LIMITS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
-import { invalidId, isUuid } from "../core/ids.js";
 import type { AnyJobDefinition, JobDefinition } from "../core/job.js";
+import { keepTimes, type Keep } from "../core/keep.js";
 import {
   checkDate,
   checkMaxAttempts,
@@ -17,6 +17,9 @@ import { validate } from "../core/schema.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import { Batcher } from "./batcher.js";
+import { Enqueued } from "./enqueued.js";
+import { checkId } from "./info.js";
+import type { Results } from "./results.js";
 
 /** What can be said of one job when it is enqueued; the rest comes from its kind. */
 export interface EnqueueOptions {
@@ -36,8 +39,8 @@ export interface EnqueueOptions {
   maxAttempts?: number;
   /** At most one unfinished job of this kind has this key. */
   uniqueKey?: string;
-  /** How long it is kept once it has ended. Default: the pruner's policy. */
-  keep?: Duration;
+  /** How long it is kept after its end, and shown. Default: the kind's; what is left out, too. */
+  keep?: Duration | Keep;
 }
 
 const KNOWN = [
@@ -51,15 +54,6 @@ const KNOWN = [
   "uniqueKey",
   "keep",
 ] as const satisfies readonly (keyof EnqueueOptions)[];
-
-/** What became of one enqueue. The job is on disk when it is "inserted". */
-export interface Enqueued {
-  readonly id: string;
-  /** "inserted"; "duplicate": this id was there already; "unique": another unfinished job has the key, this one was not added. */
-  readonly status: InsertOutcome["status"];
-  /** The job that has the unique key; null unless status is "unique". */
-  readonly holder: string | null;
-}
 
 /** What {@link Producer.enqueueMany} takes: definition, payload, options. */
 export type Order<Input> = readonly [
@@ -76,7 +70,11 @@ export class Producer {
   private closed = false;
   private readonly calls = new Set<Promise<unknown>>();
 
-  constructor(driver: () => Promise<Driver>, onInserted: () => void) {
+  constructor(
+    driver: () => Promise<Driver>,
+    private readonly results: Results,
+    onInserted: () => void,
+  ) {
     const send = async (jobs: NewJob[]): Promise<InsertOutcome[]> => {
       const outcomes = await (await driver()).insertJobs(jobs);
       onInserted();
@@ -104,9 +102,7 @@ export class Producer {
   }
 
   private async insert(job: NewJob): Promise<Enqueued> {
-    const outcome = await this.batcher.add(job);
-    const holder = outcome.status === "unique" ? outcome.holder : null;
-    return { id: job.id, status: outcome.status, holder };
+    return new Enqueued(job.id, await this.batcher.add(job), this.results);
   }
 
   /** Takes no more; resolves when all that was asked for is committed or refused. */
@@ -140,6 +136,7 @@ async function newJob<Input>(...[job, payload, options = {}]: Order<Input>): Pro
   if (options.delay !== undefined && options.runAt !== undefined)
     throw new InvalidInputError("QUDO_INVALID_OPTION", "Give delay or runAt, not both.");
   const { queue = job.queue, priority = job.priority, maxAttempts = job.maxAttempts } = options;
+  const own = keepTimes(options.keep, "enqueue");
   const text = encodePayload(payload);
   const row: NewJob = {
     id: options.id === undefined ? newId() : checkId(options.id),
@@ -151,8 +148,8 @@ async function newJob<Input>(...[job, payload, options = {}]: Order<Input>): Pro
     expiresAt: options.expiresAt === undefined ? null : checkDate(options.expiresAt, "expiresAt"),
     maxAttempts: checkMaxAttempts(maxAttempts),
     timeoutMs: job.timeoutMs,
-    keepDoneMs: options.keep === undefined ? null : durationMs(options.keep, "keep"),
-    keepOtherMs: options.keep === undefined ? null : durationMs(options.keep, "keep"),
+    keepDoneMs: own.keepDoneMs ?? job.keepDoneMs,
+    keepOtherMs: own.keepOtherMs ?? job.keepOtherMs,
     redact: null,
     payload: { codec: CODEC_JSON, text, bin: null },
     uniqueKey: options.uniqueKey === undefined ? null : checkKey(options.uniqueKey),
@@ -169,11 +166,6 @@ function checkDefinition(job: AnyJobDefinition): void {
       `enqueue takes a job made by defineJob first, not ${show(job)}.`,
     );
   checkName(job.kind, "job kind");
-}
-
-function checkId(id: unknown): string {
-  if (!isUuid(id)) throw invalidId(id);
-  return id.toLowerCase();
 }
 
 function checkKey(key: unknown): string {

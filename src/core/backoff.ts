@@ -4,11 +4,25 @@ import { InvalidInputError } from "./errors.js";
 import { LIMITS } from "./defaults.js";
 import { checkOptions, show } from "./options.js";
 
+/** The job that failed, as a backoff function sees it. */
+export interface FailedJob {
+  readonly id: string;
+  readonly kind: string;
+  readonly queue: string;
+  /** As it was enqueued; undefined where it cannot be read. */
+  readonly payload: unknown;
+  /** What the handler threw, or the error of its time-out. */
+  readonly error: unknown;
+}
+
 /**
- * Milliseconds until the next attempt. `fails` counts failures so far, 1 at the first;
- * `random` is a number in [0, 1) from the caller, for jitter.
+ * Milliseconds until the next attempt. `fails` counts failures so far, 1 at the first; `random` is a number in [0, 1)
+ * from the caller, for jitter. One that throws is a minute for each failure.
  */
-export type Backoff = (fails: number, random: number) => number;
+export type Backoff = (fails: number, random: number, job: FailedJob) => number;
+
+/** A backoff that looks at nothing but the number of failures, and chance. */
+export type PlainBackoff = (fails: number, random: number) => number;
 
 /** What {@link linearThenExponential} takes. */
 export interface LinearThenExponentialOptions {
@@ -24,7 +38,7 @@ export interface LinearThenExponentialOptions {
  * delay × n for the first five failures, then doubling: 1, 2, 3, 4, 5, 10, 20 … minutes.
  * The default. (Rule of the seed DBIx::TaskQueue, T6.)
  */
-export function linearThenExponential(options: LinearThenExponentialOptions = {}): Backoff {
+export function linearThenExponential(options: LinearThenExponentialOptions = {}): PlainBackoff {
   checkOptions(options, ["delay", "linear", "max"], "linearThenExponential");
   const delay = durationMs(options.delay ?? "60s", "backoff delay");
   const max = durationMs(options.max ?? "1d", "backoff max");
@@ -36,7 +50,7 @@ export function linearThenExponential(options: LinearThenExponentialOptions = {}
 }
 
 /** The same wait after every failure. */
-export function fixed(delay: Duration): Backoff {
+export function fixed(delay: Duration): PlainBackoff {
   const ms = durationMs(delay, "backoff delay");
   return () => ms;
 }
@@ -54,7 +68,7 @@ export interface ExponentialOptions {
 }
 
 /** delay × factorⁿ⁻¹, with jitter so that jobs that failed together do not come back together. */
-export function exponential(options: ExponentialOptions = {}): Backoff {
+export function exponential(options: ExponentialOptions = {}): PlainBackoff {
   checkOptions(options, ["delay", "factor", "max", "jitter"], "exponential");
   const delay = durationMs(options.delay ?? "1s", "backoff delay");
   const max = durationMs(options.max ?? "1d", "backoff max");

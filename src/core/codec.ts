@@ -38,6 +38,14 @@ const RESULT: Rules = {
   tooLarge: { code: "QUDO_INVALID_RESULT", advice: "Return its address, not the data." },
 };
 
+const PROGRESS: Rules = {
+  root: "progress",
+  text: "replace",
+  code: "QUDO_INVALID_OPTION",
+  maxBytes: LIMITS.progressBytes,
+  tooLarge: { code: "QUDO_INVALID_OPTION", advice: "Say less: a number, a few words." },
+};
+
 /**
  * Text of a payload. `undefined` becomes null; properties that are undefined are left out, as in JSON.
  * @throws InvalidInputError QUDO_INVALID_PAYLOAD with the path, or QUDO_PAYLOAD_TOO_LARGE past 1 MiB.
@@ -54,18 +62,42 @@ export function encodeResult(value: unknown): string | null {
   return value === undefined ? null : encode(value, RESULT);
 }
 
+/**
+ * Text of what a handler says of its progress.
+ * @throws InvalidInputError QUDO_INVALID_OPTION when it cannot be stored.
+ */
+export function encodeProgress(value: unknown): string {
+  return encode(value, PROGRESS);
+}
+
 export function decode(text: string): unknown {
   return JSON.parse(text);
 }
 
-/** What is kept of an error: its stack (which begins with name and message) and code, at most 8 KiB. */
-export function encodeError(error: unknown): string {
-  return truncateUtf8(replaceUnstorable(describeError(error)), LIMITS.errorBytes);
+/**
+ * What is kept of an error: its stack (which begins with name and message) and code, at most 8 KiB. `mask` comes before
+ * anything is cut off, so that no half of a secret stays.
+ */
+export function encodeError(error: unknown, mask: Mask = (text) => text): string {
+  return storable(mask(describeError(error)), LIMITS.errorBytes);
 }
 
-function describeError(error: unknown): string {
+/** What is kept of a line of a handler's log: at most 8 KiB. */
+export function encodeLine(message: unknown, mask: Mask = (text) => text): string {
+  const text = typeof message === "string" ? message : describeError(message, "");
+  return storable(mask(text), LIMITS.logLineBytes);
+}
+
+export type Mask = (text: string) => string;
+
+/** Text that every database holds. */
+function storable(text: string, maxBytes: number): string {
+  return truncateUtf8(replaceUnstorable(text), maxBytes);
+}
+
+function describeError(error: unknown, otherwise = "Thrown: "): string {
   try {
-    if (!isError(error)) return `Thrown: ${safeString(error)}`;
+    if (!isError(error)) return `${otherwise}${safeString(error)}`;
     const head = `${error.name}: ${error.message}`;
     const stack = typeof error.stack === "string" ? error.stack : head;
     const code = "code" in error && typeof error.code === "string" ? ` [${error.code}]` : "";

@@ -2,6 +2,7 @@
  * Every error of the product: a stable code, a class to catch, a message that says what to do next.
  * docs/errors.md lists the same codes; a test keeps the two the same set.
  */
+import type { Reason, RunState } from "./states.js";
 
 /** The codes, each with its meaning in one line. */
 export const ERROR_CODES = {
@@ -25,6 +26,10 @@ export const ERROR_CODES = {
   QUDO_DATABASE_UNREADABLE: "The file is corrupt, or no SQLite database.",
   QUDO_DATABASE_UNREACHABLE: "The database cannot be opened.",
   QUDO_DATABASE_FAILED: "The database refused a statement.",
+  QUDO_WRONG_DATABASE: "A transaction on another database than this queue's.",
+  QUDO_NETWORK_FILE_SYSTEM: "A SQLite file on a network file system.",
+  QUDO_BACKUP_EXISTS: "A backup was to overwrite a file.",
+  QUDO_UNSUPPORTED: "Something that this kind of database cannot do.",
   QUDO_SCHEMA_MISSING: "The database holds no qudo tables yet.",
   QUDO_SCHEMA_TOO_NEW: "The database was migrated by a newer qudo.",
   QUDO_SESSION_LOST: "A worker's session was ended by another process.",
@@ -34,10 +39,6 @@ export const ERROR_CODES = {
   QUDO_RESULT_TIMEOUT: "A job whose result was waited for did not end in time.",
   QUDO_JOB_FAILED: "A job whose result was waited for was abandoned or cancelled.",
   QUDO_JOB_ABSENT: "There is no such job, or it has been pruned.",
-  QUDO_WRONG_DATABASE: "A transaction on another database than this queue's.",
-  QUDO_NETWORK_FILE_SYSTEM: "A SQLite file on a network file system.",
-  QUDO_BACKUP_EXISTS: "A backup was to overwrite a file.",
-  QUDO_UNSUPPORTED: "Something that this kind of database cannot do.",
   QUDO_JOB_ABORTED: "A handler gave its job up for good.",
   QUDO_JOB_STOPPED: "A handler's signal was aborted: its worker stops or lost the job.",
   QUDO_JOBS_FILE: "The file given with --jobs exports no job definitions, or cannot be loaded.",
@@ -95,6 +96,23 @@ export class RunLostError extends QudoError {
       "QUDO_RUN_LOST",
       `Run ${run} of the job ${job} is not this worker's any more (it was cancelled, or missed its heartbeats). Roll the transaction back.`,
     );
+  }
+}
+
+/** A job whose result was waited for has ended without one. */
+export class JobFailedError extends QudoError {
+  override readonly name = "JobFailedError";
+  constructor(
+    readonly job: string,
+    readonly state: RunState,
+    /** Why it was abandoned; null when it was cancelled. */
+    readonly reason: Reason | null,
+    /** Error of its last run, with its stack; null for none. */
+    readonly lastError: string | null,
+  ) {
+    const why = reason === null ? "" : ` (${reason})`;
+    const error = lastError === null ? "." : `: ${lastError.split("\n", 1)[0]}`;
+    super("QUDO_JOB_FAILED", `The job ${job} was ${state}${why}${error}`);
   }
 }
 

@@ -44,7 +44,13 @@ export interface QudoEvents {
 
 export type EventName = keyof QudoEvents;
 
-/** `make` is called only when somebody listens. */
-export type Emit = <Name extends EventName>(name: Name, make: () => QudoEvents[Name]) => void;
+/** How whoever makes something happen tells of it. Never throws: listeners are others' code. */
+export interface Emit {
+  /** `make` is called only when somebody listens. */
+  <Name extends EventName>(name: Name, make: () => QudoEvents[Name]): void;
+  /** Whether anybody listens to it: asked first on hot paths, where even `make` would cost something. */
+  listening(name: EventName): boolean;
+}
 
-export const silent: Emit = () => undefined;
+/** Nobody listens. */
+export const silent: Emit = Object.assign((): void => undefined, { listening: () => false });

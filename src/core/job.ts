@@ -4,8 +4,11 @@ import { linearThenExponential } from "./backoff.js";
 import { DEFAULTS } from "./defaults.js";
 import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
+import { checkPaths } from "./redact.js";
+import { keepTimes, type Keep } from "./keep.js";
 import { checkMaxAttempts, checkName, checkOptions, checkPriority } from "./options.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
+import type { Snooze } from "./snooze.js";
 import type { LogLevel } from "./states.js";
 
 /** What a handler is given beside its payload. */
@@ -55,10 +58,24 @@ export interface JobOptions<Input, Payload, Result> {
   maxAttempts?: number;
   /** Higher runs first. −32,767 to 32,767. Default 0. */
   priority?: number;
-  /** Wait after a failure. Default: 1, 2, 3, 4, 5 minutes, then doubling up to a day. */
+  /**
+   * Wait after a failure. Default: 1, 2, 3, 4, 5 minutes, then doubling up to a day. A function of your own is given the
+   * number of failures, a random number from 0 to 1, and the job: `(fails, random, { payload, error }) => milliseconds`.
+   */
   backoff?: Backoff;
   /** A run longer than this is failed and its signal aborted. Default: none. */
   timeout?: Duration;
+  /**
+   * Paths in the payload that nobody is shown, as in `["card.number", "users.*.email"]`; what stands there is also
+   * masked in errors and log lines. Names that look secret (password, token, apiKey …) are hidden without being listed.
+   */
+  redact?: readonly string[];
+  /**
+   * How long a job is kept after its end, by how it ended; one duration means every end. Past that time it is hidden at
+   * once, and deleted at the earliest ten minutes after its end. Default: visible until the policy, `new Qudo({ keep })`,
+   * has it deleted.
+   */
+  keep?: Duration | Keep;
   /** Runs one job. May run more than once: a process can die before it has told that it was done. */
   run: Handler<Payload, Result>;
 }
@@ -71,6 +88,10 @@ export interface JobDefinition<Input = unknown, Payload = Input, Result = unknow
   readonly priority: number;
   readonly backoff: Backoff;
   readonly timeoutMs: number | null;
+  /** Null for none but those that look secret by their name. */
+  readonly redact: readonly string[] | null;
+  readonly keepDoneMs: number | null;
+  readonly keepOtherMs: number | null;
   readonly schema: StandardSchema<Input, Payload> | null;
   readonly run: Handler<Payload, Result>;
 }
@@ -79,24 +100,35 @@ export interface JobDefinition<Input = unknown, Payload = Input, Result = unknow
 // oxlint-disable-next-line typescript/no-explicit-any -- handlers are contravariant in their payload
 export type AnyJobDefinition = JobDefinition<any, any, any>;
 
-const KNOWN = ["payload", "queue", "maxAttempts", "priority", "backoff", "timeout", "run"] as const;
+const KNOWN = [
+  "payload",
+  "queue",
+  "maxAttempts",
+  "priority",
+  "backoff",
+  "timeout",
+  "redact",
+  "keep",
+  "run",
+] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
 /**
  * Defines a kind of job. The payload's type flows from the schema, or without one from the handler's parameter, to enqueue.
+ * A handler may return {@link snooze} in place of a result: it is none.
  * @throws InvalidInputError for a bad name or option, before anything is written.
  */
 export function defineJob<Input, Payload, Result>(
   kind: string,
   options: JobOptions<Input, Payload, Result> & { payload: StandardSchema<Input, Payload> },
-): JobDefinition<Input, Payload, Result>;
+): JobDefinition<Input, Payload, Exclude<Result, Snooze>>;
 export function defineJob<Payload, Result>(
   kind: string,
   options: JobOptions<Payload, Payload, Result> & { payload?: undefined },
-): JobDefinition<Payload, Payload, Result>;
+): JobDefinition<Payload, Payload, Exclude<Result, Snooze>>;
 export function defineJob<Input, Payload, Result>(
   kind: string,
   options: JobOptions<Input, Payload, Result>,
-): JobDefinition<Input, Payload, Result>;
+): JobDefinition<Input, Payload, Exclude<Result, Snooze>>;
 export function defineJob<Input, Payload, Result>(
   kind: string,
   options: JobOptions<Input, Payload, Result>,
@@ -115,6 +147,8 @@ export function defineJob<Input, Payload, Result>(
     priority: checkPriority(options.priority ?? 0),
     backoff: options.backoff ?? linearThenExponential(),
     timeoutMs: options.timeout === undefined ? null : durationMs(options.timeout, "timeout"),
+    redact: options.redact === undefined ? null : checkPaths(options.redact),
+    ...keepTimes(options.keep, `defineJob("${kind}")`),
     schema: options.payload ?? null,
     run: options.run,
   });

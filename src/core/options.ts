@@ -47,12 +47,26 @@ export function checkDate(value: unknown, what: string): number {
   return ms;
 }
 
-/** Refuses options nobody reads, naming those that exist. */
+export function checkFlag(value: unknown, what: string): boolean {
+  if (typeof value !== "boolean")
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `${what} is ${show(value)}; give true or false.`,
+    );
+  return value;
+}
+
+/** Refuses options nobody reads, naming those that exist, and what is no object of options. */
 export function checkOptions(
   value: object | undefined,
   known: readonly string[],
   where: string,
 ): void {
+  if (value !== undefined && (typeof value !== "object" || value === null || Array.isArray(value)))
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `${where} takes its options as an object, not ${show(value)}. It knows: ${known.join(", ")}.`,
+    );
   for (const key of Object.keys(value ?? {}))
     if (!known.includes(key))
       throw new InvalidInputError(

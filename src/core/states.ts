@@ -17,6 +17,9 @@ export const RUN_STATES = {
 /** What became of one run of a job. */
 export type RunState = keyof typeof RUN_STATES;
 
+/** What a tally counts beside the ends of runs: a number that no run state has, nor will have. */
+export const ENQUEUED = 0;
+
 /** Why a job was abandoned. */
 export const REASONS = {
   attempts: 1,
@@ -37,18 +40,25 @@ export const LOG_LEVELS = { debug: 1, info: 2, warn: 3, error: 4 } as const;
 export type LogLevel = keyof typeof LOG_LEVELS;
 
 /** What a user sees of a job. */
-export type JobState =
-  | "pending"
-  | "failed"
-  | "reserved"
-  | "running"
-  | "done"
-  | "abandoned"
-  | "cancelled"
-  | "moved";
+export const JOB_STATES = [
+  "pending",
+  "failed",
+  "reserved",
+  "running",
+  "done",
+  "abandoned",
+  "cancelled",
+  "moved",
+] as const;
+
+/** One of the states of {@link JOB_STATES}. */
+export type JobState = (typeof JOB_STATES)[number];
 
 const stateNames = new Map<number, RunState>(
   Object.entries(RUN_STATES).map(([name, code]) => [code, name as RunState]),
+);
+const levelNames = new Map<number, LogLevel>(
+  Object.entries(LOG_LEVELS).map(([name, code]) => [code, name as LogLevel]),
 );
 const reasonNames = new Map<number, Reason>(
   Object.entries(REASONS).map(([name, code]) => [code, name as Reason]),
@@ -57,6 +67,12 @@ const reasonNames = new Map<number, Reason>(
 export function runStateOf(code: number): RunState {
   const name = stateNames.get(code);
   if (name === undefined) throw new RangeError(`unknown run state ${code}`);
+  return name;
+}
+
+export function logLevelOf(code: number): LogLevel {
+  const name = levelNames.get(code);
+  if (name === undefined) throw new RangeError(`unknown log level ${code}`);
   return name;
 }
 

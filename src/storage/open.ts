@@ -1,7 +1,11 @@
 /** From a database's address to its driver. The engine's code is loaded only when an address asks for it. */
-import { checkOptions } from "../core/options.js";
+import { resolve } from "node:path";
+import { checkFlag, checkOptions, show } from "../core/options.js";
+import { InvalidInputError } from "../core/errors.js";
+import { isSharedClock } from "./clock.js";
 import type { Driver } from "./driver.js";
 import type { HandleLike } from "./sqlite/connection.js";
+import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 import { sqlitePath } from "./url.js";
 
 /** How a database is named beyond its address. */
@@ -17,21 +21,69 @@ export interface DatabaseOptions {
   create?: boolean;
   /** SQLite: FULL (default) survives a power cut; NORMAL is faster and may lose the last commits in one. */
   synchronous?: "FULL" | "NORMAL";
-  /** SQLite: milliseconds UTC, for tests. Default Date.now. */
+  /** SQLite: milliseconds UTC, for tests: `manualClock()` of qudo/testing, or a function. Default Date.now. */
   clock?: () => number;
+  /**
+   * SQLite files: true for a thread of its own that does the database's work, so that the main loop stays free and a main
+   * loop that is blocked loses no jobs. A database in memory, a handle of yours and a clock that is a plain
+   * function are always served where they are. Default true.
+   */
+  thread?: boolean;
 }
 
 /** A database by its address, or with more to say about it. */
 export type Database = string | DatabaseOptions;
 
-const KNOWN = ["url", "handle", "create", "synchronous", "clock"] as const;
+const KNOWN = ["url", "handle", "create", "synchronous", "clock", "thread"] as const;
 
 /** @throws InvalidInputError QUDO_INVALID_URL for an address of no known kind. */
 export async function openDatabase(database: Database): Promise<Driver> {
-  const options = typeof database === "string" ? { url: database } : database;
-  checkOptions(options, KNOWN, "databases");
-  const { url, handle, ...rest } = options;
+  const { url, handle, thread = true, clock, ...rest } = checkDatabase(database);
+  const path = handle === undefined ? sqlitePath(url) : "your handle";
+  const movable = handle === undefined && path !== ":memory:";
+  if (thread && movable && (clock === undefined || isSharedClock(clock))) {
+    const { openInThread } = await import("./thread/client.js");
+    const database = { url, ...rest };
+    const again = { ...database, url: `sqlite:${resolve(path)}` };
+    return openInThread({ database, again, clock: clock?.shared ?? null });
+  }
   const { openSqlite } = await import("./sqlite/index.js");
-  if (handle !== undefined) return openSqlite({ path: "your handle", handle, ...rest });
-  return openSqlite({ path: sqlitePath(url), ...rest });
+  return openSqlite({ path, handle, clock, ...rest });
+}
+
+/**
+ * The queue's operations inside a transaction that is open on the user's own handle. Answers at once, opens nothing.
+ * @throws InvalidInputError QUDO_WRONG_DATABASE for a handle that is not on this database.
+ */
+export function openTransaction(handle: unknown, database: Database): SqliteTransaction {
+  const options = checkDatabase(database);
+  return userTransaction(handle, options.handle ?? sqlitePath(options.url), options.clock);
+}
+
+/**
+ * Checked before anything is opened: what comes from a program's settings may be anything, and `synchronous` becomes part of
+ * a statement.
+ */
+function checkDatabase(database: unknown): DatabaseOptions {
+  const given = typeof database === "object" && database !== null ? database : { url: database };
+  checkOptions(given, KNOWN, "databases");
+  const options = given as DatabaseOptions;
+  const { handle, create, thread, clock, synchronous } = options;
+  if (create !== undefined) checkFlag(create, "create");
+  if (thread !== undefined) checkFlag(thread, "thread");
+  if (clock !== undefined && typeof clock !== "function")
+    throw wrong("clock", clock, "a function that returns milliseconds");
+  if (synchronous !== undefined && synchronous !== "FULL" && synchronous !== "NORMAL")
+    throw wrong("synchronous", synchronous, '"FULL" or "NORMAL"');
+  if (handle !== undefined && !(isMethod(handle, "exec") && isMethod(handle, "prepare")))
+    throw wrong("handle", handle, "an open SQLite handle, with exec and prepare");
+  return options;
+}
+
+function isMethod(owner: unknown, name: string): boolean {
+  return typeof (owner as Record<string, unknown> | null)?.[name] === "function";
+}
+
+function wrong(what: string, value: unknown, wanted: string): InvalidInputError {
+  return new InvalidInputError("QUDO_INVALID_OPTION", `${what} is ${show(value)}; give ${wanted}.`);
 }

@@ -1,4 +1,5 @@
-/** For authors of storage engines: the contract as laws, to be run with any test framework. */
+/** For tests: a clock moved by hand; and, for authors of storage engines, the contract as laws. */
+export { manualClock, type ManualClock } from "./clock.js";
 export { laws, LawBrokenError, runLaw } from "./conformance/index.js";
 export type { Fixture, Law, LawResult } from "./conformance/index.js";
 export { Harness, jsonPayload, newJob } from "./conformance/harness.js";

@@ -1,10 +1,24 @@
 /** One run of one job in this process: what its handler is given, and what became of it. */
-import { JobError } from "../core/errors.js";
+import { decode, encodeResult } from "../core/codec.js";
+import type { Duration } from "../core/duration.js";
+import { JobError, RunLostError } from "../core/errors.js";
 import type { AnyJobDefinition, JobContext } from "../core/job.js";
-import type { ClaimedJob } from "../storage/driver.js";
+import { maskText, secretsOf } from "../core/redact.js";
+import { snooze } from "../core/snooze.js";
+import type { ClaimedJob, StoredPayload, UserTransaction } from "../storage/driver.js";
+import { Journal } from "./journal.js";
 
 /** Why a run's signal was aborted. */
 export type AbortCause = "timeout" | "stop" | "lost";
+
+/** What a run needs of its worker. */
+export interface RunOf {
+  /** What handlers find as `job.context`. */
+  readonly context: unknown;
+  session(): string;
+  /** A user's open transaction as the database's engine knows it. */
+  transaction(of: object): UserTransaction;
+}
 
 /** Thrown by job.abort(): ends the job for good. */
 export class AbortedByHandler extends JobError {
@@ -24,14 +38,23 @@ export class Run implements JobContext {
   marked = false;
   /** Its outcome has been decided here; the handler may still be running. */
   decided = false;
+  /** Its handler has recorded it as done in a transaction of its own, which may have been rolled back since. */
+  completed = false;
   cause: AbortCause | null = null;
+  /** Null until the handler says something. */
+  journal: Journal | null = null;
+  stored: StoredPayload | null;
   private controller: AbortController | null = null;
+  private secrets: readonly string[] | null = null;
 
   constructor(
     readonly claimed: ClaimedJob,
     readonly lease: string,
     readonly definition: AnyJobDefinition,
-  ) {}
+    private readonly worker: RunOf,
+  ) {
+    this.stored = claimed.payload;
+  }
 
   get id(): string {
     return this.claimed.job;
@@ -53,6 +76,9 @@ export class Run implements JobContext {
   }
   get priority(): number {
     return this.claimed.priority;
+  }
+  get context(): unknown {
+    return this.worker.context;
   }
 
   /** Made when it is first asked for: most handlers never look. */
@@ -76,6 +102,65 @@ export class Run implements JobContext {
 
   abort(reason: string): never {
     throw new AbortedByHandler("QUDO_JOB_ABORTED", String(reason));
+  }
+
+  snooze(delay: Duration): never {
+    // oxlint-disable-next-line typescript/only-throw-error -- it is no error: the executor takes it for what it is
+    throw snooze(delay);
+  }
+
+  // These three are getters, so that they can be taken out of the context, as abort and snooze can.
+
+  get progress(): JobContext["progress"] {
+    return (value) => this.write().say(value);
+  }
+
+  get log(): JobContext["log"] {
+    return (message, level = "info") => {
+      // What an ended run still says has no place any more.
+      if (!this.decided) this.write().log(message, level);
+    };
+  }
+
+  get completeIn(): JobContext["completeIn"] {
+    return (transaction, result) => this.complete(transaction, result);
+  }
+
+  private write(): Journal {
+    this.journal ??= new Journal((text) => this.mask(text));
+    return this.journal;
+  }
+
+  private complete(transaction: object, result: unknown): void | Promise<void> {
+    const { claimed, lease, worker } = this;
+    const end = { elapsedMs: this.elapsedMs, result: encodeResult(result) };
+    const run = { job: claimed.job, run: claimed.run, lease, session: worker.session() };
+    const done = (): void => void (this.completed = true);
+    const refused = (error: unknown): never => {
+      if (error instanceof RunLostError) this.interrupt("lost");
+      throw error;
+    };
+    try {
+      const answer = worker.transaction(transaction).complete(run, end);
+      return answer === undefined ? done() : answer.then(done, refused);
+    } catch (error) {
+      return refused(error);
+    }
+  }
+
+  /** The payload as it was enqueued, read anew: a handler may have changed what it was given. Undefined where it cannot be read. */
+  get payload(): unknown {
+    try {
+      return decode(this.stored!.text!);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Hides the payload's secrets in a text. Looked for only when there is a text: most runs leave none. */
+  mask(text: string): string {
+    this.secrets ??= secretsOf(this.payload, this.claimed.redact);
+    return maskText(text, this.secrets);
   }
 
   get elapsedMs(): number {

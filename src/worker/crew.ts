@@ -4,20 +4,22 @@ import { DEFAULTS } from "../core/defaults.js";
 import { DatabaseError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
 import { afterRelease } from "../core/outcome.js";
-import type { Driver, RunKey, Settlement, StoredPayload } from "../storage/driver.js";
-import { Run, type AbortCause } from "./context.js";
-import { execute, givenBack } from "./executor.js";
+import type { ClaimedJob, Driver, RunKey, Settlement, StoredPayload } from "../storage/driver.js";
+import { Run, type AbortCause, type RunOf } from "./context.js";
+import { execute, givenBack, type ExecutorOf } from "./executor.js";
 import { HeldQueue, mustRunAlone, type HeldJob } from "./queue.js";
+import { Reports } from "./reports.js";
 import { Suspects } from "./suspects.js";
 import type { Trouble } from "./trouble.js";
 import { Turns } from "./turns.js";
 
 /** What a crew needs of its worker. */
-export interface CrewOf {
-  session(): string;
+export interface CrewOf extends RunOf {
   /** False as soon as it stops: nothing new is started then. */
   working(): boolean;
-  settle(lease: string, settlement: Settlement): void;
+  /** The handler of this job is about to start. */
+  started(job: ClaimedJob): void;
+  settle(held: HeldJob, settlement: Settlement): void;
   /** A place is free, and no held job took it without delay. */
   idle(): void;
   /** There are so many completions that they should go before more are made. */
@@ -29,6 +31,14 @@ export class Crew {
   private readonly runs = new Set<Run>();
   private readonly suspects: Suspects;
   private readonly turns = new Turns();
+  private readonly reports: Reports;
+  /** Under way: what is told to the database of runs that go on. */
+  private telling: Promise<void> | null = null;
+  private readonly executor: ExecutorOf = {
+    fetchPayload: (run) => this.fetchPayload(run),
+    started: ({ claimed }) => this.worker.started(claimed),
+    settle: (run, settlement) => this.settle(run, settlement),
+  };
 
   constructor(
     private readonly driver: Driver,
@@ -43,6 +53,7 @@ export class Crew {
       ([name, concurrency]) => new HeldQueue(name, concurrency, kinds),
     );
     this.suspects = new Suspects(() => worker.idle());
+    this.reports = new Reports(driver, () => worker.session(), trouble);
   }
 
   /** Runs whose handlers have not returned, decided ones too: they still take a place. */
@@ -70,7 +81,7 @@ export class Crew {
 
   startHeld(): void {
     for (const queue of this.queues) while (this.startOne(queue));
-    const suspect = this.runs.size === 0 ? this.suspects.next() : undefined;
+    const suspect = this.suspects.next();
     if (suspect !== undefined) this.start(this.queue(suspect.job.queue), suspect);
   }
 
@@ -85,14 +96,15 @@ export class Crew {
   }
 
   private start(queue: HeldQueue, { job, lease }: HeldJob): void {
-    const run = new Run(job, lease, this.registry.get(job.kind)!);
+    const run = new Run(job, lease, this.registry.get(job.kind)!, this.worker);
     this.runs.add(run);
     queue.running++;
+    this.suspects.started();
     void this.runToEnd(run).finally(() => {
       queue.running--;
       queue.ran(run.elapsedMs);
       this.runs.delete(run);
-      if (mustRunAlone({ job, lease })) this.suspects.ended();
+      this.suspects.ended(mustRunAlone({ job, lease }));
       this.startNext(queue);
     });
   }
@@ -107,14 +119,12 @@ export class Crew {
     // A job that may have killed its worker before is shown as running first: if it does so again, it is found out.
     const ours = run.claimed.crashes === 0 || (await this.mark([run]))[0];
     if (run.decided) return;
-    if (ours)
-      await execute(
-        run,
-        this.turns,
-        () => this.fetchPayload(run),
-        (settlement) => this.worker.settle(run.lease, settlement),
-      );
-    else this.worker.settle(run.lease, givenBack(run));
+    if (ours) await execute(run, this.turns, this.executor);
+    else this.settle(run, givenBack(run));
+  }
+
+  private settle({ claimed: job, lease }: Run, settlement: Settlement): void {
+    this.worker.settle({ job, lease }, settlement);
   }
 
   /** A database in passing trouble is no failure of the job. */
@@ -145,9 +155,20 @@ export class Crew {
 
   /** Called a few times a second. */
   tick(): void {
-    const long = [...this.runs].filter(isUnmarkedAndLong);
-    if (long.length > 0) void this.mark(long);
     for (const queue of this.queues) this.giveBack(queue.dropStalled());
+    this.telling ??= this.tell().finally(() => (this.telling = null));
+  }
+
+  /** First that they run, then how far they are. */
+  private async tell(): Promise<void> {
+    const long = [...this.runs].filter(isUnmarkedAndLong);
+    if (long.length > 0) await this.mark(long);
+    await this.reports.send(this.runs);
+  }
+
+  /** Resolves when nothing of it is on its way to the database. */
+  async told(): Promise<void> {
+    await this.telling;
   }
 
   /** Gives back all that has not started. */
@@ -156,15 +177,11 @@ export class Crew {
   }
 
   private giveBack(unstarted: readonly HeldJob[]): void {
-    for (const { job, lease } of unstarted)
-      this.worker.settle(lease, {
-        job: job.job,
-        run: job.run,
-        ...afterRelease(job),
-        elapsedMs: null,
-        result: null,
-        error: null,
-      });
+    for (const held of unstarted) {
+      const { job, run } = held.job;
+      const nothing = { elapsedMs: null, result: null, error: null };
+      this.worker.settle(held, { job, run, ...afterRelease(held.job), ...nothing });
+    }
   }
 
   interruptAll(cause: AbortCause): void {
@@ -174,13 +191,15 @@ export class Crew {
   interrupt(runs: readonly RunKey[]): void {
     const fenced = new Set(runs.map(({ job, run }) => `${job}/${run}`));
     for (const run of this.runs)
-      if (!run.decided && fenced.has(`${run.id}/${run.run}`)) run.interrupt("lost");
+      // One that its handler has completed in a transaction of its own is decided, but by itself.
+      if (!run.decided && !run.completed && fenced.has(`${run.id}/${run.run}`))
+        run.interrupt("lost");
   }
 
   /** Gives back what runs, and looks after it no more. */
   abandonShip(): void {
     for (const run of this.runs) {
-      if (!run.decided) this.worker.settle(run.lease, givenBack(run));
+      if (!run.decided) this.settle(run, givenBack(run));
       run.decided = true;
     }
     this.runs.clear();

@@ -1,5 +1,5 @@
 /** Runs handlers and turns what they did into decisions. Knows nothing of leases or trips. */
-import { clampDelay } from "../core/backoff.js";
+import { clampDelay, type Backoff, type FailedJob } from "../core/backoff.js";
 import { CODEC_JSON, decode, encodeError, encodeResult } from "../core/codec.js";
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
 import { timerMs } from "../core/duration.js";
@@ -8,30 +8,33 @@ import {
   afterAbort,
   afterFailure,
   afterRelease,
+  afterSnooze,
   afterSuccess,
   type Decision,
 } from "../core/outcome.js";
 import { validate } from "../core/schema.js";
+import { Snooze } from "../core/snooze.js";
 import type { Settlement, StoredPayload } from "../storage/driver.js";
 import { AbortedByHandler, reasonFor, type Run } from "./context.js";
 import type { Turns } from "./turns.js";
 
-export type FetchPayload = () => Promise<StoredPayload | null>;
+/** What the executor needs of the crew. */
+export interface ExecutorOf {
+  fetchPayload(run: Run): Promise<StoredPayload | null>;
+  /** Its handler is about to start. */
+  started(run: Run): void;
+  settle(run: Run, settlement: Settlement): void;
+}
 
 /**
  * Runs the handler to its end; `settle` is called exactly once. The promise resolves when the handler has returned,
  * which after a time-out may be later than the settlement: until then its slot stays taken.
  */
-export async function execute(
-  run: Run,
-  turns: Turns,
-  fetchPayload: FetchPayload,
-  settle: (settlement: Settlement) => void,
-): Promise<void> {
+export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise<void> {
   const decide = (settlement: Settlement): void => {
     if (run.decided) return;
     run.decided = true;
-    settle(settlement);
+    crew.settle(run, settlement);
   };
   let clock = startClock(run, decide);
   try {
@@ -39,7 +42,7 @@ export async function execute(
     const { payload: stored } = run.claimed;
     const payload =
       stored === null || run.definition.schema !== null
-        ? await prepare(run, fetchPayload)
+        ? await prepare(run, crew)
         : readPayload(stored);
     if (turns.due) {
       // The time in which others compute is not the handler's.
@@ -47,7 +50,7 @@ export async function execute(
       while (turns.due) await turns.next();
       clock = startClock(run, decide);
     }
-    decide(await succeed(run, payload));
+    decide(await finish(run, payload, crew));
   } catch (error) {
     decide(failed(run, error));
   } finally {
@@ -55,20 +58,24 @@ export async function execute(
   }
 }
 
-async function prepare(run: Run, fetchPayload: FetchPayload): Promise<unknown> {
+async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
   const { definition, claimed } = run;
-  const payload = readPayload(claimed.payload ?? (await fetchPayload()));
+  run.stored ??= await crew.fetchPayload(run);
+  const payload = readPayload(run.stored);
   return definition.schema === null
     ? payload
     : validate(definition.schema, payload, `Payload of "${claimed.kind}"`);
 }
 
-async function succeed(run: Run, payload: unknown): Promise<Settlement> {
+async function finish(run: Run, payload: unknown, crew: ExecutorOf): Promise<Settlement> {
   const { definition, claimed, cause } = run;
   // Interrupted while it was made ready: its handler never starts.
   if (cause !== null) throw reasonFor(cause, claimed);
-  const result = encodeResult(await definition.run(payload, run));
-  return settlement(run, afterSuccess(claimed), result, null);
+  crew.started(run);
+  const returned = await definition.run(payload, run);
+  if (Snooze.is(returned)) return snoozed(run, returned);
+  if (run.completed) return rolledBack(run, "");
+  return settlement(run, afterSuccess(claimed), encodeResult(returned), null);
 }
 
 function readPayload(stored: StoredPayload | null): unknown {
@@ -82,22 +89,62 @@ function readPayload(stored: StoredPayload | null): unknown {
 
 function failed(run: Run, error: unknown): Settlement {
   const { claimed, cause } = run;
+  // What the handler asks for stands, whatever else happened.
+  if (Snooze.is(error)) return snoozed(run, error);
   if (AbortedByHandler.is(error))
-    return settlement(run, afterAbort(claimed), null, encodeError(error));
+    return settlement(run, afterAbort(claimed), null, encodeError(error, masked(run)));
   // Interrupted from outside and then thrown: it is not its fault, and it runs no more.
   if (cause === "stop" || cause === "lost") return givenBack(run);
-  const shown = cause === "timeout" ? reasonFor(cause, claimed) : error;
-  return settlement(run, failure(run), null, encodeError(shown));
+  if (cause === "timeout") return timedOut(run);
+  if (run.completed) return rolledBack(run, ` Then it threw: ${encodeError(error, masked(run))}`);
+  return failure(run, error);
 }
 
-function failure({ claimed, definition }: Run): Decision {
-  return afterFailure(claimed, (fails) => clampDelay(backoff(definition.backoff, fails)));
+function timedOut(run: Run): Settlement {
+  return failure(run, reasonFor("timeout", run.claimed));
+}
+
+/**
+ * Counts only where the handler's transaction, in which it completed the job, is not there: otherwise the run is done,
+ * whatever the handler did after it.
+ */
+function rolledBack(run: Run, then: string): Settlement {
+  const message = `The handler completed its job in a transaction that was rolled back.${then}`;
+  return failure(run, new JobError("QUDO_COMPLETE_ROLLED_BACK", message));
+}
+
+function snoozed(run: Run, { delayMs }: Snooze): Settlement {
+  return settlement(run, afterSnooze(run.claimed, delayMs), null, null);
+}
+
+function failure(run: Run, error: unknown): Settlement {
+  const { claimed, definition } = run;
+  const decision = afterFailure(claimed, (fails) =>
+    clampDelay(backoff(definition.backoff, fails, failedJob(run, error))),
+  );
+  return settlement(run, decision, null, encodeError(error, masked(run)));
+}
+
+const masked = (run: Run) => (text: string) => run.mask(text);
+
+/** Its payload is read only when it is looked at. */
+function failedJob(run: Run, error: unknown): FailedJob {
+  const { id, kind, queue } = run;
+  return {
+    id,
+    kind,
+    queue,
+    error,
+    get payload() {
+      return run.payload;
+    },
+  };
 }
 
 /** A user's backoff function that throws must not keep the failure from being recorded. */
-function backoff(delay: (fails: number, random: number) => number, fails: number): number {
+function backoff(delay: Backoff, fails: number, job: FailedJob): number {
   try {
-    return delay(fails, Math.random());
+    return delay(fails, Math.random(), job);
   } catch {
     return 60_000 * fails;
   }
@@ -115,7 +162,10 @@ function settlement(
   error: string | null,
 ): Settlement {
   const { job, run: number } = run.claimed;
-  return { job, run: number, ...decision, elapsedMs: run.elapsedMs, result, error };
+  const end = { job, run: number, ...decision, elapsedMs: run.elapsedMs, result, error };
+  const lines = run.journal?.rest();
+  if (lines === undefined && !run.completed) return end;
+  return { ...end, ...(lines && { lines }), ...(run.completed && { completed: true }) };
 }
 
 /** Aborts the signal when time is up; a handler that goes on all the same is failed a little later. */
@@ -123,10 +173,7 @@ function startClock(run: Run, decide: (s: Settlement) => void): { stop(): void }
   const { timeoutMs } = run.claimed;
   if (timeoutMs === null) return null;
   let timer: NodeJS.Timeout;
-  const giveUp = (): void => {
-    const error = encodeError(reasonFor("timeout", run.claimed));
-    decide(settlement(run, failure(run), null, error));
-  };
+  const giveUp = (): void => decide(timedOut(run));
   const timeUp = (): void => {
     run.interrupt("timeout");
     timer = setTimeout(giveUp, DEFAULTS.abortGraceMs);

@@ -1,7 +1,15 @@
-/** Keeps a session alive, and learns what others have decided about its jobs. */
-import type { Driver, RunKey } from "../storage/driver.js";
-import type { Logger } from "./options.js";
-import { Trouble } from "./trouble.js";
+/**
+ * Keeps a session alive, and learns what others have decided about its jobs.
+ *
+ * A lease without an answered heartbeat is no proof that all is lost: the main loop may have been blocked while the
+ * driver beat for it (`keepAlive`). So the database is asked once more, and only its silence, or its no, counts.
+ */
+import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
+import type { Driver, HeartbeatOutcome, RunKey } from "../storage/driver.js";
+import type { Trouble } from "./trouble.js";
+
+/** So long the database may take to say whether a session that is overdue lives. */
+const DOUBT_MS = 1_000;
 
 /** What a heartbeat needs of its worker. */
 export interface HeartOf {
@@ -21,26 +29,24 @@ export class Heartbeats {
   /** Of its own, because a heartbeat may hang for longer than the lease. */
   private deadline: NodeJS.Timeout | undefined;
   private stopped = false;
-  private lastOk = performance.now();
+  private isOverdue = false;
   private beating: Promise<void> = Promise.resolve();
-  private readonly trouble: Trouble;
 
   constructor(
     private readonly driver: Driver,
     private readonly heart: HeartOf,
     private readonly times: { heartbeatMs: number; leaseMs: number },
-    logger: Logger,
-  ) {
-    this.trouble = new Trouble(logger);
-  }
+    private readonly trouble: Trouble,
+  ) {}
 
   start(): void {
     this.arrived();
     this.plan(this.times.heartbeatMs);
   }
 
+  /** No heartbeat was answered for a whole lease, nor the question after it. */
   get overdue(): boolean {
-    return performance.now() - this.lastOk > this.times.leaseMs;
+    return this.isOverdue;
   }
 
   async stop(): Promise<void> {
@@ -59,10 +65,10 @@ export class Heartbeats {
   }
 
   private arrived(): void {
-    this.lastOk = performance.now();
+    this.isOverdue = false;
     clearTimeout(this.deadline);
     if (this.stopped) return;
-    this.deadline = setTimeout(() => this.heart.overdue(), this.times.leaseMs);
+    this.deadline = setTimeout(() => void this.doubt(), this.times.leaseMs);
     this.deadline.unref();
   }
 
@@ -70,17 +76,40 @@ export class Heartbeats {
   private async beat(): Promise<number> {
     const session = this.heart.session();
     try {
-      const answer = await this.driver.heartbeat({ session, running: this.heart.running() });
+      const { fenced, leases } = await this.ask(session);
       this.trouble.over();
-      this.arrived();
-      if (!answer.alive) await this.heart.lost(session);
-      this.heart.fenced(answer.fenced);
-      const orphans = answer.leases.filter((lease) => !this.heart.holds(lease));
+      this.heart.fenced(fenced);
+      const orphans = leases.filter((lease) => !this.heart.holds(lease));
       if (orphans.length > 0) await this.driver.release(session, orphans);
       return this.times.heartbeatMs;
     } catch (error) {
-      if (this.overdue) this.heart.overdue();
+      if (this.isOverdue) this.heart.overdue();
       return Math.min(this.times.heartbeatMs, this.trouble.met("a heartbeat", error));
     }
+  }
+
+  private async ask(session: string): Promise<HeartbeatOutcome> {
+    const answer = await this.driver.heartbeat({ session, running: this.heart.running() });
+    this.arrived();
+    if (!answer.alive) await this.heart.lost(session);
+    return answer;
+  }
+
+  /** The lease has run out, or this loop was blocked and its time was kept elsewhere. */
+  private async doubt(): Promise<void> {
+    const silence = new AbortController();
+    const asked = this.ask(this.heart.session()).then(
+      () => true,
+      () => false,
+    );
+    const patience = sleep(DOUBT_MS, false, { ref: false, signal: silence.signal })
+      // Blocked again meanwhile? An answer that has come is heard before time is up.
+      .then(() => turn(false, { ref: false }))
+      .catch(() => false);
+    const answered = await Promise.race([asked, patience]);
+    silence.abort();
+    if (answered || this.stopped) return;
+    this.isOverdue = true;
+    this.heart.overdue();
   }
 }

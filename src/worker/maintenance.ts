@@ -28,7 +28,6 @@ export class Maintenance {
   private stopped = false;
   private tick: Promise<void> = Promise.resolve();
   private readonly sightings = new Map<string, Sighting>();
-  private readonly trouble: Trouble;
 
   constructor(
     private readonly driver: Driver,
@@ -36,8 +35,12 @@ export class Maintenance {
     private readonly ownSession: () => string,
     private readonly onWork: () => void,
     private readonly logger: Logger,
-  ) {
-    this.trouble = new Trouble(logger);
+    private readonly trouble = new Trouble(logger),
+  ) {}
+
+  /** Sessions at the last look, this worker's own among them. */
+  get sessions(): number {
+    return this.sightings.size + 1;
   }
 
   /** Resolves after the first round, so that a restarted worker finds what its dead forerunner left. */

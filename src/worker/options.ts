@@ -1,9 +1,11 @@
 /** A worker's settings, checked and completed. */
+import { hostname } from "node:os";
 import { DEFAULTS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
-import { checkInteger, checkName, checkOptions, show } from "../core/options.js";
+import type { KeepPolicyTimes } from "../core/keep.js";
+import { checkFlag, checkInteger, checkName, checkOptions, show } from "../core/options.js";
 
 /** Four methods that console and pino have. */
 export interface Logger {
@@ -23,18 +25,47 @@ export interface WorkerOptions {
   name?: string;
   /** How long after this worker's last heartbeat others may take its jobs. At least 1 s. Default 30 s. */
   lease?: Duration;
+  /**
+   * SQLite files: how long after the main loop last came round its jobs are still kept for it, however blocked it is. A process
+   * that hangs loses them only so much later. At least 1 s. Default 60 s.
+   */
+  watchdog?: Duration;
+  /** How long handlers may go on after a signal, or after stop() where that names no time. Default 30 s. */
+  grace?: Duration;
+  /**
+   * SIGTERM and SIGINT stop this worker; a second one gives back what still runs and ends the process. Where the
+   * program has no listener of its own the process then ends by the signal. Default true.
+   */
+  signals?: boolean;
+  /** Forgets, now and then, what has been kept for long enough (see `keep` of Qudo). Default true. */
+  prune?: boolean;
   /** Default: warnings and errors go to the console. */
   logger?: Logger;
 }
 
-const KNOWN = ["queues", "concurrency", "name", "lease", "logger"] as const;
+const KNOWN = [
+  "queues",
+  "concurrency",
+  "name",
+  "lease",
+  "watchdog",
+  "grace",
+  "signals",
+  "prune",
+  "logger",
+] as const;
 
-export interface WorkerSettings {
+/** The times to keep are those of its Qudo. */
+export interface WorkerSettings extends KeepPolicyTimes {
   readonly queues: ReadonlyMap<string, number>;
-  readonly name: string | null;
+  readonly name: string;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
+  readonly watchdogMs: number;
   readonly unchangedBeatMs: number;
+  readonly graceMs: number;
+  readonly signals: boolean;
+  readonly prune: boolean;
   readonly logger: Logger;
 }
 
@@ -43,24 +74,40 @@ export function unchangedBeatFor(leaseMs: number): number {
   return Math.min(DEFAULTS.unchangedBeatMs, Math.floor(leaseMs / 3));
 }
 
-export function workerSettings(options: WorkerOptions, registry: Registry): WorkerSettings {
+export function workerSettings(
+  options: WorkerOptions,
+  registry: Registry,
+  keep: KeepPolicyTimes = DEFAULTS,
+): WorkerSettings {
   checkOptions(options, KNOWN, "work");
   if (registry.size === 0)
     throw new QudoError(
       "QUDO_NO_JOBS",
       "A worker needs job definitions: new Qudo({ databases, jobs: [defineJob(…)] }).",
     );
-  const leaseMs =
-    options.lease === undefined ? DEFAULTS.leaseMs : durationMs(options.lease, "lease");
-  checkInteger(leaseMs, "lease (in ms)", 1_000, 86_400_000);
+  const leaseMs = patience(options.lease, DEFAULTS.leaseMs, "lease");
+  const watchdogMs = patience(options.watchdog, DEFAULTS.watchdogMs, "watchdog");
   return {
     queues: queueSizes(options, registry),
-    name: options.name === undefined ? null : checkName(options.name, "worker name"),
+    name: checkName(options.name ?? `${hostname()}:${process.pid}`, "worker name"),
     leaseMs,
     heartbeatMs: Math.min(DEFAULTS.heartbeatMs, Math.floor(leaseMs / 3)),
+    watchdogMs,
     unchangedBeatMs: unchangedBeatFor(leaseMs),
+    graceMs:
+      options.grace === undefined ? DEFAULTS.stopGraceMs : durationMs(options.grace, "grace"),
+    signals: checkFlag(options.signals ?? true, "signals"),
+    prune: checkFlag(options.prune ?? true, "prune"),
+    keepDoneMs: keep.keepDoneMs,
+    keepOtherMs: keep.keepOtherMs,
+    keepCountsMs: keep.keepCountsMs,
     logger: checkLogger(options.logger ?? quietConsole),
   };
+}
+
+function patience(value: Duration | undefined, usualMs: number, name: string): number {
+  const ms = value === undefined ? usualMs : durationMs(value, name);
+  return checkInteger(ms, `${name} (in ms)`, 1_000, 86_400_000);
 }
 
 function queueSizes(

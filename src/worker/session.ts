@@ -14,13 +14,15 @@ import type { Trouble } from "./trouble.js";
 
 /** What a session needs of its worker. */
 export interface SessionOf {
-  readonly name: string | null;
+  readonly name: string;
   readonly kinds: readonly string[];
   readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  readonly watchdogMs: number;
   /** False as soon as it stops: then no new session is needed. */
   wanted(): boolean;
   /** The session was ended by others: forget all that was held. */
-  lost(): void;
+  lost(session: string): void;
   /** There is a new one. */
   renewed(): void;
 }
@@ -60,7 +62,7 @@ export class Session {
       this.logger.warn("qudo: this worker's session was ended by others; it starts a new one");
       this.current = newId();
       this.isOpen = false;
-      this.owner.lost();
+      this.owner.lost(lost);
       this.renewal = this.opened(() => true).then(() => this.owner.renewed());
     }
     return this.renewal ?? Promise.resolve();
@@ -81,10 +83,19 @@ export class Session {
     }
   }
 
+  /** Leaves it to its reaper, at once: nobody here will ever beat for it again. */
+  async abandon(): Promise<void> {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    await this.driver.closeSession(this.current).catch(() => undefined);
+  }
+
   private async opened(mayPass: (error: unknown) => boolean): Promise<void> {
     while (this.owner.wanted()) {
       try {
         await this.driver.openSession(this.introduction());
+        const { heartbeatMs, watchdogMs } = this.owner;
+        await this.driver.keepAlive?.(this.current, { everyMs: heartbeatMs, watchdogMs });
         this.isOpen = true;
         return;
       } catch (error) {
@@ -96,11 +107,10 @@ export class Session {
 
   /** How this process introduces itself to the database. */
   private introduction(): NewSession {
-    const host = hostname();
     return {
       id: this.current,
-      name: this.owner.name ?? `${host}:${process.pid}`,
-      host,
+      name: this.owner.name,
+      host: hostname(),
       pid: process.pid,
       process: ownIdentity(),
       leaseMs: this.owner.leaseMs,

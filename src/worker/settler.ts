@@ -65,13 +65,13 @@ export class Settler {
     return groups;
   }
 
-  /** The trip failed: they go again, with the next one. Returns how many were dropped because their lease is gone. */
-  putBack(groups: readonly SettleGroup[]): number {
-    let dropped = 0;
+  /** The trip failed: they go again, with the next one. Returns those that were dropped because their lease is gone. */
+  putBack(groups: readonly SettleGroup[]): Settlement[] {
+    const dropped: Settlement[] = [];
     for (const { lease, settlements } of groups) {
       const entry = this.leases.get(lease);
       if (entry === undefined) {
-        dropped += settlements.length;
+        dropped.push(...settlements);
         continue;
       }
       entry.waiting.unshift(...settlements);
@@ -87,9 +87,9 @@ export class Settler {
     for (const { lease, close } of groups) if (close) this.leases.delete(lease);
   }
 
-  /** The session is gone, and with it every lease. Returns how many settlements were dropped. */
-  clear(): number {
-    const dropped = this.waitingCount;
+  /** The session is gone, and with it every lease. Returns the settlements that were dropped. */
+  clear(): Settlement[] {
+    const dropped = Array.from(this.leases.values(), ({ waiting }) => waiting).flat();
     this.leases.clear();
     this.touched.clear();
     this.waitingCount = 0;

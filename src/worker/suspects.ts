@@ -1,6 +1,7 @@
 /**
  * Jobs that may have killed their workers: one crash before they are condemned they run alone in their process, so that no
- * innocent dies beside them. All workers of this process take turns.
+ * innocent dies beside them. The gate is the process's: while a suspect waits in any of its workers, none of them starts
+ * anything else for a while; it starts when nothing of any worker runs; and until it has ended nothing else starts.
  */
 import type { HeldJob } from "./queue.js";
 
@@ -9,60 +10,84 @@ const CLEAR_MS = 30_000;
 /** … out of every so long: behind a handler that runs for hours the others go on. */
 const CLEAR_EVERY_MS = 300_000;
 
-/** The job that runs alone in this process, and the workers that wait for its end with one of theirs. */
-let alone: HeldJob | null = null;
-const queue = new Set<Suspects>();
+/** What all workers of this process share. */
+const gate = {
+  /** Handlers that have not returned. */
+  running: 0,
+  /** Whose suspect runs alone. */
+  alone: null as Suspects | null,
+  /** Workers with a suspect that waits; who came first, or waited longest since its last turn, comes first. */
+  waiting: new Set<Suspects>(),
+  /** Since when somebody waits. */
+  since: 0,
+  /** Workers that were refused a start meanwhile. */
+  refused: new Set<Suspects>(),
+};
 
 export class Suspects {
   private waiting: HeldJob[] = [];
-  private since = 0;
-  private started: HeldJob | null = null;
 
-  /** `onTurn` is called when another worker's suspect has ended. */
-  constructor(private readonly onTurn: () => void) {}
+  /** `onTurn` is called when it may be worth looking again: the gate has opened, or this worker's suspect may start. */
+  constructor(readonly onTurn: () => void) {}
 
   get size(): number {
     return this.waiting.length;
   }
 
   add(suspect: HeldJob): void {
-    if (this.waiting.length === 0) this.since = performance.now();
+    if (gate.waiting.size === 0) gate.since = performance.now();
     this.waiting.push(suspect);
+    gate.waiting.add(this);
   }
 
   /** Gives up all that has not started. */
   drop(): HeldJob[] {
-    queue.delete(this);
+    gate.refused.delete(this);
+    if (gate.waiting.delete(this)) opened();
     return this.waiting.splice(0);
   }
 
-  /** One runs here: nothing else may start. */
-  get running(): boolean {
-    return this.started !== null;
-  }
-
-  /** One runs, or places are kept free for one. */
+  /** One runs in this process, or places are kept free for one: nothing else may start. */
   get blocking(): boolean {
-    if (this.running) return true;
-    return this.waiting.length > 0 && (performance.now() - this.since) % CLEAR_EVERY_MS < CLEAR_MS;
+    const closed = isClosed();
+    if (closed) gate.refused.add(this);
+    return closed;
   }
 
-  /** The one that starts now, where nothing else runs. `ended()` must follow. */
+  /** The one that starts now, because nothing else runs in this process. */
   next(): HeldJob | undefined {
-    if (this.waiting.length === 0) return undefined;
-    if (alone !== null) {
-      queue.add(this);
-      return undefined;
-    }
-    queue.delete(this);
-    alone = this.started = this.waiting.shift()!;
-    return alone;
+    if (this.waiting.length === 0 || gate.running > 0 || gate.alone !== null) return undefined;
+    gate.alone = this;
+    gate.waiting.delete(this);
+    const suspect = this.waiting.shift();
+    // Its next one waits behind those of the others.
+    if (this.waiting.length > 0) gate.waiting.add(this);
+    return suspect;
   }
 
-  ended(): void {
-    if (this.started === null) return;
-    alone = this.started = null;
-    // Who waited longest comes first; this worker's next suspect waits behind.
-    for (const other of queue) other.onTurn();
+  /** A job has started in this worker; `ended` must follow. */
+  started(): void {
+    gate.running++;
   }
+
+  /** Its handler has returned. */
+  ended(wasSuspect: boolean): void {
+    gate.running--;
+    if (wasSuspect && gate.alone === this) gate.alone = null;
+    if (gate.running === 0 && (gate.waiting.size > 0 || gate.refused.size > 0)) opened();
+  }
+}
+
+function isClosed(): boolean {
+  if (gate.alone !== null) return true;
+  if (gate.waiting.size === 0) return false;
+  return (performance.now() - gate.since) % CLEAR_EVERY_MS < CLEAR_MS;
+}
+
+/** Those whose suspects wait look first; the others find the gate open, or shut again. */
+function opened(): void {
+  const others = [...gate.refused];
+  gate.refused.clear();
+  for (const one of gate.waiting) one.onTurn();
+  for (const one of others) one.onTurn();
 }

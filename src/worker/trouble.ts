@@ -9,11 +9,16 @@ export class Trouble {
   private tries = 0;
   private loggedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly logger: Logger) {}
+  /** `onMet` hears of every try that failed. */
+  constructor(
+    private readonly logger: Logger,
+    private readonly onMet: (what: string, error: Error) => void = () => undefined,
+  ) {}
 
   /** Milliseconds to wait before the next try. */
   met(what: string, error: unknown): number {
     const now = performance.now();
+    this.onMet(what, error instanceof Error ? error : new Error(String(error)));
     if (now - this.loggedAt >= ONE_LINE_PER_MS) {
       this.loggedAt = now;
       const message = error instanceof Error ? error.message : String(error);

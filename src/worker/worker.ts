@@ -11,6 +11,7 @@
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
 import { durationMs, timerMs, type Duration } from "../core/duration.js";
 import { SessionLostError } from "../core/errors.js";
+import { silent } from "../core/events.js";
 import type { Registry } from "../core/job.js";
 import { checkOptions } from "../core/options.js";
 import type {
@@ -18,23 +19,28 @@ import type {
   Driver,
   SettleGroup,
   Settlement,
-  SettleOutcome,
   TripOutcome,
 } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import { Crew, type CrewOf } from "./crew.js";
+import { Ends, type EndsOf } from "./ends.js";
 import { Heartbeats, type HeartOf } from "./heartbeat.js";
+import { Herald } from "./herald.js";
 import { Maintenance } from "./maintenance.js";
 import type { WorkerSettings } from "./options.js";
+import { Pruning } from "./pruning.js";
+import type { HeldJob } from "./queue.js";
 import { Session, type SessionOf } from "./session.js";
 import { Settler } from "./settler.js";
 import { Bell } from "./signal.js";
-import { Counters, type WorkerStats } from "./stats.js";
+import { stopAtSignals, type Stoppable } from "./signals.js";
+import type { WorkerStats } from "./stats.js";
+import { refuseTransaction, type Surroundings } from "./surroundings.js";
 import { Trouble } from "./trouble.js";
 
 /** What {@link Worker.stop} takes. */
 export interface StopOptions {
-  /** How long handlers may go on before their signals are aborted. Default 30 s. */
+  /** How long handlers may go on before their signals are aborted. Default: the worker's own `grace`, 30 s. */
   grace?: Duration;
   /**
    * The process ends right after stop(): handlers that ignore their signal are given back to others as the last act.
@@ -43,7 +49,7 @@ export interface StopOptions {
   exiting?: boolean;
 }
 
-export type { WorkerStats };
+export type { Surroundings, WorkerStats };
 
 type Phase = "starting" | "working" | "stopping" | "stopped";
 
@@ -58,40 +64,47 @@ export class Worker implements AsyncDisposable {
   private readonly settler = new Settler(() => this.session.id);
   private readonly bell = new Bell();
   private readonly trouble: Trouble;
+  private readonly herald: Herald;
+  private readonly ends: Ends;
   private readonly heartbeats: Heartbeats;
   private readonly maintenance: Maintenance;
-  private readonly counters = new Counters();
+  private readonly pruning: Pruning;
   private unsubscribe: () => void = () => undefined;
   private ticker: NodeJS.Timeout | undefined;
 
   /** Resolves when the worker has stopped; rejects when it could not start. */
   readonly stopped: Promise<void>;
 
-  /** `onWork` hears of jobs that this worker made ready: `subscribe` tells only of other connections' writes. */
   constructor(
     private readonly driver: Driver,
     private readonly registry: Registry,
     private readonly settings: WorkerSettings,
-    private readonly onWork: () => void = () => undefined,
+    private readonly surroundings: Surroundings = {},
   ) {
     const { logger } = settings;
-    this.trouble = new Trouble(logger);
-    this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), this.trouble);
+    const trouble = (): Trouble =>
+      new Trouble(logger, (what, error) => this.herald.tell("trouble", () => ({ what, error })));
+    this.herald = new Herald(surroundings.emit ?? silent, logger);
+    this.trouble = trouble();
+    this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
+    this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
-    this.heartbeats = new Heartbeats(driver, this.heart(), settings, logger);
+    this.heartbeats = new Heartbeats(driver, this.heart(), settings, trouble());
     this.maintenance = new Maintenance(
       driver,
       settings,
       () => this.session.id,
       () => this.madeReady(),
       logger,
+      trouble(),
     );
+    this.pruning = new Pruning(driver, settings, () => this.maintenance.sessions, trouble());
     this.stopped = this.live();
     this.stopped.catch(() => undefined);
   }
 
   get stats(): WorkerStats {
-    return this.counters.stats;
+    return this.ends.stats;
   }
 
   /** There may be new jobs: look at once. */
@@ -104,8 +117,8 @@ export class Worker implements AsyncDisposable {
   /** Claims no more, gives back what has not started, lets handlers finish within the grace. */
   async stop(options: StopOptions = {}): Promise<void> {
     checkOptions(options, ["grace", "exiting"], "stop");
-    const graceMs =
-      options.grace === undefined ? DEFAULTS.stopGraceMs : durationMs(options.grace, "grace");
+    const { grace } = options;
+    const graceMs = grace === undefined ? this.settings.graceMs : durationMs(grace, "grace");
     if (this.phase === "starting" || this.phase === "working") this.phase = "stopping";
     this.bell.ring();
     const lastMs = graceMs + DEFAULTS.abortGraceMs;
@@ -125,9 +138,14 @@ export class Worker implements AsyncDisposable {
   }
 
   private async live(): Promise<void> {
+    const { name, prune } = this.settings;
+    const leave = this.settings.signals ? stopAtSignals(this.stoppable()) : () => undefined;
     try {
       await this.session.start();
+      if (this.session.open)
+        this.herald.tell("worker:started", () => ({ session: this.session.id, name }));
       await this.maintenance.start();
+      if (prune) this.pruning.start();
       this.heartbeats.start();
       this.unsubscribe = this.driver.subscribe?.(() => this.wake()) ?? this.unsubscribe;
       this.ticker = setInterval(() => this.crew.tick(), DEFAULTS.markStartedAfterMs / 4);
@@ -137,14 +155,25 @@ export class Worker implements AsyncDisposable {
     } catch (error) {
       // Nobody may be looking at `stopped`: a worker that does nothing must not do it silently.
       this.settings.logger.error(`qudo: a worker ended: ${String(error)}`);
+      await this.session.abandon();
       throw error;
     } finally {
       this.phase = "stopped";
+      leave();
       this.unsubscribe();
       clearInterval(this.ticker);
-      await Promise.all([this.heartbeats.stop(), this.maintenance.stop()]);
+      // Suspects of a worker that failed would be waited for by the others.
+      this.crew.drop();
+      await Promise.all([
+        this.heartbeats.stop(),
+        this.maintenance.stop(),
+        this.pruning.stop(),
+        this.crew.told(),
+        this.ends.known(),
+      ]);
     }
     await this.session.close();
+    this.herald.tell("worker:stopped", () => ({ session: this.session.id }));
   }
 
   // — the pump
@@ -200,12 +229,12 @@ export class Worker implements AsyncDisposable {
     // Before the trip, so that a wake-up during it is not forgotten.
     for (const queue of asked) queue.mayBeMore = false;
     try {
-      this.counters.trip();
+      this.ends.trip();
       const outcome = await this.driver.trip({ settle, claim });
       this.trouble.over();
       this.landed(settle, claim, outcome);
     } catch (error) {
-      this.counters.lost(this.settler.putBack(settle));
+      this.ends.lost(this.settler.putBack(settle));
       for (const queue of asked) queue.mayBeMore = true;
       if (claim !== null && error instanceof SessionLostError)
         await this.session.renew(claim.session);
@@ -226,7 +255,7 @@ export class Worker implements AsyncDisposable {
     { settled, claimed, more }: TripOutcome,
   ): void {
     this.settler.applied(settle);
-    settle.forEach(({ settlements }, i) => this.arrived(settlements, settled[i] ?? []));
+    settle.forEach(({ settlements }, i) => this.ends.arrived(settlements, settled[i] ?? []));
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
@@ -239,22 +268,9 @@ export class Worker implements AsyncDisposable {
     }
   }
 
-  /** Only now is it known what counts, and when retries are due. */
-  private arrived(settlements: readonly Settlement[], outcomes: readonly SettleOutcome[]): void {
-    let ready = false;
-    settlements.forEach((settlement, i) => {
-      this.counters.settled(settlement, outcomes[i] ?? "lost");
-      if (outcomes[i] !== "accepted" || settlement.next === null) return;
-      const delayMs = settlement.next === "same-place" ? 0 : settlement.next.delayMs;
-      if (delayMs > 0) this.maintenance.dueIn(delayMs);
-      else ready = true;
-    });
-    if (ready) this.madeReady();
-  }
-
   private madeReady(): void {
     this.wake();
-    this.onWork();
+    this.surroundings.onWork?.();
   }
 
   /** The database is in trouble: neither wake-ups nor completions shorten the wait, only stop() does. */
@@ -267,8 +283,9 @@ export class Worker implements AsyncDisposable {
 
   // — running
 
-  private settle(lease: string, settlement: Settlement): void {
-    if (!this.settler.add(lease, settlement)) this.counters.lost(1);
+  private settle({ job, lease }: HeldJob, settlement: Settlement): void {
+    this.ends.settling(settlement, job);
+    if (!this.settler.add(lease, settlement)) this.ends.lost([settlement]);
     // The first one tells the pump how long it may sleep.
     else if (this.settler.waiting === 1) this.bell.ring();
   }
@@ -278,9 +295,9 @@ export class Worker implements AsyncDisposable {
     if (this.settler.waiting === 0) return true;
     if (!this.heartbeats.overdue) return false;
     const dropped = this.settler.clear();
-    this.counters.lost(dropped);
+    this.ends.lost(dropped);
     this.settings.logger.error(
-      `qudo: ${dropped} outcomes could not be written; their jobs will run again`,
+      `qudo: ${dropped.length} outcomes could not be written; their jobs will run again`,
     );
     return true;
   }
@@ -289,22 +306,43 @@ export class Worker implements AsyncDisposable {
   private giveUp(exiting: boolean): void {
     const { running } = this.crew;
     if (running === 0) return;
-    if (exiting) {
-      this.crew.abandonShip();
-      this.bell.ring();
-    } else
+    if (exiting) this.abandonShip();
+    else
       this.settings.logger.warn(
         `qudo: ${running} handlers ignore their signal; stop() waits for them`,
       );
   }
 
+  private abandonShip(): void {
+    this.crew.abandonShip();
+    this.bell.ring();
+  }
+
   // — what the parts ask of the whole
 
-  private crewOwner(): CrewOf {
+  private stoppable(): Stoppable {
     return {
+      stop: (options) => this.stop(options),
+      force: () => {
+        this.phase = "stopping";
+        this.abandonShip();
+      },
+    };
+  }
+
+  private endsOwner(): EndsOf {
+    return { madeReady: () => this.madeReady(), dueIn: (ms) => this.maintenance.dueIn(ms) };
+  }
+
+  private crewOwner(): CrewOf {
+    const { context, transaction } = this.surroundings;
+    return {
+      context,
       session: () => this.session.id,
+      transaction: transaction ?? refuseTransaction,
       working: () => this.phase === "working",
-      settle: (lease, settlement) => this.settle(lease, settlement),
+      started: (job) => this.herald.started(job),
+      settle: (held, settlement) => this.settle(held, settlement),
       idle: () => this.bell.ring(),
       full: () =>
         this.settler.waiting >= LIMITS.rowsPerStatement ||
@@ -317,8 +355,13 @@ export class Worker implements AsyncDisposable {
       name: this.settings.name,
       kinds: [...this.registry.keys()],
       leaseMs: this.settings.leaseMs,
+      heartbeatMs: this.settings.heartbeatMs,
+      watchdogMs: this.settings.watchdogMs,
       wanted: () => this.phase === "starting" || this.phase === "working",
-      lost: () => this.forgetAll(),
+      lost: (session) => {
+        this.forgetAll();
+        this.herald.tell("worker:lost", () => ({ session }));
+      },
       renewed: () => this.wake(),
     };
   }
@@ -342,6 +385,6 @@ export class Worker implements AsyncDisposable {
     this.crew.interruptAll("lost");
     this.crew.drop();
     this.unanswered = null;
-    this.counters.lost(this.settler.clear());
+    this.ends.lost(this.settler.clear());
   }
 }

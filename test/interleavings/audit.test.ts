@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import { id, NOW } from "./scenario.js";
-import { RUNNING, SEEDS } from "./seeds.js";
+import { history, RUNNING, SEEDS } from "./seeds.js";
 import { useSpoiled, type Spoil } from "./spoil.js";
 
 const spoiled = useSpoiled();
@@ -38,6 +38,7 @@ const SOUND: readonly (readonly [string, (run: Spoil) => void])[] = [
     "a running row of a cancelled run that its worker has not given up",
     (run) => run(RUNNING, "doomed", 1, "dying"),
   ],
+  ["a long history that pruning has cut at its front", (run) => history(run, "done", 1_000, 20)],
 ];
 
 test.each(SOUND)("no violation: %s", async (_, spoil) => {

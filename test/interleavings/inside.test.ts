@@ -22,7 +22,10 @@ const claim: Call = {
   args: [{ settle: [], claim: { lease: id("new"), session: id("dying"), wants: wants("waits") } }],
 };
 const retry: Call = { method: "retry", args: [[id("abandoned")]] };
-const prune: Call = { method: "prune", args: [{ doneMs: 0, otherMs: 0, limit: 100 }] };
+const prune: Call = {
+  method: "prune",
+  args: [{ scan: "other", keepMs: 0, after: null, limit: 100 }],
+};
 const cancel: Call = { method: "cancel", args: [[id("due")]] };
 const promote: Call = { method: "promote", args: [100] };
 

@@ -17,7 +17,7 @@ const CAUGHT: readonly Naive[] = [
   {
     variant: "autocommit",
     lacks: "transactions",
-    operations: ["settle done", "heartbeat", "reap", "cancel", "promote", "prune"],
+    operations: ["settle done", "heartbeat", "reap", "cancel", "promote", "prune what is done"],
   },
   {
     variant: "lastOutcomeWins",
@@ -32,7 +32,7 @@ const CAUGHT: readonly Naive[] = [
   {
     variant: "blindPrune",
     lacks: "the look into leases before pruning",
-    operations: ["prune", "heartbeat"],
+    operations: ["prune what is done", "heartbeat"],
   },
   {
     variant: "keyOfNextLife",

@@ -50,6 +50,11 @@ function failedGroup(): SettleGroup {
   return { ...group, settlements: group.settlements.map((s) => ({ ...s, ...failed })) };
 }
 
+const prune = (scan: "done" | "other" | "own"): Call => ({
+  method: "prune",
+  args: [{ scan, keepMs: 0, after: null, limit: 100 }],
+});
+
 const allDone = (): SettleGroup => doneGroup("dying", "lease", HELD, true);
 
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
@@ -101,5 +106,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     method: "retry",
     args: [["abandoned", "cancelled", "done", "doomed", "held", "ready"].map(id)],
   }),
-  prune: () => ({ method: "prune", args: [{ doneMs: 0, otherMs: 0, limit: 100 }] }),
+  "prune what is done": () => prune("done"),
+  "prune the rest": () => prune("other"),
+  "prune by own times": () => prune("own"),
 };

@@ -4,14 +4,26 @@ import { afterSuccess } from "../../src/core/outcome.js";
 import type { ClaimRequest } from "../../src/storage/driver.js";
 import { openRaw } from "./files.js";
 import { id, newJob, NOW } from "./scenario.js";
-import { claim, group, MINUTE, openTwo, reapExpired, SECOND, settle, type Two } from "./two.js";
+import {
+  claim,
+  group,
+  MINUTE,
+  openTwo,
+  pruneAll,
+  reapExpired,
+  SECOND,
+  settle,
+  type Two,
+} from "./two.js";
 
 const done = afterSuccess({ fails: 0, crashes: 0 });
-const keepNothing = { doneMs: 0, otherMs: 0, limit: 100 };
 
 test("7: an enqueue sent again within ten minutes of the job's end finds it, whatever keep says", async () => {
   const { a, b, clock } = await openTwo();
-  const jobs = [newJob("j", "k", { keepMs: 0 }), newJob("i", "k", { keepMs: 0, uniqueKey: "u" })];
+  const jobs = [
+    newJob("j", "k", { keepDoneMs: 0 }),
+    newJob("i", "k", { keepDoneMs: 0, uniqueKey: "u" }),
+  ];
   await a.insertJobs(jobs);
   await claim(a, "A", "lease");
   await settle(
@@ -22,7 +34,7 @@ test("7: an enqueue sent again within ten minutes of the job's end finds it, wha
     ]),
   );
   clock.now += 10 * MINUTE - 1;
-  await b.prune(keepNothing);
+  await pruneAll(b);
   const again = await b.insertJobs(jobs);
   expect(again).toEqual([{ status: "duplicate" }, { status: "duplicate" }]);
   // The finished job took no key back: it is free for others.
@@ -30,7 +42,7 @@ test("7: an enqueue sent again within ten minutes of the job's end finds it, wha
     { status: "inserted" },
   ]);
   clock.now += 1;
-  expect(await b.prune(keepNothing)).toEqual({ pruned: 2 });
+  expect(await pruneAll(b)).toBe(2);
   expect(await b.audit()).toEqual([]);
 });
 

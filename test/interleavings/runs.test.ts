@@ -2,16 +2,15 @@
 import { describe, expect, test } from "vitest";
 import { afterFailure, afterSnooze, afterSuccess } from "../../src/core/outcome.js";
 import { id, newJob, newSession } from "./scenario.js";
-import { claim, group, MINUTE, openTwo, reapExpired, SECOND, settle } from "./two.js";
+import { claim, group, MINUTE, openTwo, pruneAll, reapExpired, SECOND, settle } from "./two.js";
 
 const fresh = { fails: 0, crashes: 0 };
 const done = afterSuccess(fresh);
 const failed = afterFailure({ ...fresh, maxAttempts: 6 }, () => MINUTE);
-const keepNothing = { doneMs: 0, otherMs: 0, limit: 100 };
 
 test("1: a late settle is lost, also when prune has deleted the fence", async () => {
   const { a, b, clock } = await openTwo();
-  await a.insertJobs([newJob("j", "k", { keepMs: 0 })]);
+  await a.insertJobs([newJob("j", "k", { keepDoneMs: 0 })]);
   await claim(a, "A", "lease of A");
   clock.now += 31 * SECOND;
   await b.heartbeat({ session: id("B"), running: [] });
@@ -20,10 +19,10 @@ test("1: a late settle is lost, also when prune has deleted the fence", async ()
   expect(again).toMatchObject({ run: 2, crashes: 1 });
   expect(await settle(b, group("B", "lease of B", [["j", 2, done]]))).toEqual(["accepted"]);
   clock.now += 9 * MINUTE;
-  expect(await b.prune(keepNothing)).toEqual({ pruned: 0 });
+  expect(await pruneAll(b)).toBe(0);
   expect(await settle(a, group("A", "lease of A", [["j", 1, done]]))).toEqual(["lost"]);
   clock.now += MINUTE;
-  expect(await b.prune(keepNothing)).toEqual({ pruned: 1 });
+  expect(await pruneAll(b)).toBe(1);
   expect(await settle(a, group("A", "lease of A", [["j", 1, done]]))).toEqual(["lost"]);
   expect(await b.getJobs([id("j")])).toEqual([null]);
   expect(await b.audit()).toEqual([]);
@@ -35,10 +34,10 @@ test("1: a job that a lease still lists is not pruned, however old its end", asy
   await claim(a, "A", "lease");
   await settle(a, group("A", "lease", [["j", 1, done]], false));
   clock.now += 20 * MINUTE;
-  expect(await b.prune(keepNothing)).toEqual({ pruned: 0 });
+  expect(await pruneAll(b)).toBe(0);
   expect(await settle(a, group("A", "lease", [["j", 1, done]], false))).toEqual(["accepted"]);
   await settle(a, group("A", "lease", [["i", 1, done]]));
-  expect(await b.prune(keepNothing)).toEqual({ pruned: 1 });
+  expect(await pruneAll(b)).toBe(1);
   expect(await b.audit()).toEqual([]);
 });
 
@@ -52,7 +51,7 @@ test("1: prune passes by what leases list, and takes what lies behind it", async
   await claim(b, "B", "lease of B");
   await settle(b, group("B", "lease of B", [["free", 1, done]]));
   clock.now += 20 * MINUTE;
-  expect(await b.prune({ ...keepNothing, limit: 1 })).toEqual({ pruned: 1 });
+  expect(await pruneAll(b, 1)).toBe(1);
   const rows = await b.getJobs([id("listed"), id("free")]);
   expect(rows.map((row) => row?.state)).toEqual(["done", undefined]);
 });

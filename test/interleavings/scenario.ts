@@ -107,10 +107,12 @@ async function finishedLongAgo(driver: Driver): Promise<void> {
     newJob("cancelled", "waits"),
     newJob("done, listed", "listed"),
     newJob("open, listed", "listed"),
+    newJob("done, own time", "finished", { keepDoneMs: 0 }),
   ]);
   await driver.cancel([id("cancelled")]);
   await take(driver, "living", "finished lease", "finished");
-  const group = doneGroup("living", "finished lease", [["done", 1]], true);
+  const ended = [["done", 1] as const, ["done, own time", 1] as const];
+  const group = doneGroup("living", "finished lease", ended, true);
   const gaveUp = { state: "abandoned", reason: "aborted", fails: 1 } as const;
   const abandoned = { ...group.settlements[0]!, job: id("abandoned"), ...gaveUp };
   const settlements = [...group.settlements, abandoned];

@@ -224,6 +224,24 @@ const I2: readonly Seed[] = [
   },
 ];
 
+const I2_FRONT: readonly Seed[] = [
+  {
+    name: "a history cut at its front, of which too little is left",
+    invariant: "I2",
+    job: "done",
+    run: 2,
+    says: /its first runs were pruned, but only 19 are left/,
+    spoil: (run) => history(run, "done", 20, 19),
+  },
+];
+
+/** Runs that were released and then one that is done, of which pruning has left the last `kept`. */
+export function history(run: Spoil, job: string, runs: number, kept: number): void {
+  run("delete from qudo_outcome where job_id = ?", job);
+  for (let n = runs - kept + 1; n <= runs; n++)
+    run(OUTCOME, job, n, n === runs ? RUN_STATES.done : RUN_STATES.released);
+}
+
 const I3: readonly Seed[] = [
   {
     name: "an end after the end",
@@ -367,4 +385,4 @@ const I6: readonly Seed[] = [
   },
 ];
 
-export const SEEDS: readonly Seed[] = [...I1, ...I2, ...I3, ...I4, ...I5, ...I6];
+export const SEEDS: readonly Seed[] = [...I1, ...I2, ...I2_FRONT, ...I3, ...I4, ...I5, ...I6];

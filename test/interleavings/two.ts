@@ -1,7 +1,13 @@
 /** Two connections to one new file, for the sequences in which whole transactions follow one another. */
 import { afterEach } from "vitest";
 import type { Decision } from "../../src/core/outcome.js";
-import type { ClaimedJob, Driver, SettleGroup, SettleOutcome } from "../../src/storage/driver.js";
+import type {
+  ClaimedJob,
+  Driver,
+  PruneStep,
+  SettleGroup,
+  SettleOutcome,
+} from "../../src/storage/driver.js";
 import { newFolder, openDriver, removeFolder, type Hands } from "./files.js";
 import { id, newSession, NOW, wants } from "./scenario.js";
 
@@ -84,4 +90,19 @@ export async function reapExpired(driver: Driver, session: string): Promise<stri
     leaseMs: 30_000,
   } as const;
   return (await driver.reap([dead]))[0]!.status;
+}
+
+/** Every scan of jobs from its beginning, nothing kept longer than it must be. Returns how many jobs went. */
+export async function pruneAll(driver: Driver, limit = 100): Promise<number> {
+  let gone = 0;
+  for (const scan of ["done", "other", "own"] as const) {
+    let step: PruneStep = { scan, keepMs: 0, after: null, limit };
+    for (let more = true; more;) {
+      const outcome = await driver.prune(step);
+      gone += outcome.pruned;
+      more = outcome.more;
+      step = { ...step, after: outcome.after };
+    }
+  }
+  return gone;
 }

@@ -5,7 +5,7 @@ import {
   exponential,
   fixed,
   linearThenExponential,
-  type Backoff,
+  type PlainBackoff,
 } from "../../src/core/backoff.js";
 import { LIMITS } from "../../src/core/defaults.js";
 import { refusal } from "./support/refusal.js";
@@ -15,7 +15,7 @@ const seconds = fc.double({ min: 0, max: 1e7, noNaN: true });
 const fails = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 5_000 }));
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-const minutes = (backoff: Backoff, count: number): number[] =>
+const minutes = (backoff: PlainBackoff, count: number): number[] =>
   Array.from({ length: count }, (_, i) => backoff(i + 1, 0) / 60_000);
 
 describe("linearThenExponential", () => {

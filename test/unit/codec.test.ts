@@ -2,7 +2,14 @@ import { isDeepStrictEqual } from "node:util";
 import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decode, encodeError, encodePayload, encodeResult } from "../../src/core/codec.js";
+import {
+  decode,
+  encodeError,
+  encodeLine,
+  encodePayload,
+  encodeProgress,
+  encodeResult,
+} from "../../src/core/codec.js";
 import { LIMITS } from "../../src/core/defaults.js";
 import { InvalidInputError } from "../../src/core/errors.js";
 import { refusal } from "./support/refusal.js";
@@ -405,5 +412,28 @@ describe("what is kept of an error", () => {
     const thrown = "x".repeat(LIMITS.errorBytes - "Thrown: ".length);
     expect(encodeError(thrown)).toBe(`Thrown: ${thrown}`);
     expect(encodeError(`${thrown}x`)).toMatch(/x…$/);
+  });
+});
+
+describe("what a handler says", () => {
+  it("of its progress is small JSON", () => {
+    expect(encodeProgress({ done: 3, of: 10 })).toBe('{"done":3,"of":10}');
+    expect(encodeProgress(undefined)).toBe("null");
+    for (const value of [1n, Number.NaN, () => undefined, "x".repeat(5_000)])
+      expect(refusal(() => encodeProgress(value)).code).toBe("QUDO_INVALID_OPTION");
+  });
+
+  it("in a line is cut at 8 KiB, and without what databases cannot hold", () => {
+    expect(encodeLine("a\0b\ud800c")).toBe("a\ufffdb\ufffdc");
+    expect(Buffer.byteLength(encodeLine("€".repeat(10_000)))).toBeLessThanOrEqual(8_192);
+    expect(encodeLine({ a: 1 })).toBe('{"a":1}');
+  });
+
+  it("is masked before it is cut, so that no half of a secret stays", () => {
+    const secret = "s3cret".repeat(10);
+    const mask = (text: string): string => text.replaceAll(secret, "*");
+    const text = "x".repeat(8_170) + secret;
+    expect(encodeLine(text, mask)).not.toContain("s3cret");
+    expect(encodeError(new Error(text), mask)).not.toContain("s3cret");
   });
 });

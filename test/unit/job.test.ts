@@ -7,6 +7,7 @@ import {
   type JobDefinition,
 } from "../../src/core/job.js";
 import type { StandardSchema } from "../../src/core/schema.js";
+import { snooze } from "../../src/core/snooze.js";
 import { refusal } from "./support/refusal.js";
 
 const run = (): void => {};
@@ -30,7 +31,10 @@ describe("defineJob", () => {
       schema: null,
       run,
     });
-    expect([1, 2, 6].map((fails) => job.backoff(fails, 0))).toEqual([60_000, 120_000, 600_000]);
+    const failed = { id: "", kind: "mail", queue: "default", payload: null, error: null };
+    expect([1, 2, 6].map((fails) => job.backoff(fails, 0, failed))).toEqual([
+      60_000, 120_000, 600_000,
+    ]);
   });
 
   it("keeps what it is given", () => {
@@ -64,6 +68,21 @@ describe("defineJob", () => {
     expect(job.schema).toBeNull();
   });
 
+  it("copies the paths to be hidden", () => {
+    const redact = ["card.number"];
+    const job = defineJob("pay", { redact, run });
+    redact.push("x");
+    expect(job.redact).toEqual(["card.number"]);
+    expect(defineJob("mail", { run }).redact).toBeNull();
+  });
+
+  it("knows results that are no snooze", () => {
+    const job = defineJob("waits", {
+      run: async (payload: { n: number }) => (payload.n > 1 ? snooze("5m") : payload.n),
+    });
+    expectTypeOf(job).toEqualTypeOf<JobDefinition<{ n: number }, { n: number }, number>>();
+  });
+
   it("gives something that nobody can change", () => {
     expect(Object.isFrozen(defineJob("mail", { run }))).toBe(true);
   });
@@ -83,6 +102,8 @@ describe("defineJob", () => {
     ["a high priority", { run, priority: 1e5 }, "QUDO_INVALID_OPTION", "priority"],
     ["a bad time-out", { run, timeout: "soon" }, "QUDO_INVALID_DURATION", "timeout"],
     ["a backoff that is none", { run, backoff: "5s" }, "QUDO_INVALID_OPTION", "backoff: a fun"],
+    ["redact that is no list", { run, redact: "card" }, "QUDO_INVALID_OPTION", "redact"],
+    ["a path that is none", { run, redact: ["a..b"] }, "QUDO_INVALID_OPTION", '"a..b"'],
     ["a schema that is none", { run, payload: {} }, "QUDO_INVALID_OPTION", "Standard Schema"],
     ["a schema that is null", { run, payload: null }, "QUDO_INVALID_OPTION", "Standard Schema"],
   ];

@@ -248,7 +248,9 @@ describe("wake-ups", () => {
     let heard = 0;
     const known = registry([lone]);
     const settings = workerSettings({ queues: ["other"], logger: silent() }, known);
-    const worker = new Worker(bench.driver, known, settings, () => heard++);
+    const worker = new Worker(bench.driver, known, settings, {
+      onWork: () => void heard++,
+    });
     await bench.driver.insertJobs([order("lone", { delayMs: 30 })]);
     worker.wake();
     await until("it was promoted", () => heard > 0);

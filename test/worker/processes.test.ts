@@ -1,14 +1,12 @@
 /** Real processes that are killed, stopped and woken again. */
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { defineJob, type Qudo } from "../../src/index.js";
-import { build, newActor, type Actor } from "./fixtures/actors.js";
+import { newActor, type Actor } from "./fixtures/actors.js";
 import { attemptsOf, expectSound, newPath, newQudo, totals, until } from "./support.js";
 
 const hold = defineJob("hold", { run: (_n: number) => undefined });
 const work = defineJob("work", { run: (_ms: number) => undefined });
 const pill = defineJob("pill", { run: () => undefined });
-
-beforeAll(build, 60_000);
 
 async function newFile(): Promise<{ url: string; qudo: Qudo }> {
   const path = newPath();

@@ -2,7 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { defineJob, idFromName, Qudo, type EnqueueOptions } from "../../src/index.js";
 import { Batcher } from "../../src/client/batcher.js";
+import { Producer } from "../../src/client/producer.js";
+import { Results } from "../../src/client/results.js";
 import type { StandardSchema } from "../../src/core/schema.js";
+import type { Driver, NewJob } from "../../src/storage/driver.js";
 import { newId } from "../../src/storage/ids.js";
 import {
   closing,
@@ -184,6 +187,9 @@ describe("what is refused", () => {
     ["a unique key that is no text", { uniqueKey: 7 }],
     ["a unique key past 1,024 bytes", { uniqueKey: "€".repeat(400) }],
     ["a bad keep", { keep: "for ever" }],
+    ["a keep of null", { keep: null }],
+    ["a keep for an end that does not exist", { keep: { failed: 1 } }],
+    ["a bad keep for one end", { keep: { done: "ever" } }],
   ];
 
   test("every bad payload and option, before anything is written", async () => {
@@ -287,6 +293,36 @@ describe("what is stored", () => {
     expect(other!.status).toBe("inserted");
     expect(await qudo.jobs.get(second!.id)).toBeNull();
     expect((await qudo.jobs.get(id))?.payload).toBe("a");
+  });
+
+  test("how long it is kept: its own word, what that leaves out by its kind, else by the policy", async () => {
+    const inserted: NewJob[] = [];
+    const driver = {
+      insertJobs: (jobs: readonly NewJob[]) => {
+        inserted.push(...jobs);
+        return Promise.resolve(jobs.map(() => ({ status: "inserted" })));
+      },
+    } as unknown as Driver;
+    const open = (): Promise<Driver> => Promise.resolve(driver);
+    const producer = new Producer(open, new Results(open), () => undefined);
+    const kept = defineJob("kept", { keep: { done: "1h", other: "2h" }, run: () => undefined });
+    const brief = defineJob("brief", { keep: 0, run: () => undefined });
+    await producer.enqueueMany([
+      [note, 1],
+      [note, 1, { keep: "1s" }],
+      [note, 1, { keep: { other: "1s" } }],
+      [kept, 1],
+      [kept, 1, { keep: { done: 0 } }],
+      [brief, 1],
+    ]);
+    expect(inserted.map(({ keepDoneMs, keepOtherMs }) => [keepDoneMs, keepOtherMs])).toEqual([
+      [null, null],
+      [1_000, 1_000],
+      [null, 1_000],
+      [3_600_000, 7_200_000],
+      [0, 7_200_000],
+      [0, 0],
+    ]);
   });
 
   test("a key is free again when its job has ended", async () => {

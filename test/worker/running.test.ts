@@ -11,6 +11,7 @@ import { LIMITS } from "../../src/core/defaults.js";
 import { registry } from "../../src/core/job.js";
 import { Run } from "../../src/worker/context.js";
 import { execute } from "../../src/worker/executor.js";
+import { refuseTransaction } from "../../src/worker/surroundings.js";
 import { Turns } from "../../src/worker/turns.js";
 import { openSqlite } from "../../src/storage/sqlite/index.js";
 import { newId } from "../../src/storage/ids.js";
@@ -359,17 +360,18 @@ describe("time-outs", () => {
           createdAt: 0,
           maxAttempts: 6,
           timeoutMs: days,
+          redact: null,
           payload: { codec: 1, text: "1", bin: null },
         },
         newId(),
         registry([job]).get("ages")!,
+        { context: null, session: newId, transaction: refuseTransaction },
       );
-      void execute(
-        run,
-        new Turns(),
-        () => Promise.resolve(null),
-        () => undefined,
-      );
+      void execute(run, new Turns(), {
+        fetchPayload: () => Promise.resolve(null),
+        started: () => undefined,
+        settle: () => undefined,
+      });
       await vi.advanceTimersByTimeAsync(days - 1);
       expect(run.cause).toBeNull();
       await vi.advanceTimersByTimeAsync(1);

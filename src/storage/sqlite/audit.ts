@@ -1,4 +1,5 @@
 /** Invariants I1 to I6 of the protocol, looked for in the data. What `qudo doctor` prints, and what every fault test ends with. */
+import { LIMITS } from "../../core/defaults.js";
 import { idText } from "../../core/ids.js";
 import { isTerminal, RUN_STATES, runStateOf } from "../../core/states.js";
 import type { Violation } from "../driver.js";
@@ -160,6 +161,11 @@ function* checkRuns(db: Connection, places: Map<string, Standing[]>): Generator<
     and exists (select 1 from qudo_outcome p where p.job_id = o.job_id and p.run < o.run)`;
   for (const { job_id, run } of db.all<RunRow>(gaps))
     yield violation("I2", job_id, run, `run ${run} has an outcome, run ${run - 1} has none`);
+  // Pruning cuts a long history at its front, and leaves the last runs.
+  const short = `select job_id, min(run) as run, count(*) as n from qudo_outcome group by job_id
+    having min(run) > 1 and count(*) < ${LIMITS.runsKept}`;
+  for (const { job_id, run, n } of db.all<RunRow & { n: number }>(short))
+    yield violation("I2", job_id, run, `its first runs were pruned, but only ${n} are left`);
 }
 
 /** What is wrong with the place of a waiting row, or with what it carries. */
@@ -233,6 +239,10 @@ function* checkKept(
   for (const { job_id, run } of db.all<RunRow>(jobless))
     if (!leased.has(hex(job_id)))
       yield violation("I5", job_id, run, "its job was pruned, its outcome was not");
+  const unowned = `select distinct job_id, run from qudo_job_log
+    where job_id not in (select id from qudo_job)`;
+  for (const { job_id, run } of db.all<RunRow>(unowned))
+    yield violation("I5", job_id, run, "its job was pruned, lines of its log were not");
 }
 
 /** Clocks of hosts are set back now and then; a second is no violation. */

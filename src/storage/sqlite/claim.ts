@@ -36,6 +36,26 @@ export interface Claimed {
   more: boolean;
 }
 
+/**
+ * Nothing would be claimed: what an idle worker learns at each wake-up without standing in line for the write lock. A claim
+ * that was made already is never answered here, though its jobs are not ready any more.
+ * @throws SessionLostError when the session is gone.
+ */
+export function isIdle(engine: Engine, { lease, session, wants }: ClaimRequest): boolean {
+  const { db } = engine;
+  if (db.get(SQL.session, idBytes(session)) === undefined) throw new SessionLostError(session);
+  if (db.get(SQL.leaseKnown, idBytes(lease)) !== undefined) return false;
+  const lanes = db.all<LaneRow>(SQL.lanes);
+  return !wants.some((want) =>
+    wantedLanes(want, lanes).some(({ id }) => db.get(SQL.anyReady, id) !== undefined),
+  );
+}
+
+function wantedLanes({ queue, kinds }: Want, all: readonly LaneRow[]): LaneRow[] {
+  const wanted = new Set(kinds);
+  return all.filter((lane) => lane.queue === queue && wanted.has(lane.kind) && !lane.paused);
+}
+
 /** Called inside a write. */
 export function claim(engine: Engine, request: ClaimRequest, now: number): Claimed {
   const { db } = engine;
@@ -48,17 +68,18 @@ export function claim(engine: Engine, request: ClaimRequest, now: number): Claim
     if (!session.equals(known.worker)) return { jobs: [], more: false };
     return { jobs: claimedBefore(engine, decodeLease(known.jobs)), more: true };
   }
-  const batch = new ClaimBatch(db, now);
+  const batch = new ClaimBatch(engine, now);
   const lanes = db.all<LaneRow>(SQL.lanes);
   for (const want of request.wants) takeFrom(engine, want, lanes, batch);
-  if (batch.entries.length > 0)
+  if (batch.entries.length > 0) {
     db.run(SQL.insertLease, lease, session, now, encodeLease(batch.entries));
+    engine.leaseLanes.remember(request.lease, batch.lanes);
+  }
   return { jobs: batch.jobs, more: batch.full };
 }
 
 function takeFrom(engine: Engine, want: Want, all: readonly LaneRow[], batch: ClaimBatch): void {
-  const kinds = new Set(want.kinds);
-  const lanes = all.filter((l) => l.queue === want.queue && kinds.has(l.kind) && !l.paused);
+  const lanes = wantedLanes(want, all);
   let left = want.limit;
   for (const [row, lane] of inOrder(engine.db, lanes, want.limit)) {
     if (left === 0 || batch.full) break;
@@ -129,28 +150,31 @@ class LaneReader {
 /** Collects what one claim takes: the lease's entries and the jobs for the worker, within the size of a trip. */
 class ClaimBatch {
   readonly entries: LeaseEntry[] = [];
+  readonly lanes: number[] = [];
   readonly jobs: ClaimedJob[] = [];
   private bytes = 0;
   private expired = 0;
 
   constructor(
-    private readonly db: Connection,
+    private readonly engine: Engine,
     private readonly now: number,
   ) {}
 
   /** False when the job had expired: it ended here and uses no place. */
   take(row: ReadyRow, lane: LaneRow): boolean {
-    const { db, now } = this;
+    const { engine, now } = this;
+    const { db } = engine;
     db.run(SQL.deleteReady, row.lane, row.prio, row.run_at, row.id);
     const job = readJob(db, row.id, this.inlineLimit())!;
     if (job.expires_at !== null && job.expires_at <= now) {
-      expire(db, row, now);
+      expire(engine, row, now);
       this.expired++;
       return false;
     }
     const payload = inlined(job);
     if (payload !== null) this.bytes += job.size;
     this.entries.push({ id: row.id, run: row.run });
+    this.lanes.push(lane.id);
     this.jobs.push(claimedJob(row, lane, job, payload));
     return true;
   }
@@ -196,9 +220,9 @@ function inlined(job: JobColumns): StoredPayload | null {
   return { codec: job.codec, text: job.payload_text, bin: job.payload_bin };
 }
 
-function expire(db: Connection, row: ReadyRow, now: number): void {
+function expire(engine: Engine, row: ReadyRow, now: number): void {
   record(
-    db,
+    engine,
     {
       id: row.id,
       run: row.run,
@@ -211,7 +235,7 @@ function expire(db: Connection, row: ReadyRow, now: number): void {
     },
     now,
   );
-  db.run(SQL.freeUniqueKey, row.id);
+  engine.db.run(SQL.freeUniqueKey, row.id);
 }
 
 /** The same claim sent again because its answer was lost: what it took, less what has been decided since. */

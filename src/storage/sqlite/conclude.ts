@@ -10,12 +10,13 @@ export interface Concluded {
 }
 
 export function concludeLease(
-  { db }: Engine,
+  engine: Engine,
   lease: Uint8Array,
   worker: Uint8Array,
   decide: (run: Counters, wasRunning: boolean) => Decision,
   now: number,
 ): Concluded {
+  const { db } = engine;
   const decided: Partial<Record<RunState, number>> = {};
   const row = db.get<{ jobs: Uint8Array }>(SQL.lease, lease);
   for (const { id, run } of row === undefined ? [] : decodeLease(row.jobs)) {
@@ -26,7 +27,7 @@ export function concludeLease(
       const decision = decide(countersOf(db, id, run), started !== undefined);
       const startedAt = started?.started_at ?? null;
       const event = { id, run, decision, worker, startedAt, writer: NOBODY, result: null };
-      if (!record(db, { ...event, error: null }, now)) continue;
+      if (!record(engine, { ...event, error: null }, now)) continue;
       state = decision.state;
       decided[state] = (decided[state] ?? 0) + 1;
     }

@@ -74,6 +74,11 @@ export class Connection {
     return connection;
   }
 
+  /** For statements on a handle of the user's, inside transactions of the user's: its settings stay as they are. */
+  static onHandle(handle: HandleLike, path: string): Connection {
+    return new Connection(handle, { path, handle, synchronous: "FULL" });
+  }
+
   private configure(): void {
     this.handle.exec(`pragma busy_timeout=${BUSY_TIMEOUT_MS}`);
     // It is kept in the file, and whoever makes our tables sets it: a look must not rewrite a file that is not ours.

@@ -3,12 +3,15 @@ import type { Counters, Decision } from "../../core/outcome.js";
 import { RUN_STATES, REASONS } from "../../core/states.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
+import type { LeaseLanes, Tally } from "./tally.js";
 
 export interface Engine {
   readonly db: Connection;
   /** Milliseconds UTC. A SQLite file's clock is its host's; tests give their own. */
   readonly clock: () => number;
   readonly lanes: Lanes;
+  readonly tally: Tally;
+  readonly leaseLanes: LeaseLanes;
 }
 
 export interface LaneRow {
@@ -17,6 +20,9 @@ export interface LaneRow {
   kind: string;
   paused: number;
 }
+
+/** A resend must still find its job, and a late worker its outcome: nothing is pruned before this age. */
+export const KEEP_AT_LEAST_MS = 600_000;
 
 /** Ids of lanes, by name. Those of a transaction are remembered only after its commit: a rollback takes them back. */
 export class Lanes {
@@ -51,12 +57,19 @@ export class Lanes {
 /** One write transaction of an operation: the body is given the database's time. */
 export function write<T>(engine: Engine, body: (now: number) => T): Promise<T> {
   return engine.db.write(
-    () => {
-      engine.lanes.begun();
-      return body(engine.clock());
-    },
+    () => within(engine, body),
     () => engine.lanes.committed(),
   );
+}
+
+/** The same inside a write transaction that is open already; whoever opened it commits it. */
+export function within<T>(engine: Engine, body: (now: number) => T): T {
+  engine.lanes.begun();
+  engine.tally.begun();
+  const now = engine.clock();
+  const value = body(now);
+  engine.tally.write(engine.db, now);
+  return value;
 }
 
 export function read<T>(engine: Engine, body: (now: number) => T): Promise<T> {
@@ -112,15 +125,18 @@ export interface Event {
   readonly startedAt: number | null;
   readonly result: string | null;
   readonly error: string | null;
+  /** The job's, where it is known: spares a look. */
+  readonly lane?: number | undefined;
 }
 
 /**
  * The one rule. Inserts the outcome (job, run); only if this very transaction inserted it, the job moves on to where
  * the decision says. False when the run was decided before.
  */
-export function record(db: Connection, event: Event, now: number): boolean {
+export function record({ db, tally }: Engine, event: Event, now: number): boolean {
   const { id, run, decision } = event;
-  const old = decision.next !== null || run > 1 ? locate(db, id, run) : undefined;
+  const looks = decision.next !== null || run > 1 || event.lane === undefined;
+  const old = looks ? locate(db, id, run) : undefined;
   const nextAt = nextMoment(decision, old, now);
   const inserted = db.run(
     SQL.insertOutcome,
@@ -137,9 +153,13 @@ export function record(db: Connection, event: Event, now: number): boolean {
     old?.next_prio ?? null,
     event.result,
     event.error,
+    now,
+    RUN_STATES[decision.state],
+    KEEP_AT_LEAST_MS,
     id,
   );
   if (inserted === 0) return false;
+  tally.ended(event.lane ?? old!.lane, decision.state, event.writer);
   if (old !== undefined && nextAt !== null) {
     const { fails, crashes } = decision;
     const { lane, prio } = old;

@@ -1,5 +1,6 @@
 import { idBytes, idText, uniqueHash } from "../../core/ids.js";
 import type { InsertOutcome, NewJob } from "../driver.js";
+import { NOBODY } from "../sql/lease.js";
 import { place, write, type Engine } from "./engine.js";
 import { SQL } from "./statements.js";
 
@@ -7,8 +8,9 @@ export function insertJobs(engine: Engine, jobs: readonly NewJob[]): Promise<Ins
   return write(engine, (now) => jobs.map((job) => insertJob(engine, job, now)));
 }
 
-function insertJob(engine: Engine, job: NewJob, now: number): InsertOutcome {
-  const { db } = engine;
+/** Called inside a write. */
+export function insertJob(engine: Engine, job: NewJob, now: number): InsertOutcome {
+  const { db, tally } = engine;
   const id = idBytes(job.id);
   const hash = job.uniqueKey === null ? null : uniqueHash(job.kind, job.uniqueKey);
   if (hash !== null) {
@@ -38,6 +40,7 @@ function insertJob(engine: Engine, job: NewJob, now: number): InsertOutcome {
     optsText(job),
   );
   if (inserted === 0) return { status: "duplicate" };
+  tally.enqueued(lane, NOBODY);
   place(db, { id, lane, prio, runAt, run: 1, fails: 0, crashes: 0 }, now);
   return { status: "inserted" };
 }

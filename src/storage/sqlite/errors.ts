@@ -1,6 +1,7 @@
 /** SQLite's result codes in the words of the product. Told apart by number, never by message text. */
 import { DatabaseError } from "../../core/errors.js";
 
+const ERROR = 1;
 const BUSY = 5;
 const LOCKED = 6;
 const READONLY = 8;
@@ -11,6 +12,7 @@ const CANTOPEN = 14;
 const NOTADB = 26;
 
 const byName: ReadonlyMap<string, number> = new Map([
+  ["SQLITE_ERROR", ERROR],
   ["SQLITE_BUSY", BUSY],
   ["SQLITE_LOCKED", LOCKED],
   ["SQLITE_READONLY", READONLY],
@@ -41,6 +43,11 @@ export function isFromDatabase(error: unknown): boolean {
 export function isBusy(error: unknown): boolean {
   const code = primaryCode(error);
   return code === BUSY || code === LOCKED;
+}
+
+/** The statement itself was wrong at this moment: a "begin" inside a transaction is answered so. */
+export function isRefused(error: unknown): boolean {
+  return primaryCode(error) === ERROR;
 }
 
 export function asDatabaseError(cause: unknown, path: string): DatabaseError {

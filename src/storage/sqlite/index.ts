@@ -1,16 +1,23 @@
 /** The SQLite engine: one file, many processes. */
 import type { Driver } from "../driver.js";
+import { listAttempts } from "./attempts.js";
 import { audit } from "./audit.js";
 import { Connection, type HandleLike, type Synchronous } from "./connection.js";
+import { counts, tally } from "./counts.js";
 import { insertJobs } from "./enqueue.js";
 import { Lanes, read, type Engine } from "./engine.js";
-import { counts, getJobs, listAttempts, payloads } from "./look.js";
-import { promote, prune } from "./maintain.js";
+import { endings, getJobs, payloads } from "./look.js";
+import { listJobs } from "./list.js";
+import { promote } from "./maintain.js";
 import { cancel, retry } from "./operate.js";
+import { setPaused } from "./pause.js";
+import { prune } from "./prune.js";
+import { listLog, report } from "./report.js";
 import { migrate, refuseNewer, schemaVersion } from "./schema.js";
 import { closeSession, heartbeat, openSession, reap, sessions } from "./sessions.js";
 import { markStarted, release, trip } from "./settle.js";
 import { subscribe } from "./subscribe.js";
+import { LeaseLanes, Tally } from "./tally.js";
 
 export type { HandleLike } from "./connection.js";
 
@@ -36,7 +43,13 @@ export interface SqliteOptions {
 /** Opens the file; does not create its tables: that is `migrate()`. */
 export async function openSqlite(options: SqliteOptions): Promise<Driver> {
   const db = await Connection.open({ synchronous: "FULL", ...options });
-  const engine: Engine = { db, clock: options.clock ?? Date.now, lanes: new Lanes(db) };
+  const engine: Engine = {
+    db,
+    clock: options.clock ?? Date.now,
+    lanes: new Lanes(db),
+    tally: new Tally(),
+    leaseLanes: new LeaseLanes(),
+  };
   try {
     await checkVersion(engine);
   } catch (error) {
@@ -62,12 +75,12 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     release: (session, leases) => release(engine, session, leases),
     promote: (limit) => promote(engine, limit),
     prune: (step) => prune(engine, step),
-    report: notYet,
-    setPaused: notYet,
-    listJobs: notYet,
-    endings: notYet,
-    listLog: notYet,
-    tally: notYet,
+    report: (reports) => report(engine, reports),
+    setPaused: (target, paused) => setPaused(engine, target, paused),
+    listJobs: (query) => listJobs(engine, query),
+    endings: (ids) => endings(engine, ids),
+    listLog: (query) => listLog(engine, query),
+    tally: (since) => tally(engine, since),
     cancel: (ids) => cancel(engine, ids),
     retry: (ids) => retry(engine, ids),
     getJobs: (ids) => getJobs(engine, ids),
@@ -76,10 +89,6 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     audit: () => audit(engine),
     subscribe: (onChange) => subscribe(db, onChange),
   };
-}
-
-async function notYet(): Promise<never> {
-  throw new Error("not yet");
 }
 
 async function checkVersion(engine: Engine): Promise<void> {

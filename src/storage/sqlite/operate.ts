@@ -54,12 +54,12 @@ function retryOne(engine: Engine, id: Buffer, now: number): RetryOutcome {
 }
 
 function operatorEvent(
-  { db }: Engine,
+  engine: Engine,
   id: Buffer,
   run: number,
   decision: Decision,
   now: number,
 ): void {
   const event = { id, run, decision, writer: NOBODY, worker: null, startedAt: null };
-  record(db, { ...event, result: null, error: null }, now);
+  record(engine, { ...event, result: null, error: null }, now);
 }

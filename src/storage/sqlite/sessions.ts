@@ -55,12 +55,21 @@ export function heartbeat(engine: Engine, beat: Heartbeat): Promise<HeartbeatOut
 function openLeases({ db }: Engine, session: Buffer): string[] {
   const open: string[] = [];
   for (const { id, jobs } of db.all<{ id: Uint8Array; jobs: Uint8Array }>(SQL.leasesOf, session)) {
-    const finished = decodeLease(jobs).every(({ id: job, run }) => {
+    const runs = decodeLease(jobs);
+    const finished = runs.every(({ id: job, run }) => {
       const found = db.get<{ writer: Uint8Array }>(SQL.outcome, job, run);
       return found !== undefined && session.equals(found.writer);
     });
-    if (finished) db.run(SQL.deleteLease, id);
-    else open.push(idText(id));
+    if (!finished) {
+      open.push(idText(id));
+      continue;
+    }
+    db.run(SQL.deleteLease, id);
+    // What was completed in a user's transaction has left these to a settle, which finds no lease any more.
+    for (const { id: job, run } of runs) {
+      db.run(SQL.deleteRunning, job, run);
+      db.run(SQL.freeUniqueKey, job);
+    }
   }
   return open;
 }

@@ -11,14 +11,21 @@ import type {
   TripOutcome,
 } from "../driver.js";
 import { decodeLease } from "../sql/lease.js";
-import { claim } from "./claim.js";
+import { claim, isIdle } from "./claim.js";
 import { concludeLease } from "./conclude.js";
 import type { Connection } from "./connection.js";
-import { record, write, type Engine } from "./engine.js";
+import { read, record, write, type Engine } from "./engine.js";
+import { keepLines } from "./report.js";
 import { SQL } from "./statements.js";
 
 /** Settlements first, then the claim: what they free can be claimed at once. */
-export function trip(engine: Engine, { settle, claim: request }: Trip): Promise<TripOutcome> {
+export async function trip(engine: Engine, trip: Trip): Promise<TripOutcome> {
+  const { settle, claim: request } = trip;
+  if (
+    settle.length === 0 &&
+    (request === null || (await read(engine, () => isIdle(engine, request))))
+  )
+    return { settled: [], claimed: [], more: false };
   return write(engine, (now) => {
     const settled = settle.map((group) => settleGroup(engine, group, now));
     const claimed = request === null ? { jobs: [], more: false } : claim(engine, request, now);
@@ -32,21 +39,25 @@ function settleGroup(engine: Engine, group: SettleGroup, now: number): SettleOut
   const session = idBytes(group.session);
   const open = openRuns(engine, lease, session);
   const settling: Settling = {
+    engine,
     db,
     session,
     now,
     keys: db.get(SQL.anyUniqueKey) !== undefined,
     running: db.get(SQL.anyRunning) !== undefined,
   };
+  const laneOf = laneFinder(engine, group.lease, open);
   const outcomes = group.settlements.map((settlement) => {
     const id = idBytes(settlement.job);
-    const held = open !== null && open.get(key(id)) === settlement.run;
-    if (held) open.delete(key(id));
-    return settleRun(settling, settlement, id, held);
+    const name = key(id);
+    const held = open !== null && open.get(name) === settlement.run;
+    if (held) open.delete(name);
+    return settleRun(settling, settlement, id, held ? { lane: laneOf(name) } : null);
   });
   if (group.close && open !== null && !hasUndecided(engine, open)) {
     for (const id of open.keys()) clearAway(db, Buffer.from(id, "latin1"), open.get(id)!);
     db.run(SQL.deleteLease, lease);
+    engine.leaseLanes.forget(group.lease);
   }
   return outcomes;
 }
@@ -58,12 +69,26 @@ function clearAway(db: Connection, id: Buffer, run: number): void {
 }
 
 interface Settling {
+  readonly engine: Engine;
   readonly db: Connection;
   readonly session: Buffer;
   readonly now: number;
   /** There are unique keys, or runs shown as running, at all: mostly not, and one look per group spares two deletes per job. */
   readonly keys: boolean;
   readonly running: boolean;
+}
+
+/** Which lanes the jobs of this lease are of, as far as this connection remembers. */
+function laneFinder(
+  { leaseLanes }: Engine,
+  lease: string,
+  open: ReadonlyMap<string, number> | null,
+): (name: string) => number | undefined {
+  const lanes = leaseLanes.of(lease);
+  if (lanes === undefined || open === null) return () => undefined;
+  if (typeof lanes === "number") return () => lanes;
+  const byKey = new Map([...open.keys()].map((id, i) => [id, lanes[i]]));
+  return (id) => byKey.get(id);
 }
 
 /** What the lease lists, by key; null when it is not this session's (any more). A run it does not list cannot be settled through it. */
@@ -90,13 +115,19 @@ function holds({ db }: Engine, lease: Buffer, session: Buffer): boolean {
   return row !== undefined && session.equals(row.worker);
 }
 
+/** A run that the lease lists. */
+interface Held {
+  /** Undefined where it has to be looked up. */
+  readonly lane: number | undefined;
+}
+
 function settleRun(
   settling: Settling,
   settlement: Settlement,
   id: Buffer,
-  held: boolean,
+  held: Held | null,
 ): SettleOutcome {
-  const { db, session, now } = settling;
+  const { engine, db, session, now } = settling;
   const { run, elapsedMs, result, error } = settlement;
   const startedAt = elapsedMs === null ? null : now - Math.round(elapsedMs);
   const event = {
@@ -108,9 +139,11 @@ function settleRun(
     startedAt,
     result,
     error,
+    lane: held?.lane,
   };
-  const inserted = held && record(db, event, now);
-  if (held && settling.running) db.run(SQL.deleteRunning, id, run);
+  if (settlement.lines !== undefined) keepLines(db, id, run, settlement.lines, now);
+  const inserted = held !== null && record(engine, event, now);
+  if (held !== null && settling.running) db.run(SQL.deleteRunning, id, run);
   if (inserted) {
     if (settling.keys && isTerminal(settlement.state)) db.run(SQL.freeUniqueKey, id);
     return "accepted";
@@ -118,12 +151,17 @@ function settleRun(
   return readBack(settling, settlement, id);
 }
 
-/** Not inserted: a resend of our own is accepted, anything else is lost. A key still held for this run is free now. */
+/**
+ * Not inserted: a resend of our own is accepted, or what our handler recorded in a transaction of its own; anything else
+ * is lost. A key still held for this run is free now.
+ */
 function readBack({ db, session }: Settling, settlement: Settlement, id: Buffer): SettleOutcome {
   const found = db.get<{ state: number; writer: Uint8Array }>(SQL.outcome, id, settlement.run);
   if (found === undefined) return "lost";
-  const ours = session.equals(found.writer) && found.state === RUN_STATES[settlement.state];
-  if (!ours && isTerminal(runStateOf(found.state))) db.run(SQL.freeUniqueKey, id);
+  const completed = settlement.completed === true && found.state === RUN_STATES.done;
+  const same = completed || found.state === RUN_STATES[settlement.state];
+  const ours = same && session.equals(found.writer);
+  if ((!ours || completed) && isTerminal(runStateOf(found.state))) db.run(SQL.freeUniqueKey, id);
   return ours ? "accepted" : "lost";
 }
 

@@ -5,6 +5,12 @@ export const SQL = {
   insertLane: "insert or ignore into qudo_lane (queue, kind) values (?, ?)",
   lanes: `select l.id, l.queue, l.kind, l.paused_at is not null or q.paused_at is not null as paused
     from qudo_lane l left join qudo_queue q on q.name = l.queue`,
+  pauseQueue: `insert into qudo_queue (name, paused_at) values (?, ?)
+    on conflict (name) do update set paused_at = excluded.paused_at where paused_at is null`,
+  resumeQueue: "update qudo_queue set paused_at = null where name = ? and paused_at is not null",
+  pauseLane: "update qudo_lane set paused_at = ? where id = ? and paused_at is null",
+  resumeLane:
+    "update qudo_lane set paused_at = null where queue = ? and kind = ? and paused_at is not null",
 
   // — enqueue
   jobExists: "select 1 from qudo_job where id = ?",
@@ -25,6 +31,9 @@ export const SQL = {
 
   // — claim
   session: "select beat, seen_at from qudo_worker where id = ?",
+  /** What an idle claimer asks without the write lock. */
+  leaseKnown: "select 1 from qudo_lease where id = ?",
+  anyReady: "select 1 from qudo_ready where lane = ? limit 1",
   peek: `select lane, prio, run_at, id, run, fails, crashes from qudo_ready
     where lane = ? order by prio, run_at, id limit ?`,
   peekAfter: `select lane, prio, run_at, id, run, fails, crashes from qudo_ready
@@ -40,11 +49,15 @@ export const SQL = {
   deleteLease: "delete from qudo_lease where id = ?",
 
   // — outcomes: the fence
+  /** The last column is when a job with a keep time of its own for such an end may be pruned: null for all others. */
   insertOutcome: `insert or ignore into qudo_outcome
-    (job_id, run, state, lane, reason, writer, worker, started_at, ended_at, fails, crashes, next_at, next_prio, result, error)
-    select id, ?, ?, lane, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from qudo_job where id = ?`,
+    (job_id, run, state, lane, reason, writer, worker, started_at, ended_at, fails, crashes, next_at, next_prio, result, error,
+     prune_at)
+    select id, ?, ?, lane, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+      ? + max(case ? when 1 then keep_ms when 3 then keep_other_ms when 4 then keep_other_ms when 9 then keep_other_ms end, ?)
+    from qudo_job where id = ?`,
   outcome: "select state, writer from qudo_outcome where job_id = ? and run = ?",
-  lastOutcome: `select run, state, fails, crashes from qudo_outcome
+  lastOutcome: `select run, state, fails, crashes, ended_at from qudo_outcome
     where job_id = ? order by run desc limit 1`,
   counters: "select fails, crashes from qudo_outcome where job_id = ? and run = ?",
   /** Where a waiting row of this run stands, or would stand: the locator. */
@@ -56,8 +69,39 @@ export const SQL = {
   // — running
   insertRunning:
     "insert or ignore into qudo_running (job_id, run, worker, started_at) values (?, ?, ?, ?)",
+  setProgress: "update qudo_running set progress = ? where job_id = ? and run = ?",
   anyRunning: "select 1 from qudo_running limit 1",
-  running: "select started_at from qudo_running where job_id = ? and run = ?",
+  running: "select started_at, worker, progress from qudo_running where job_id = ? and run = ?",
+
+  // — looking
+  job: `select l.queue, l.kind, j.prio, j.run_at, j.created_at, j.max_attempts, j.timeout_ms, j.expires_at, j.keep_ms,
+    j.keep_other_ms, j.opts, j.unique_text, j.codec, j.payload_text, j.payload_bin
+    from qudo_job j join qudo_lane l on l.id = j.lane where j.id = ?`,
+  leases: "select worker, jobs from qudo_lease",
+  leaseJobs: "select id, jobs from qudo_lease where id = ?",
+  leasesAfter: "select id, jobs from qudo_lease where id > ? order by id limit ?",
+  /** Nothing for a run that was decided. */
+  heldRun: `select j.lane, j.created_at, r.run is not null as running
+    from qudo_job j left join qudo_running r on r.job_id = j.id and r.run = ?
+    where j.id = ? and not exists (select 1 from qudo_outcome o where o.job_id = j.id and o.run = ?)`,
+  // The inner look is cut first: so many rows are read and no more, whatever becomes of them.
+  listReady: `select w.lane, w.prio, w.run_at, w.id, j.created_at, o.state from (
+      select lane, prio, run_at, id, run from qudo_ready
+      where lane = ? and (prio, run_at, id) > (?, ?, ?) order by prio, run_at, id limit ?) w
+    left join qudo_job j on j.id = w.id left join qudo_outcome o on o.job_id = w.id and o.run = w.run - 1
+    order by w.prio, w.run_at, w.id`,
+  listDelayed: `select w.lane, w.prio, w.run_at, w.id, j.created_at, o.state from (
+      select lane, prio, run_at, id, run from qudo_delayed
+      where (run_at, id) > (?, ?) order by run_at, id limit ?) w
+    left join qudo_job j on j.id = w.id left join qudo_outcome o on o.job_id = w.id and o.run = w.run - 1
+    order by w.run_at, w.id`,
+  listEnded: `select k.ended_at, k.job_id, k.run, o.state, o.lane, j.created_at,
+      o.state in (1, 3, 4, 9)
+        and not exists (select 1 from qudo_outcome n where n.job_id = k.job_id and n.run > k.run) as last
+    from (select ended_at, job_id, run from qudo_outcome where (ended_at, job_id, run) < (?, ?, ?)
+      order by ended_at desc, job_id desc, run desc limit ?) k
+    join qudo_outcome o on o.job_id = k.job_id and o.run = k.run left join qudo_job j on j.id = k.job_id
+    order by k.ended_at desc, k.job_id desc, k.run desc`,
 
   // — sessions
   insertSession: `insert or ignore into qudo_worker (id, name, host, pid, process, lease_ms, beat, seen_at, started_at, kinds, version)
@@ -69,6 +113,18 @@ export const SQL = {
     and not exists (select 1 from qudo_lease where worker = qudo_worker.id)`,
   sessions: `select w.id, w.name, w.host, w.pid, w.process, w.lease_ms, w.beat, w.seen_at, w.started_at, w.kinds, w.version,
     (select count(*) from qudo_lease l where l.worker = w.id) as leases from qudo_worker w order by w.started_at, w.id`,
+
+  // — log lines
+  insertLine: `insert or ignore into qudo_job_log (job_id, run, seq, at, level, line)
+    select id, ?, ?, ?, ?, ? from qudo_job where id = ?`,
+  log: `select run, seq, at, level, line from qudo_job_log
+    where job_id = ? and (run, seq) > (?, ?) and (? is null or run = ?) order by run, seq limit ?`,
+
+  // — what happened, per minute
+  addToTally: `insert into qudo_tally (minute, lane, event, session, n) values (?, ?, ?, ?, ?)
+    on conflict (minute, lane, event, session) do update set n = n + excluded.n`,
+  tally: `select t.minute, l.queue, l.kind, t.event, sum(t.n) as n from qudo_tally t join qudo_lane l on l.id = t.lane
+    where t.minute >= ? group by t.minute, t.lane, t.event order by t.minute, l.queue, l.kind, t.event`,
 
   // — maintenance
   due: `select run_at, id, lane, prio, run, fails, crashes from qudo_delayed

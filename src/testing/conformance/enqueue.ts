@@ -14,6 +14,7 @@ export const enqueueLaws: readonly Law[] = [
         priority: -7,
         maxAttempts: 3,
         timeoutMs: 900,
+        redact: ["text"],
       };
       const payload = jsonPayload({ text: "Grüße ✉ 'quoted' \\ \" %_" });
       const id = await h.enqueue({ ...spec, payload });
@@ -22,8 +23,8 @@ export const enqueueLaws: readonly Law[] = [
       const { lease: _, session: __, createdAt: ___, ...claimed } = held;
       const first = { job: id, run: 1, fails: 0, crashes: 0 };
       deepEqual(claimed, { ...first, ...spec, payload });
-      for (const key of ["queue", "kind", "priority", "maxAttempts"] as const)
-        equal(row[key], spec[key], key);
+      for (const key of ["queue", "kind", "priority", "maxAttempts", "redact"] as const)
+        deepEqual(row[key], spec[key], key);
       deepEqual(row.payload, payload);
     },
   },

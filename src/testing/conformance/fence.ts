@@ -141,14 +141,14 @@ export const fenceLaws: readonly Law[] = [
     law: "A settle is lost also when the job was finished by another and pruned since.",
     requires: ["clock"],
     async run(h) {
-      const id = await h.enqueue({ keepMs: 0 });
+      const id = await h.enqueue({ keepDoneMs: 0 });
       const late = await h.worker();
       const first = await late.claimOne();
       await h.kill(late);
       const worker = await h.worker();
       await worker.done(await worker.claimOne());
       h.clock.advance(3_600_000);
-      deepEqual(await h.driver.prune({ doneMs: 0, otherMs: 0, limit: 10 }), { pruned: 1 });
+      equal(await h.prune(), 1);
       equal(await late.done(first), "lost");
       deepEqual(await h.driver.getJobs([id]), [null]);
       deepEqual(await h.attempts(id), []);

@@ -9,6 +9,7 @@ import type {
   JobRow,
   LaneCounts,
   NewJob,
+  PruneOutcome,
   ReapOutcome,
 } from "../../storage/driver.js";
 import { newId } from "../../storage/ids.js";
@@ -171,6 +172,20 @@ export class Harness {
   /** Retries one job. */
   async retry(id: string): Promise<void> {
     deepEqual(await this.driver.retry([id]), [{ status: "requeued" }], "the job is requeued");
+  }
+
+  /** Every scan of jobs from its beginning, with nothing kept longer than it must be. Returns how many jobs went. */
+  async prune({ doneMs = 0, otherMs = 0 } = {}): Promise<number> {
+    let gone = 0;
+    for (const scan of ["done", "other", "own"] as const) {
+      const keepMs = scan === "done" ? doneMs : otherMs;
+      for (let after: string | null = null, more = true; more;) {
+        const step: PruneOutcome = await this.driver.prune({ scan, keepMs, after, limit: 100 });
+        gone += step.pruned;
+        ({ after, more } = step);
+      }
+    }
+    return gone;
   }
 
   /** Closes the connections that the law opened. */

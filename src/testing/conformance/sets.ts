@@ -81,8 +81,8 @@ export const setLaws: readonly Law[] = [
         promoted.push(await h.commitsOf(() => h.driver.promote(1_000)));
         await h.driver.cancel(ids);
         h.clock.advance(3_600_000);
-        const policy = { doneMs: 0, otherMs: 0, limit: 1_000 };
-        pruned.push(await h.commitsOf(() => h.driver.prune(policy)));
+        const step = { scan: "other", keepMs: 0, after: null, limit: 1_000 } as const;
+        pruned.push(await h.commitsOf(() => h.driver.prune(step)));
       }
       equal(promoted[1], promoted[0], "commits of promote");
       equal(pruned[1], pruned[0], "commits of prune");

@@ -3,6 +3,7 @@ import { claimMutants } from "./claim.js";
 import { enqueueMutants } from "./enqueue.js";
 import type { Mutant } from "./mutant.js";
 import { operateMutants } from "./operate.js";
+import { pruneMutants } from "./prune.js";
 import { sessionMutants } from "./sessions.js";
 import { settleMutants } from "./settle.js";
 import { upkeepMutants } from "./upkeep.js";
@@ -14,4 +15,5 @@ export const mutants: readonly Mutant[] = [
   ...sessionMutants,
   ...operateMutants,
   ...upkeepMutants,
+  ...pruneMutants,
 ];

@@ -2,37 +2,39 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Clock, Fixture, TestDatabase } from "../../../src/testing/index.js";
+import { manualClock, type Fixture, type TestDatabase } from "../../../src/testing/index.js";
+import { openDatabase } from "../../../src/storage/open.js";
 import type { Driver } from "../../../src/storage/driver.js";
 import { openSqlite, type HandleLike } from "../../../src/storage/sqlite/index.js";
 import { openHandle, tap, type Tap } from "./handle.js";
 
-/** A time in 2027, moved by hand. */
-function manualClock(): Clock {
-  let now = 1_800_000_000_000;
-  return {
-    now: () => now,
-    advance: (ms) => {
-      now += ms;
-    },
-  };
-}
+/** In 2027. */
+const START = 1_800_000_000_000;
 
 /** The engine opens the file itself. */
 export function sqliteFile(): Fixture {
+  return file("SQLite file", false);
+}
+
+/** The same, each connection in a thread of its own: what users have. */
+export function sqliteThread(): Fixture {
+  return file("SQLite file in a thread", true);
+}
+
+function file(name: string, thread: boolean): Fixture {
   return {
-    name: "SQLite file",
+    name,
     capabilities: ["clock", "wakeups"],
     async open() {
       const folder = newFolder();
-      const clock = manualClock();
+      const clock = manualClock(START);
       const connect = (): Promise<Driver> =>
-        openSqlite({ path: join(folder, "jobs.db"), clock: clock.now });
+        openDatabase({ url: `sqlite:${join(folder, "jobs.db")}`, clock, thread });
       const driver = await connect();
       return {
         driver,
         connect,
-        clock,
+        clock: { now: clock, advance: clock.advance },
         close: async () => {
           await driver.close();
           rmSync(folder, { recursive: true });
@@ -98,7 +100,7 @@ async function openTapped(
   newHandle: () => Promise<HandleLike>,
   remove: () => void,
 ): Promise<TestDatabase> {
-  const clock = manualClock();
+  const clock = manualClock(START);
   let commits = 0;
   const ran = (sql: string): void => {
     if (sql === "commit") commits++;
@@ -106,14 +108,15 @@ async function openTapped(
   const connect = async (): Promise<Driver> => {
     const handle = await newHandle();
     const tapped = tap(handle, { rewrite, ran });
-    return wrap(await openSqlite({ path: name, handle: tapped, clock: clock.now }), handle);
+    return wrap(await openSqlite({ path: name, handle: tapped, clock }), handle);
   };
   const driver = await connect();
   const close = async (): Promise<void> => {
     await driver.close();
     remove();
   };
-  return { driver, connect, clock, commits: () => commits, close };
+  const { advance } = clock;
+  return { driver, connect, clock: { now: clock, advance }, commits: () => commits, close };
 }
 
 function newFolder(): string {

@@ -22,7 +22,7 @@ const ENGINES: Readonly<Record<string, readonly string[]>> = {
 };
 
 const engines = Object.keys(ENGINES).map((name) => `storage/${name}/`);
-const SHARED_STORAGE = ["storage/sql/", "storage/several/"];
+const SHARED_STORAGE = ["storage/sql/", "storage/several/", "storage/thread/"];
 const EVERYONE = "";
 const except = (paths: readonly string[]): string[] => paths.map((path) => `!${path}`);
 
@@ -39,10 +39,15 @@ const OUTSIDE_THE_CONTRACT = ["storage/", "!storage/driver.ts", "!storage/ids.ts
 /** Where the floors alone would allow too much. */
 export const FENCES: readonly Fence[] = [
   { rule: "contract-only", who: ["worker/", "client/"], mayNotImport: OUTSIDE_THE_CONTRACT },
-  { rule: "testing-contract-only", who: ["testing/"], mayNotImport: OUTSIDE_THE_CONTRACT },
+  {
+    rule: "testing-contract-only",
+    who: ["testing/"],
+    mayNotImport: [...OUTSIDE_THE_CONTRACT, "!storage/clock.ts"],
+  },
   {
     rule: "qudo-opens",
-    who: [EVERYONE, "!qudo.ts"],
+    // In its thread the same database is opened in the same way.
+    who: [EVERYONE, "!qudo.ts", "!storage/thread/host.ts"],
     mayNotImport: ["storage/open.ts"],
     butTypes: true,
   },

@@ -1,0 +1,77 @@
+/** Which jobs are meant: filters as users write them, checked, and as the contract takes them. */
+import { durationMs, type Duration } from "../core/duration.js";
+import { InvalidInputError } from "../core/errors.js";
+import { checkDate, checkName, checkOptions, show } from "../core/options.js";
+import { JOB_STATES, type JobState } from "../core/states.js";
+import type { Driver, JobQuery } from "../storage/driver.js";
+
+/** Which jobs are meant. What is left out restricts nothing. */
+export interface JobFilter {
+  /** One state, or any of several. Default: all. */
+  state?: JobState | readonly JobState[];
+  queue?: string;
+  kind?: string;
+  /** Enqueued at this moment or later; a duration means so long ago, by the database's clock. */
+  since?: Date | Duration;
+  /** Enqueued before this moment; a duration means longer ago than that. */
+  until?: Date | Duration;
+}
+
+export const FILTER_OPTIONS = [
+  "state",
+  "queue",
+  "kind",
+  "since",
+  "until",
+] as const satisfies readonly (keyof JobFilter)[];
+
+export type Selection = Omit<JobQuery, "after" | "limit">;
+
+/**
+ * A filter that has been read and found good, before the database is asked for anything.
+ * @throws InvalidInputError for what no filter can hold; `where` is the function that was called.
+ */
+export function checkFilter(
+  filter: JobFilter,
+  where: string,
+  alsoKnown: readonly string[] = [],
+): (driver: Driver) => Promise<Selection> {
+  checkOptions(filter, [...FILTER_OPTIONS, ...alsoKnown], where);
+  const { state, queue, kind, since, until } = filter;
+  const named = {
+    ...(queue !== undefined && { queue: checkName(queue, "queue") }),
+    ...(kind !== undefined && { kind: checkName(kind, "kind") }),
+    ...(state !== undefined && { states: checkStates(state) }),
+  };
+  const from = since === undefined ? undefined : checkMoment(since, "since");
+  const to = until === undefined ? undefined : checkMoment(until, "until");
+  return async (driver) => {
+    const ago = from?.agoMs !== undefined || to?.agoMs !== undefined;
+    const now = ago ? (await driver.ping()).now : 0;
+    return {
+      ...named,
+      ...(from && { since: from.at ?? now - from.agoMs }),
+      ...(to && { until: to.at ?? now - to.agoMs }),
+    };
+  };
+}
+
+/** A moment, or one that the database's clock must tell. */
+type Moment = { readonly at: number; readonly agoMs?: never } | { at?: never; agoMs: number };
+
+function checkMoment(value: unknown, what: string): Moment {
+  return value instanceof Date
+    ? { at: checkDate(value, what) }
+    : { agoMs: durationMs(value as Duration, what) };
+}
+
+function checkStates(state: unknown): JobState[] {
+  const states: unknown[] = Array.isArray(state) ? state : [state];
+  for (const value of states)
+    if (!JOB_STATES.includes(value as JobState))
+      throw new InvalidInputError(
+        "QUDO_INVALID_OPTION",
+        `There is no job state ${show(value)}. There are: ${JOB_STATES.join(", ")}.`,
+      );
+  return [...new Set(states as JobState[])];
+}

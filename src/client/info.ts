@@ -1,0 +1,137 @@
+/** Jobs, runs and lines of logs as users see them: moments are Dates, what was stored as JSON is a value again. */
+import { CODEC_JSON, decode } from "../core/codec.js";
+import { invalidId, isUuid } from "../core/ids.js";
+import type { JobState, LogLevel, Reason, RunState } from "../core/states.js";
+import type { AttemptRow, JobRow, LogRow, StoredPayload } from "../storage/driver.js";
+
+/** A job as users see it. */
+export interface JobInfo {
+  readonly id: string;
+  readonly kind: string;
+  readonly queue: string;
+  readonly state: JobState;
+  readonly priority: number;
+  readonly createdAt: Date;
+  /** When it may run, or might have run first. */
+  readonly runAt: Date;
+  /** Not started after this moment. */
+  readonly expiresAt: Date | null;
+  /** Its run that is waiting, held, or was the last. */
+  readonly run: number;
+  /** Failed tries so far. */
+  readonly fails: number;
+  readonly crashes: number;
+  readonly maxAttempts: number;
+  /** Seconds that a run may take. */
+  readonly timeout: number | null;
+  readonly uniqueKey: string | null;
+  /** As it was enqueued, also what {@link redact} names. */
+  readonly payload: unknown;
+  /** Paths in the payload that are not to be shown to people. */
+  readonly redact: readonly string[] | null;
+  /** The worker's session that holds it, while it is reserved or running. */
+  readonly worker: string | null;
+  /** Since when it is running. Shown after a second, as the state is. */
+  readonly startedAt: Date | null;
+  /** What its handler last said with `job.progress`, while it is running. */
+  readonly progress: unknown;
+  readonly last: AttemptInfo | null;
+}
+
+/** What became of one run of a job. */
+export interface AttemptInfo {
+  readonly job: string;
+  readonly run: number;
+  readonly kind: string;
+  readonly queue: string;
+  readonly state: RunState;
+  /** Why it was abandoned. */
+  readonly reason: Reason | null;
+  readonly worker: string | null;
+  readonly startedAt: Date | null;
+  readonly endedAt: Date;
+  /** When the job runs next, if it does. */
+  readonly nextAt: Date | null;
+  readonly result: unknown;
+  readonly error: string | null;
+}
+
+/** What a handler wrote with `job.log`. */
+export interface JobLogLine {
+  readonly run: number;
+  /** Counts from 1 within the run. */
+  readonly seq: number;
+  readonly at: Date;
+  readonly level: LogLevel;
+  readonly text: string;
+}
+
+export function jobInfo(row: JobRow): JobInfo {
+  return {
+    id: row.id,
+    kind: row.kind,
+    queue: row.queue,
+    state: row.state,
+    priority: row.priority,
+    createdAt: new Date(row.createdAt),
+    runAt: new Date(row.runAt),
+    expiresAt: dateOf(row.expiresAt),
+    run: row.run,
+    fails: row.fails,
+    crashes: row.crashes,
+    maxAttempts: row.maxAttempts,
+    timeout: row.timeoutMs === null ? null : row.timeoutMs / 1_000,
+    uniqueKey: row.uniqueKey,
+    payload: readablePayload(row.payload),
+    redact: row.redact,
+    worker: row.session,
+    startedAt: dateOf(row.startedAt),
+    progress: readable(row.progress),
+    last: row.last === null ? null : attemptInfo(row.last),
+  };
+}
+
+export function attemptInfo(row: AttemptRow): AttemptInfo {
+  return {
+    job: row.job,
+    run: row.run,
+    kind: row.kind,
+    queue: row.queue,
+    state: row.state,
+    reason: row.reason,
+    worker: row.session,
+    startedAt: dateOf(row.startedAt),
+    endedAt: new Date(row.endedAt),
+    nextAt: dateOf(row.nextAt),
+    result: readable(row.result),
+    error: row.error,
+  };
+}
+
+export function logLine({ at, ...row }: LogRow): JobLogLine {
+  return { ...row, at: new Date(at) };
+}
+
+/** @throws InvalidInputError QUDO_INVALID_ID. */
+export function checkId(id: unknown): string {
+  if (!isUuid(id)) throw invalidId(id);
+  return id.toLowerCase();
+}
+
+function dateOf(ms: number | null): Date | null {
+  return ms === null ? null : new Date(ms);
+}
+
+function readablePayload({ codec, text }: StoredPayload): unknown {
+  return codec === CODEC_JSON ? readable(text) : null;
+}
+
+/** One unreadable row must not hide the others. */
+function readable(text: string | null): unknown {
+  if (text === null) return null;
+  try {
+    return decode(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,142 @@
+/** Single jobs, lists of them, and what operators do to them. */
+import { checkInteger, checkOptions } from "../core/options.js";
+import type { CancelOutcome, Driver, LogRow, RetryOutcome } from "../storage/driver.js";
+import { actOnAll, PAGE, rowsOf, type BulkOptions, type BulkOutcome } from "./bulk.js";
+import { checkFilter, type JobFilter } from "./filter.js";
+import { checkId, jobInfo, logLine, type JobInfo, type JobLogLine } from "./info.js";
+import type { ResultOptions, Results } from "./results.js";
+
+/** Which jobs a page shows, and how many. */
+export interface PageOptions extends JobFilter {
+  /** `next` of the page before. */
+  after?: string;
+  /** 1 to 1,000. Default 100. */
+  limit?: number;
+}
+
+/** One page of jobs, and where the next begins. */
+export interface JobsPage {
+  readonly jobs: readonly JobInfo[];
+  /** For the next page; null at the end. A page may be short, or empty, before the end. */
+  readonly next: string | null;
+}
+
+/** Which lines of a job's log are shown. */
+export interface LogOptions {
+  /** Only lines of this run. Default: of all. */
+  run?: number;
+}
+
+const LINES_A_PAGE = 500;
+
+export class Jobs {
+  /** `onReady` hears of jobs that are ready again. */
+  constructor(
+    private readonly driver: () => Promise<Driver>,
+    private readonly results: Results,
+    private readonly onReady: () => void = () => undefined,
+  ) {}
+
+  /** Null when there is no such job (any more). */
+  async get(id: string): Promise<JobInfo | null> {
+    const [row] = await (await this.driver()).getJobs([checkId(id)]);
+    return row ? jobInfo(row) : null;
+  }
+
+  /**
+   * All that the filter means, read in pages: `for await (const job of qudo.jobs.list({ state: "failed" }))`. Those that
+   * are held, then those that wait in the order in which they will be claimed, then those that have ended, newest first. A
+   * job that moves meanwhile may be seen twice or not at all.
+   */
+  async *list(filter: JobFilter = {}): AsyncGenerator<JobInfo> {
+    const select = checkFilter(filter, "jobs.list");
+    const driver = await this.driver();
+    for await (const row of rowsOf(driver, await select(driver))) yield jobInfo(row);
+  }
+
+  /** One page of {@link list}. */
+  async page(options: PageOptions = {}): Promise<JobsPage> {
+    const select = checkFilter(options, "jobs.page", ["after", "limit"]);
+    const { after, limit = PAGE } = options;
+    const query = { limit: checkInteger(limit, "limit", 1, 1_000), ...(after && { after }) };
+    const driver = await this.driver();
+    const { rows, next } = await driver.listJobs({ ...(await select(driver)), ...query });
+    return { jobs: rows.map(jobInfo), next };
+  }
+
+  /** What its handlers wrote with `job.log`, oldest first, read in pages. */
+  async *log(id: string, options: LogOptions = {}): AsyncGenerator<JobLogLine> {
+    const job = checkId(id);
+    checkOptions(options, ["run"], "jobs.log");
+    const only = options.run !== undefined && {
+      run: checkInteger(options.run, "run", 1, 2 ** 31 - 1),
+    };
+    const driver = await this.driver();
+    for (let last: LogRow | undefined; ;) {
+      const after = last && { after: { run: last.run, seq: last.seq } };
+      const rows = await driver.listLog({ job, ...only, ...after, limit: LINES_A_PAGE });
+      for (const row of rows) yield logLine(row);
+      last = rows.at(-1);
+      if (rows.length < LINES_A_PAGE) return;
+    }
+  }
+
+  /**
+   * Waits for the job to end, and resolves to what its handler returned: the same as `result` of what enqueue gave.
+   * @throws QudoError QUDO_JOB_ABSENT when there is no such job (any more).
+   */
+  async result<Result = unknown>(id: string, options?: ResultOptions): Promise<Result> {
+    return (await this.results.wait(checkId(id), options)) as Result;
+  }
+
+  /** Waiting jobs never run; running ones are told through their signal. "already" had ended, "absent" is unknown. */
+  async cancel(id: string): Promise<CancelOutcome> {
+    return (await (await this.driver()).cancel([checkId(id)]))[0]!;
+  }
+
+  /** Another life for an abandoned or cancelled job, with its attempts counted from zero. */
+  async retry(id: string): Promise<RetryOutcome> {
+    const outcome = (await (await this.driver()).retry([checkId(id)]))[0]!;
+    if (outcome.status === "requeued") this.onReady();
+    return outcome;
+  }
+
+  /**
+   * Cancels what the filter means, up to 1,000 to a commit; without a state in it, all that has not ended. Jobs that
+   * arrive meanwhile are not meant. When it is interrupted, what was cancelled stays so.
+   */
+  cancelAll(filter: JobFilter, options: BulkOptions = {}): Promise<BulkOutcome> {
+    return actOnAll(
+      this.driver,
+      {
+        name: "jobs.cancelAll",
+        states: ["pending", "failed", "reserved", "running"],
+        act: async (driver, ids) =>
+          (await driver.cancel(ids)).map((outcome) => (outcome === "cancelled" ? null : outcome)),
+      },
+      filter,
+      options,
+    );
+  }
+
+  /** Asks for another life of what the filter means, up to 1,000 to a commit; without a state in it, of all that was abandoned or cancelled. */
+  retryAll(filter: JobFilter, options: BulkOptions = {}): Promise<BulkOutcome> {
+    return actOnAll(
+      this.driver,
+      {
+        name: "jobs.retryAll",
+        states: ["abandoned", "cancelled"],
+        act: async (driver, ids) => {
+          const refusals = (await driver.retry(ids)).map((outcome) => {
+            if (outcome.status === "requeued") return null;
+            return outcome.status === "refused" ? outcome.state : outcome.status;
+          });
+          if (refusals.includes(null)) this.onReady();
+          return refusals;
+        },
+      },
+      filter,
+      options,
+    );
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * Pages of jobs from three sources: the leases (what is held), ready and delayed (what waits), the log (what has ended). Each has its
+ * key, and a cursor names a source and the key of the row that was looked at last. A call looks at a bounded number of
+ * rows, so that a filter that hardly anything passes blocks nobody: then the page is short, and says where to go on.
+ */
+import { jobState, runStateOf, type JobState } from "../../core/states.js";
+import type { JobPage, JobQuery, JobRow } from "../driver.js";
+import { decodeLease, NOBODY } from "../sql/lease.js";
+import type { Connection } from "./connection.js";
+import { badCursor, cursorOf, keyOf, type Key, type KeyShape } from "./cursor.js";
+import { read, type Engine, type LaneRow } from "./engine.js";
+import { JobReader } from "./look.js";
+import { SQL } from "./statements.js";
+
+/** A row that was looked at, with what decides whether its job is on the page. */
+interface Candidate {
+  readonly key: Key;
+  readonly id: Uint8Array;
+  readonly lane: number | null;
+  /** Null for a row that is no word on its job: a run decided since, an outcome that others followed. */
+  readonly state: JobState | null;
+  readonly createdAt: number | null;
+}
+
+interface Look {
+  readonly db: Connection;
+  /** Those that the query asks for, by id. */
+  readonly lanes: readonly LaneRow[];
+  /** Rows read at a time. */
+  readonly piece: number;
+}
+
+interface Source {
+  readonly name: string;
+  readonly states: readonly JobState[];
+  readonly key: KeyShape;
+  /** Candidates after this key, in order; null begins. */
+  readonly rows: (look: Look, after: Key | null) => Iterable<Candidate>;
+}
+
+const WAITING = ["pending", "failed"] as const;
+
+const SOURCES: readonly Source[] = [
+  { name: "held", states: ["reserved", "running"], key: ["id", "number"], rows: held },
+  { name: "ready", states: WAITING, key: ["number", "number", "number", "id"], rows: ready },
+  { name: "delayed", states: WAITING, key: ["number", "id"], rows: delayed },
+  {
+    name: "ended",
+    states: ["done", "abandoned", "cancelled", "moved"],
+    key: ["number", "id", "number"],
+    rows: ended,
+  },
+];
+
+export function listJobs(engine: Engine, query: JobQuery): Promise<JobPage> {
+  return read(engine, (now) => page(engine.db, query, now));
+}
+
+function page(db: Connection, query: JobQuery, now: number): JobPage {
+  const { limit } = query;
+  const start = query.after === undefined ? null : startAfter(query.after);
+  const look: Look = { db, lanes: lanesOf(db, query), piece: Math.min(500, Math.max(50, limit)) };
+  const wanted = new Set(look.lanes.map(({ id }) => id));
+  const jobs = new JobReader(db, now);
+  const rows: JobRow[] = [];
+  let left = 10 * limit + 1_000;
+  for (const source of SOURCES.slice(start?.at ?? 0)) {
+    if (!mayHold(source, query)) continue;
+    const after = source === start?.source ? start.key : null;
+    for (const candidate of source.rows(look, after)) {
+      const job = fits(candidate, query, wanted) ? jobs.read(candidate.id) : null;
+      if (job !== null) rows.push(job);
+      if (rows.length === limit || --left === 0)
+        return { rows, next: `${source.name}/${cursorOf(candidate.key)}` };
+    }
+  }
+  return { rows, next: null };
+}
+
+function startAfter(cursor: string): { at: number; source: Source; key: Key } {
+  const name = cursor.slice(0, Math.max(0, cursor.indexOf("/")));
+  const at = SOURCES.findIndex((source) => source.name === name);
+  const source = SOURCES[at];
+  if (source === undefined) throw badCursor(cursor);
+  return { at, source, key: keyOf(cursor.slice(name.length + 1), source.key) };
+}
+
+function lanesOf(db: Connection, { queue, kind }: JobQuery): LaneRow[] {
+  return db
+    .all<LaneRow>(SQL.lanes)
+    .filter((lane) => (queue ?? lane.queue) === lane.queue && (kind ?? lane.kind) === lane.kind)
+    .toSorted((a, b) => a.id - b.id);
+}
+
+function mayHold({ states }: Source, query: JobQuery): boolean {
+  return query.states === undefined || query.states.some((state) => states.includes(state));
+}
+
+function fits(
+  { lane, state, createdAt }: Candidate,
+  { states, since = -Infinity, until = Infinity }: JobQuery,
+  lanes: ReadonlySet<number>,
+): boolean {
+  if (lane === null || state === null || createdAt === null) return false;
+  return (
+    lanes.has(lane) &&
+    (states === undefined || states.includes(state)) &&
+    since <= createdAt &&
+    createdAt < until
+  );
+}
+
+/** A statement's rows, piece by piece, each after the key of the last row of the one before. */
+function* inPieces<T>(
+  piece: number,
+  first: Key,
+  keyOfRow: (row: T) => Key,
+  rows: (after: Key) => T[],
+): Generator<T> {
+  for (let after = first; ;) {
+    const found = rows(after);
+    yield* found;
+    if (found.length < piece) return;
+    after = keyOfRow(found.at(-1)!);
+  }
+}
+
+// Before and after every key: no time and no priority comes near.
+const LOWEST = Number.MIN_SAFE_INTEGER;
+const HIGHEST = Number.MAX_SAFE_INTEGER;
+const LOWEST_ID = NOBODY;
+
+interface LeaseColumns {
+  id: Uint8Array;
+  jobs: Uint8Array;
+}
+
+interface HeldColumns {
+  lane: number;
+  created_at: number;
+  running: number;
+}
+
+/** Leases by id, their runs as they are listed. */
+function* held({ db, piece }: Look, after: Key | null): Generator<Candidate> {
+  const [from, index] = (after ?? [LOWEST_ID, -1]) as [Uint8Array, number];
+  const open = db.get<LeaseColumns>(SQL.leaseJobs, from);
+  if (open !== undefined) yield* runsOf(db, open, index + 1);
+  const idOf = ({ id }: LeaseColumns): Key => [id];
+  const size = Math.ceil(piece / 50);
+  const next = ([id]: Key): LeaseColumns[] => db.all(SQL.leasesAfter, id as Uint8Array, size);
+  for (const lease of inPieces(size, [from], idOf, next)) yield* runsOf(db, lease, 0);
+}
+
+function* runsOf(
+  db: Connection,
+  { id: lease, jobs }: LeaseColumns,
+  from: number,
+): Generator<Candidate> {
+  for (const [i, { id, run }] of decodeLease(jobs).entries()) {
+    if (i < from) continue;
+    const row = db.get<HeldColumns>(SQL.heldRun, run, id, run);
+    yield {
+      key: [lease, i],
+      id,
+      lane: row?.lane ?? null,
+      state: row === undefined ? null : row.running === 1 ? "running" : "reserved",
+      createdAt: row?.created_at ?? null,
+    };
+  }
+}
+
+interface WaitingColumns {
+  lane: number;
+  prio: number;
+  run_at: number;
+  id: Uint8Array;
+  created_at: number | null;
+  /** Of the run before. */
+  state: number | null;
+}
+
+function waitingCandidate(row: WaitingColumns, key: Key): Candidate {
+  const lastOutcome = row.state === null ? null : runStateOf(row.state);
+  const state = jobState({ lastOutcome, waiting: true, running: false });
+  return { key, id: row.id, lane: row.lane, state, createdAt: row.created_at };
+}
+
+const readyKey = ({ prio, run_at, id }: WaitingColumns): Key => [prio, run_at, id];
+
+/** Lane by lane, each in claim order. */
+function* ready({ db, lanes, piece }: Look, after: Key | null): Generator<Candidate> {
+  const [first, ...rest] = after ?? [LOWEST];
+  for (const { id: lane } of lanes) {
+    if (lane < (first as number)) continue;
+    const from = lane === first ? rest : [LOWEST, LOWEST, LOWEST_ID];
+    const next = (key: Key): WaitingColumns[] => db.all(SQL.listReady, lane, ...key, piece);
+    for (const row of inPieces(piece, from, readyKey, next))
+      yield waitingCandidate(row, [lane, ...readyKey(row)]);
+  }
+}
+
+const delayedKey = ({ run_at, id }: WaitingColumns): Key => [run_at, id];
+
+/** Over all lanes, by the time they are due. */
+function* delayed({ db, piece }: Look, after: Key | null): Generator<Candidate> {
+  const next = (key: Key): WaitingColumns[] => db.all(SQL.listDelayed, ...key, piece);
+  for (const row of inPieces(piece, after ?? [LOWEST, LOWEST_ID], delayedKey, next))
+    yield waitingCandidate(row, delayedKey(row));
+}
+
+interface EndedColumns {
+  ended_at: number;
+  job_id: Uint8Array;
+  run: number;
+  state: number;
+  lane: number;
+  created_at: number | null;
+  /** 1 for a job's last word that ends it. */
+  last: number;
+}
+
+const endedKey = ({ ended_at, job_id, run }: EndedColumns): Key => [ended_at, job_id, run];
+
+/** The log backwards, less what is not a job's end. */
+function* ended({ db, piece }: Look, after: Key | null): Generator<Candidate> {
+  const next = (key: Key): EndedColumns[] => db.all(SQL.listEnded, ...key, piece);
+  for (const row of inPieces(piece, after ?? [HIGHEST, LOWEST_ID, 0], endedKey, next))
+    yield {
+      key: endedKey(row),
+      id: row.job_id,
+      lane: row.lane,
+      state: row.last === 1 ? (runStateOf(row.state) as JobState) : null,
+      createdAt: row.created_at,
+    };
+}
