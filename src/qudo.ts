@@ -63,7 +63,8 @@ export class Qudo implements AsyncDisposable {
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
   constructor(private readonly options: QudoOptions) {
-    checkOptions(options, KNOWN, "Qudo");
+    // Not even to be left out: there is no database to begin with.
+    checkOptions(options ?? null, KNOWN, "new Qudo");
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep ?? {}, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();

@@ -17,7 +17,7 @@ export interface JobFilter {
   until?: Date | Duration;
 }
 
-export const FILTER_OPTIONS = [
+const FILTER_OPTIONS = [
   "state",
   "queue",
   "kind",

@@ -97,6 +97,7 @@ export class Producer {
   }
 
   private async insertAll(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
+    checkOrders(orders);
     const jobs = await Promise.all(orders.map((order) => newJob(...order)));
     return Promise.all(jobs.map((job) => this.insert(job)));
   }
@@ -181,4 +182,12 @@ function checkKey(key: unknown): string {
       "uniqueKey must be text of 1 to 1,024 bytes without NUL.",
     );
   return key;
+}
+
+function checkOrders(orders: unknown): void {
+  if (!Array.isArray(orders) || !orders.every((order) => Array.isArray(order)))
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      "enqueueMany takes a list of [job, payload, options].",
+    );
 }
