@@ -42,7 +42,25 @@ export interface QudoEvents {
   trouble: { readonly what: string; readonly error: Error };
 }
 
+/** The name of one of {@link QudoEvents}. */
 export type EventName = keyof QudoEvents;
+
+const NAMES: Readonly<Record<EventName, true>> = {
+  enqueued: true,
+  started: true,
+  done: true,
+  failed: true,
+  abandoned: true,
+  snoozed: true,
+  released: true,
+  lost: true,
+  "worker:started": true,
+  "worker:stopped": true,
+  "worker:lost": true,
+  trouble: true,
+};
+
+export const EVENT_NAMES = Object.keys(NAMES) as readonly EventName[];
 
 /** How whoever makes something happen tells of it. Never throws: listeners are others' code. */
 export interface Emit {

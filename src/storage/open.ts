@@ -5,6 +5,7 @@ import { InvalidInputError } from "../core/errors.js";
 import { isSharedClock } from "./clock.js";
 import type { Driver } from "./driver.js";
 import type { HandleLike } from "./sqlite/connection.js";
+import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 import { sqlitePath } from "./url.js";
 
@@ -58,6 +59,34 @@ export async function openDatabase(database: Database): Promise<Driver> {
 export function openTransaction(handle: unknown, database: Database): SqliteTransaction {
   const options = checkDatabase(database);
   return userTransaction(handle, options.handle ?? sqlitePath(options.url), options.clock);
+}
+
+/** A database's own connection in the caller's thread, opened at once; on a handle of the user's, that handle. */
+export interface DirectDatabase extends SqliteTransaction {
+  /** Whether what was inserted is committed; false inside a transaction that the user has open on that handle. */
+  committed(): boolean;
+  close(): void;
+}
+
+/**
+ * For enqueueSync.
+ * @throws InvalidInputError QUDO_WRONG_DATABASE for a database in memory, of which there can be no second connection.
+ */
+export function openDirect(database: Database, migrate: boolean): DirectDatabase {
+  const { url, handle, clock, synchronous = "FULL", create } = checkDatabase(database);
+  if (handle !== undefined)
+    return {
+      ...openTransaction(handle, database),
+      committed: () => (handle.isTransaction ?? handle.inTransaction) === false,
+      close: () => undefined,
+    };
+  const path = sqlitePath(url);
+  if (path === ":memory:")
+    throw new InvalidInputError(
+      "QUDO_WRONG_DATABASE",
+      "A database in memory has one connection only. For enqueueSync give your own handle: databases: { handle }.",
+    );
+  return new Direct({ path, synchronous, create, clock, migrate });
 }
 
 /**
