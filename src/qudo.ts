@@ -95,7 +95,8 @@ export class Qudo<
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
   constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>) {
-    checkOptions(options, KNOWN, "Qudo");
+    // Not even to be left out: there is no database to begin with.
+    checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.options = options;
     this.registry = registry(options.jobs ?? []);
