@@ -80,7 +80,10 @@ export function addEnqueue(program: Command): void {
     .option("--run-at <date>", "run it at this moment at the earliest")
     .option("--expires-at <date>", "do not start it after this moment")
     .option("--priority <n>", "higher runs first (default: the kind's, or 0)")
-    .option("--max-attempts <n>", "failed tries before it is given up, -1 for ever (default: 6)")
+    .option(
+      "--max-attempts <n>",
+      "failed tries before it is given up, -1 for ever (default: the kind's, or 6)",
+    )
     .option("--unique-key <key>", "only if no unfinished job of the kind has this key")
     .option("--id <uuid>", "give it this id; the same id again adds nothing")
     .option("--keep <duration>", "how long it is kept after its end")
