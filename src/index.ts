@@ -1,7 +1,10 @@
 /** qudo: a brokerless, persistent job queue. The public surface. */
-export { Qudo, type QudoOptions } from "./qudo.js";
+export { Qudo, type NeedsContext, type QudoOptions } from "./qudo.js";
 export {
   defineJob,
+  jobsWith,
+  type ContextOf,
+  type DefineJob,
   type Handler,
   type JobContext,
   type JobDefinition,
@@ -22,6 +25,7 @@ export type { Duration } from "./core/duration.js";
 export type { StandardSchema } from "./core/schema.js";
 export type { Keep, KeepPolicy } from "./core/keep.js";
 export type { JobState, LogLevel, Reason, RunState } from "./core/states.js";
+export type { EventName, QudoEvents } from "./core/events.js";
 export { idFromName } from "./core/ids.js";
 export {
   DatabaseError,
@@ -34,12 +38,15 @@ export {
   type ErrorCode,
 } from "./core/errors.js";
 export type { Enqueued } from "./client/enqueued.js";
-export type { EnqueueOptions, Order } from "./client/producer.js";
+export type { EnqueueOptions, Order } from "./client/orders.js";
+export type { Listener } from "./client/emitter.js";
+export type { Transaction } from "./client/transaction.js";
 export type { ResultOptions } from "./client/results.js";
 export type { AttemptFilter } from "./client/attempts.js";
 export type { BulkOptions, BulkOutcome, Refusal } from "./client/bulk.js";
 export type { JobFilter } from "./client/filter.js";
 export type { AttemptInfo, JobInfo, JobLogLine } from "./client/info.js";
+export type { Throughput } from "./client/monitor.js";
 export type { JobsPage, LogOptions, PageOptions } from "./client/jobs.js";
 export type {
   BackupReport,
@@ -56,6 +63,7 @@ export type {
   LaneCounts,
   RetryOutcome,
   SessionRow,
+  TallyEvent,
   Violation,
 } from "./storage/driver.js";
 export { VERSION } from "./core/version.js";

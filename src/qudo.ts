@@ -1,10 +1,13 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
 import { Attempts } from "./client/attempts.js";
+import { Emitter, type Listener } from "./client/emitter.js";
+import type { Enqueued } from "./client/enqueued.js";
 import { Jobs } from "./client/jobs.js";
 import { Monitor } from "./client/monitor.js";
-import type { Enqueued } from "./client/enqueued.js";
-import { Producer, type EnqueueOptions, type Order } from "./client/producer.js";
-import { Results } from "./client/results.js";
+import type { EnqueueOptions, Order } from "./client/orders.js";
+import { Producer, tellEnqueued } from "./client/producer.js";
+import { hinting, Results } from "./client/results.js";
+import { Transaction } from "./client/transaction.js";
 import {
   Upkeep,
   type BackupReport,
@@ -14,33 +17,59 @@ import {
   type PruneOptions,
 } from "./client/upkeep.js";
 import { QudoError } from "./core/errors.js";
-import { registry, type AnyJobDefinition, type JobDefinition, type Registry } from "./core/job.js";
+import type { EventName } from "./core/events.js";
+import {
+  registry,
+  type AnyJobDefinition,
+  type ContextOf,
+  type JobDefinition,
+  type Registry,
+} from "./core/job.js";
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
-import { checkOptions } from "./core/options.js";
+import { checkFlag, checkOptions } from "./core/options.js";
 import type { Driver, MigrationReport, Violation } from "./storage/driver.js";
-import { openDatabase, type Database } from "./storage/open.js";
+import {
+  openDatabase,
+  openDirect,
+  openTransaction,
+  type Database,
+  type DirectDatabase,
+} from "./storage/open.js";
 import { workerSettings, type WorkerOptions } from "./worker/options.js";
 import { Worker } from "./worker/worker.js";
 
-export interface QudoOptions {
+/** What {@link Qudo} is made with. */
+export interface QudoOptions<
+  Jobs extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
+> {
   /** Where the jobs are: "sqlite:jobs.db", or an object with more to say. */
   databases: Database;
   /** What a worker here can do. Producers need none. */
-  jobs?: readonly AnyJobDefinition[];
+  jobs?: Jobs;
+  /** What handlers find as `job.context`. Needed where a job is defined with one (`jobsWith`). */
+  context?: ContextOf<Jobs>;
   /** Creates or upgrades the tables at first use. Default true. */
   migrate?: boolean;
   /** How long ended jobs and figures are kept that have no keep time of their own. Default: done 24 h, other 30 d, counts 7 d. */
   keep?: KeepPolicy;
 }
 
+/** Demands the context where one of the jobs needs it. */
+export type NeedsContext<Jobs extends readonly AnyJobDefinition[]> =
+  unknown extends ContextOf<Jobs> ? unknown : { readonly context: ContextOf<Jobs> };
+
 const KNOWN = [
   "databases",
   "jobs",
+  "context",
   "migrate",
   "keep",
 ] as const satisfies readonly (keyof QudoOptions)[];
 
-export class Qudo implements AsyncDisposable {
+/** A queue in one database: enqueues jobs, starts workers, and looks at both. Make one per process, and close it at the end. */
+export class Qudo<
+  const Definitions extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
+> implements AsyncDisposable {
   /** Jobs: get, list, log, cancel, retry; one by one or by filter. */
   readonly jobs: Jobs;
   /** What became of every run: the log of outcomes. */
@@ -48,26 +77,33 @@ export class Qudo implements AsyncDisposable {
   /** Counts and workers. */
   readonly monitor: Monitor;
 
+  private readonly options: QudoOptions;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
-  private readonly producer: Producer;
+  private readonly emitter = new Emitter();
   private readonly results: Results;
+  private readonly producer: Producer;
   private readonly upkeep: Upkeep;
   private readonly workers = new Set<Worker>();
+  private waking = false;
   /** The database; and the database with its tables. */
   private opening: Promise<Driver> | null = null;
   private opened: Promise<Driver> | null = null;
+  /** What enqueueSync writes through. */
+  private direct: DirectDatabase | null = null;
   private closing: Promise<void> | null = null;
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
-  constructor(private readonly options: QudoOptions) {
+  constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>) {
     checkOptions(options, KNOWN, "Qudo");
+    checkFlag(options.migrate ?? true, "migrate");
+    this.options = options;
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep ?? {}, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
     const wake = (): void => this.wakeWorkers();
     this.results = new Results(driver);
-    this.producer = new Producer(driver, this.results, wake);
+    this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
     this.jobs = new Jobs(driver, this.results, wake);
     this.attempts = new Attempts(driver);
     this.monitor = new Monitor(driver);
@@ -79,8 +115,8 @@ export class Qudo implements AsyncDisposable {
    * @throws InvalidInputError before anything is written; DatabaseError when it could not be written.
    */
   enqueue<Input, Result>(
-    // oxlint-disable-next-line typescript/no-explicit-any -- what the schema makes of the payload does not matter here
-    job: JobDefinition<Input, any, Result>,
+    // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
+    job: JobDefinition<Input, any, Result, any>,
     payload: Input,
     options?: EnqueueOptions,
   ): Promise<Enqueued<Result>> {
@@ -95,6 +131,39 @@ export class Qudo implements AsyncDisposable {
   }
 
   /**
+   * Adds a job before it returns: committed by itself, on a connection of its own in this thread, which waits for others by
+   * blocking it. With `databases: { handle }` on that handle, inside the transaction that is open on it, if one is.
+   * @throws InvalidInputError also where the job's schema answers with a promise.
+   */
+  enqueueSync<Input, Result>(
+    // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
+    job: JobDefinition<Input, any, Result, any>,
+    payload: Input,
+    options?: EnqueueOptions,
+  ): Enqueued<Result> {
+    if (this.closing !== null) throw closedError();
+    const { databases, migrate = true } = this.options;
+    const direct = (this.direct ??= openDirect(databases, migrate));
+    const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
+      this.wakeSoon();
+      if (direct.committed()) tellEnqueued(this.emitter.emit, jobs, outcomes);
+    });
+    return transaction.enqueueSync(job, payload, options);
+  }
+
+  /**
+   * Enqueues inside the transaction that is open on this handle of yours: the jobs are there when it commits, and never were
+   * when it rolls back. The tables must be there: `await qudo.migrate()` once, at the start of the program.
+   * @throws InvalidInputError QUDO_WRONG_DATABASE when the handle is on another database than this queue.
+   */
+  in(transaction: object): Transaction {
+    if (this.closing !== null) throw closedError();
+    return new Transaction(openTransaction(transaction, this.options.databases), this.results, () =>
+      this.wakeSoon(),
+    );
+  }
+
+  /**
    * Starts a worker in this process; it works when its session is open. `await worker.stop()`, or `await using`.
    * A worker that cannot start says so to its logger and rejects `worker.stopped`.
    */
@@ -104,11 +173,36 @@ export class Qudo implements AsyncDisposable {
     if (this.closing !== null) throw closedError();
     const worker = new Worker(driver, this.registry, settings, {
       onWork: () => this.wakeWorkers(),
+      context: this.options.context,
+      emit: hinting(this.results, this.emitter.emit),
+      transaction: (of) => openTransaction(of, this.options.databases),
     });
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);
     return worker;
+  }
+
+  /**
+   * Calls the listener whenever this happens in this Qudo: enqueues by it, runs of its workers. What a listener throws
+   * becomes a warning of the process, and disturbs nothing. The channels `qudo:<event>` of `node:diagnostics_channel` tell the
+   * same of all Qudos in the process.
+   */
+  on<Name extends EventName>(name: Name, listener: Listener<Name>): this {
+    this.emitter.on(name, listener);
+    return this;
+  }
+
+  /** Like {@link on}, for the next time only. */
+  once<Name extends EventName>(name: Name, listener: Listener<Name>): this {
+    this.emitter.on(name, listener, true);
+    return this;
+  }
+
+  /** Takes back {@link on} or {@link once}. */
+  off<Name extends EventName>(name: Name, listener: Listener<Name>): this {
+    this.emitter.off(name, listener);
+    return this;
   }
 
   /**
@@ -177,6 +271,7 @@ export class Qudo implements AsyncDisposable {
     await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
     await this.producer.close();
     await this.results.close(closedError());
+    this.direct?.close();
     await (await this.opening)?.close();
   }
 
@@ -186,6 +281,16 @@ export class Qudo implements AsyncDisposable {
 
   private wakeWorkers(): void {
     for (const worker of this.workers) worker.wake();
+  }
+
+  /** After the caller's turn: by then a synchronous transaction has committed. */
+  private wakeSoon(): void {
+    if (this.waking || this.workers.size === 0) return;
+    this.waking = true;
+    setImmediate(() => {
+      this.waking = false;
+      this.wakeWorkers();
+    });
   }
 
   private open(): Promise<Driver> {

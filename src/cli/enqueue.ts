@@ -1,6 +1,6 @@
 /** `qudo enqueue`: adds a job, or one for each line of stdin. */
 import type { Command } from "commander";
-import type { EnqueueOptions, Order } from "../client/producer.js";
+import type { EnqueueOptions, Order } from "../client/orders.js";
 import { encodePayload } from "../core/codec.js";
 import { LIMITS } from "../core/defaults.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";

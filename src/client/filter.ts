@@ -44,24 +44,24 @@ export function checkFilter(
   };
   const from = since === undefined ? undefined : checkMoment(since, "since");
   const to = until === undefined ? undefined : checkMoment(until, "until");
-  return async (driver) => {
-    const ago = from?.agoMs !== undefined || to?.agoMs !== undefined;
-    const now = ago ? (await driver.ping()).now : 0;
-    return {
-      ...named,
-      ...(from && { since: from.at ?? now - from.agoMs }),
-      ...(to && { until: to.at ?? now - to.agoMs }),
-    };
-  };
+  return async (driver) => ({
+    ...named,
+    ...(from && { since: await from(driver) }),
+    ...(to && { until: await to(driver) }),
+  });
 }
 
-/** A moment, or one that the database's clock must tell. */
-type Moment = { readonly at: number; readonly agoMs?: never } | { at?: never; agoMs: number };
-
-function checkMoment(value: unknown, what: string): Moment {
-  return value instanceof Date
-    ? { at: checkDate(value, what) }
-    : { agoMs: durationMs(value as Duration, what) };
+/** A Date, or so long ago by the database's clock; checked at once. */
+export function checkMoment(
+  value: Date | Duration,
+  what: string,
+): (driver: Driver) => Promise<number> {
+  if (value instanceof Date) {
+    const at = checkDate(value, what);
+    return () => Promise.resolve(at);
+  }
+  const agoMs = durationMs(value, what);
+  return async (driver) => (await driver.ping()).now - agoMs;
 }
 
 function checkStates(state: unknown): JobState[] {

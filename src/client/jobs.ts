@@ -88,7 +88,9 @@ export class Jobs {
 
   /** Waiting jobs never run; running ones are told through their signal. "already" had ended, "absent" is unknown. */
   async cancel(id: string): Promise<CancelOutcome> {
-    return (await (await this.driver()).cancel([checkId(id)]))[0]!;
+    const outcome = (await (await this.driver()).cancel([checkId(id)]))[0]!;
+    if (outcome === "cancelled") this.results.hint();
+    return outcome;
   }
 
   /** Another life for an abandoned or cancelled job, with its attempts counted from zero. */

@@ -7,6 +7,7 @@ import { decode } from "../core/codec.js";
 import { LIMITS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { DatabaseError, InvalidInputError, JobFailedError, QudoError } from "../core/errors.js";
+import type { Emit, EventName, QudoEvents } from "../core/events.js";
 import { checkInteger, checkOptions } from "../core/options.js";
 import type { AttemptRow, Driver, Ending } from "../storage/driver.js";
 
@@ -63,6 +64,10 @@ export class Results {
       signal?.addEventListener("abort", aborted);
       this.add(id, waiter);
     });
+  }
+
+  get waitedFor(): boolean {
+    return this.waiting.size > 0;
   }
 
   /** A job may have ended. */
@@ -156,6 +161,19 @@ export class Results {
   private rejectAll(error: unknown): void {
     for (const waiters of this.waiting.values()) for (const waiter of waiters) waiter.reject(error);
   }
+}
+
+const ENDS: ReadonlySet<EventName> = new Set<EventName>(["done", "abandoned"]);
+
+/** Hints at what ends in workers here, beside telling whoever listens. */
+export function hinting(results: Results, emit: Emit): Emit {
+  const listening = (name: EventName): boolean =>
+    emit.listening(name) || (results.waitedFor && ENDS.has(name));
+  const tell = <Name extends EventName>(name: Name, make: () => QudoEvents[Name]): void => {
+    if (ENDS.has(name)) results.hint();
+    emit(name, make);
+  };
+  return Object.assign(tell, { listening });
 }
 
 function checkResultOptions(options: ResultOptions): {

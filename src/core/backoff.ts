@@ -24,6 +24,7 @@ export type Backoff = (fails: number, random: number, job: FailedJob) => number;
 /** A backoff that looks at nothing but the number of failures, and chance. */
 export type PlainBackoff = (fails: number, random: number) => number;
 
+/** What {@link linearThenExponential} takes. */
 export interface LinearThenExponentialOptions {
   /** Wait after the first failure. Default 60 s. */
   delay?: Duration;
@@ -54,6 +55,7 @@ export function fixed(delay: Duration): PlainBackoff {
   return () => ms;
 }
 
+/** What {@link exponential} takes. */
 export interface ExponentialOptions {
   /** Wait after the first failure. Default 1 s. */
   delay?: Duration;

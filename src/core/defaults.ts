@@ -46,6 +46,8 @@ export const DEFAULTS = {
   reportMs: 1_000,
   /** How long a write waits for other processes that hold the SQLite file before QUDO_DATABASE_BUSY. */
   busyDeadlineMs: 30_000,
+  /** The same for enqueueSync, which blocks its thread meanwhile. */
+  busySyncMs: 5_000,
 } as const;
 
 export const LIMITS = {

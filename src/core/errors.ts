@@ -44,6 +44,7 @@ export const ERROR_CODES = {
   QUDO_JOBS_FILE: "The file given with --jobs exports no job definitions, or cannot be loaded.",
 } as const;
 
+/** One of the stable codes of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** The class behind every error thrown here. `code` is stable; the message is for people and may change. */

@@ -44,6 +44,23 @@ export interface QudoEvents {
 
 export type EventName = keyof QudoEvents;
 
+const NAMES: Readonly<Record<EventName, true>> = {
+  enqueued: true,
+  started: true,
+  done: true,
+  failed: true,
+  abandoned: true,
+  snoozed: true,
+  released: true,
+  lost: true,
+  "worker:started": true,
+  "worker:stopped": true,
+  "worker:lost": true,
+  trouble: true,
+};
+
+export const EVENT_NAMES = Object.keys(NAMES) as readonly EventName[];
+
 /** How whoever makes something happen tells of it. Never throws: listeners are others' code. */
 export interface Emit {
   /** `make` is called only when somebody listens. */

@@ -42,12 +42,14 @@ export interface JobContext<Context = unknown> {
   completeIn(transaction: object, result?: unknown): void | Promise<void>;
 }
 
+/** The code of a job. What it returns is kept as the result; what it throws is a failure, and is tried again. */
 export type Handler<Payload, Result, Context = unknown> = (
   payload: Payload,
   job: JobContext<Context>,
 ) => Promise<Result> | Result;
 
-export interface JobOptions<Input, Payload, Result> {
+/** What {@link defineJob} takes: the defaults of every job of this kind, and its handler. */
+export interface JobOptions<Input, Payload, Result, Context = unknown> {
   /** Any Standard Schema validator. Checked at enqueue and again before the handler. Default: anything JSON can carry. */
   payload?: StandardSchema<Input, Payload>;
   /** Default "default". */
@@ -74,11 +76,17 @@ export interface JobOptions<Input, Payload, Result> {
    * has it deleted.
    */
   keep?: Duration | Keep;
-  run: Handler<Payload, Result>;
+  /** Runs one job. May run more than once: a process can die before it has told that it was done. */
+  run: Handler<Payload, Result, Context>;
 }
 
 /** A kind of job, made by {@link defineJob}. */
-export interface JobDefinition<Input = unknown, Payload = Input, Result = unknown> {
+export interface JobDefinition<
+  Input = unknown,
+  Payload = Input,
+  Result = unknown,
+  Context = unknown,
+> {
   readonly kind: string;
   readonly queue: string;
   readonly maxAttempts: number;
@@ -90,12 +98,25 @@ export interface JobDefinition<Input = unknown, Payload = Input, Result = unknow
   readonly keepDoneMs: number | null;
   readonly keepOtherMs: number | null;
   readonly schema: StandardSchema<Input, Payload> | null;
-  readonly run: Handler<Payload, Result>;
+  readonly run: Handler<Payload, Result, Context>;
 }
 
 /** Any definition, whatever its types: what lists of definitions hold. */
 // oxlint-disable-next-line typescript/no-explicit-any -- handlers are contravariant in their payload
-export type AnyJobDefinition = JobDefinition<any, any, any>;
+export type AnyJobDefinition = JobDefinition<any, any, any, any>;
+
+/** What all these jobs find as `job.context`: the context that suits every one of them. Unknown where none needs any. */
+export type ContextOf<Jobs extends readonly AnyJobDefinition[]> = (
+  Jobs[number] extends infer Job ? (Job extends AnyJobDefinition ? Finds<Job> : never) : never
+) extends (context: infer Context) => void
+  ? Context
+  : never;
+
+type Finds<Job> = Job extends {
+  readonly run: (payload: never, job: JobContext<infer Context>) => unknown;
+}
+  ? (context: Context) => void
+  : never;
 
 const KNOWN = [
   "payload",
@@ -109,27 +130,43 @@ const KNOWN = [
   "run",
 ] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
+/** Makes definitions of jobs whose handlers find this context. */
+export interface DefineJob<Context> {
+  <Input, Payload, Result>(
+    kind: string,
+    options: JobOptions<Input, Payload, Result, Context> & {
+      payload: StandardSchema<Input, Payload>;
+    },
+  ): JobDefinition<Input, Payload, Exclude<Result, Snooze>, Context>;
+  <Payload, Result>(
+    kind: string,
+    options: JobOptions<Payload, Payload, Result, Context> & { payload?: undefined },
+  ): JobDefinition<Payload, Payload, Exclude<Result, Snooze>, Context>;
+  <Input, Payload, Result>(
+    kind: string,
+    options: JobOptions<Input, Payload, Result, Context>,
+  ): JobDefinition<Input, Payload, Exclude<Result, Snooze>, Context>;
+}
+
 /**
  * Defines a kind of job. The payload's type flows from the schema, or without one from the handler's parameter, to enqueue.
  * A handler may return {@link snooze} in place of a result: it is none.
  * @throws InvalidInputError for a bad name or option, before anything is written.
  */
-export function defineJob<Input, Payload, Result>(
+export const defineJob = define as DefineJob<unknown>;
+
+/**
+ * `const defineJob = jobsWith<{ db: Database }>()`: the same {@link defineJob}, for handlers that need a context. They find it
+ * as `job.context`, and `new Qudo({ jobs, context })` demands what all its jobs need.
+ */
+export function jobsWith<Context>(): DefineJob<Context> {
+  return define as DefineJob<Context>;
+}
+
+function define<Input, Payload, Result, Context>(
   kind: string,
-  options: JobOptions<Input, Payload, Result> & { payload: StandardSchema<Input, Payload> },
-): JobDefinition<Input, Payload, Exclude<Result, Snooze>>;
-export function defineJob<Payload, Result>(
-  kind: string,
-  options: JobOptions<Payload, Payload, Result> & { payload?: undefined },
-): JobDefinition<Payload, Payload, Exclude<Result, Snooze>>;
-export function defineJob<Input, Payload, Result>(
-  kind: string,
-  options: JobOptions<Input, Payload, Result>,
-): JobDefinition<Input, Payload, Exclude<Result, Snooze>>;
-export function defineJob<Input, Payload, Result>(
-  kind: string,
-  options: JobOptions<Input, Payload, Result>,
-): JobDefinition<Input, Payload, Result> {
+  options: JobOptions<Input, Payload, Result, Context>,
+): JobDefinition<Input, Payload, Result, Context> {
   checkName(kind, "job kind");
   checkOptions(options, KNOWN, `defineJob("${kind}")`);
   if (typeof options?.run !== "function") throw wants(kind, "run: a function");

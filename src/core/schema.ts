@@ -4,6 +4,7 @@
  */
 import { InvalidInputError } from "./errors.js";
 
+/** A validator of any library that keeps the Standard Schema interface, version 1. */
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly "~standard": {
     readonly version: 1;
@@ -38,7 +39,22 @@ export async function validate<Output>(
   value: unknown,
   what: string,
 ): Promise<Output> {
-  const result = await schema["~standard"].validate(value);
+  return validateNow(schema, value, what);
+}
+
+/** The same, at once where the schema answers at once. */
+export function validateNow<Output>(
+  schema: StandardSchema<unknown, Output>,
+  value: unknown,
+  what: string,
+): Output | Promise<Output> {
+  const result = schema["~standard"].validate(value);
+  return "then" in result
+    ? Promise.resolve(result).then((settled) => accepted(settled, what))
+    : accepted(result, what);
+}
+
+function accepted<Output>(result: SchemaResult<Output>, what: string): Output {
   if (result.issues === undefined) return result.value;
   const issues = result.issues.slice(0, 5).map((issue) => `${place(issue)}: ${issue.message}`);
   throw new InvalidInputError("QUDO_INVALID_PAYLOAD", `${what}: ${issues.join("; ")}`);

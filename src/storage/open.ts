@@ -5,11 +5,13 @@ import { InvalidInputError } from "../core/errors.js";
 import { isSharedClock } from "./clock.js";
 import type { Driver } from "./driver.js";
 import type { HandleLike } from "./sqlite/connection.js";
+import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
+import { sqlitePath } from "./url.js";
 
 /** How a database is named beyond its address. */
 export interface DatabaseOptions {
-  /** "sqlite:jobs.db", "sqlite:/var/lib/app/jobs.db", "sqlite::memory:". */
+  /** "sqlite:jobs.db", "sqlite:/var/lib/app/jobs.db", "sqlite:C:\\data\\jobs.db", "sqlite::memory:". */
   url?: string;
   /** Your own open SQLite handle (node:sqlite, better-sqlite3, …) instead of an address. It is not closed by qudo. */
   handle?: HandleLike;
@@ -20,6 +22,11 @@ export interface DatabaseOptions {
   create?: boolean;
   /** SQLite: FULL (default) survives a power cut; NORMAL is faster and may lose the last commits in one. */
   synchronous?: "FULL" | "NORMAL";
+  /**
+   * SQLite: "allow" for a file on a network file system that one host alone ever opens: its locks hold on one host at best.
+   * Default "refuse" (QUDO_NETWORK_FILE_SYSTEM); of file systems that may be anything (FUSE, 9p) a warning tells.
+   */
+  networkFileSystem?: "refuse" | "allow";
   /** SQLite: milliseconds UTC, for tests: `manualClock()` of qudo/testing, or a function. Default Date.now. */
   clock?: () => number;
   /**
@@ -30,15 +37,29 @@ export interface DatabaseOptions {
   thread?: boolean;
 }
 
+/** A database by its address, or with more to say about it. */
 export type Database = string | DatabaseOptions;
 
-const KNOWN = ["url", "handle", "create", "synchronous", "clock", "thread"] as const;
+const KNOWN = [
+  "url",
+  "handle",
+  "create",
+  "synchronous",
+  "networkFileSystem",
+  "clock",
+  "thread",
+] as const satisfies readonly (keyof DatabaseOptions)[];
 
 /** @throws InvalidInputError QUDO_INVALID_URL for an address of no known kind. */
 export async function openDatabase(database: Database): Promise<Driver> {
   const options = typeof database === "string" ? { url: database } : database;
   checkOptions(options, KNOWN, "databases");
   const { url, handle, thread = true, clock, ...rest } = options;
+  if (!["refuse", "allow", undefined].includes(options.networkFileSystem))
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `networkFileSystem is ${show(options.networkFileSystem)}; give "refuse" or "allow".`,
+    );
   if (typeof thread !== "boolean")
     throw new InvalidInputError(
       "QUDO_INVALID_OPTION",
@@ -65,17 +86,39 @@ export function openTransaction(handle: unknown, database: Database): SqliteTran
   return userTransaction(handle, options.handle ?? sqlitePath(options.url), options.clock);
 }
 
-function sqlitePath(url: unknown): string {
-  const path = typeof url === "string" ? /^sqlite:(.+)$/s.exec(url)?.[1] : undefined;
-  if (path === undefined) throw invalidUrl(url);
-  return path.startsWith("//") ? decodeURIComponent(path.slice(2)) : path;
+/** A database's own connection in the caller's thread, opened at once; on a handle of the user's, that handle. */
+export interface DirectDatabase extends SqliteTransaction {
+  /** Whether what was inserted is committed; false inside a transaction that the user has open on that handle. */
+  committed(): boolean;
+  close(): void;
 }
 
-function invalidUrl(url: unknown): InvalidInputError {
-  const scheme = typeof url === "string" ? /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] : undefined;
-  const shown = scheme === undefined ? "The database address" : `A database address of "${scheme}"`;
-  return new InvalidInputError(
-    "QUDO_INVALID_URL",
-    `${shown} is not supported. Give "sqlite:" and a path, as in "sqlite:jobs.db".`,
-  );
+/**
+ * For enqueueSync.
+ * @throws InvalidInputError QUDO_WRONG_DATABASE for a database in memory, of which there can be no second connection.
+ */
+export function openDirect(database: Database, migrate: boolean): DirectDatabase {
+  const options = typeof database === "string" ? { url: database } : database;
+  checkOptions(options, KNOWN, "databases");
+  const { url, handle, clock, synchronous = "FULL", create } = options;
+  if (handle !== undefined)
+    return {
+      ...openTransaction(handle, database),
+      committed: () => (handle.isTransaction ?? handle.inTransaction) === false,
+      close: () => undefined,
+    };
+  const path = sqlitePath(url);
+  if (path === ":memory:")
+    throw new InvalidInputError(
+      "QUDO_WRONG_DATABASE",
+      "A database in memory has one connection only. For enqueueSync give your own handle: databases: { handle }.",
+    );
+  return new Direct({
+    path,
+    synchronous,
+    create,
+    clock,
+    migrate,
+    networkFileSystem: options.networkFileSystem,
+  });
 }

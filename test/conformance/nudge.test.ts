@@ -105,6 +105,16 @@ test("what nobody could work on is not rung for: a delayed job, a rollback, a he
   expect(existsSync(`${path}-nudge`)).toBe(false);
 });
 
+test("the end of a pause wakes, its beginning does not", async () => {
+  const heard = listen();
+  await b.setPaused({ queue: "default", kind: null }, true);
+  await turns();
+  expect(heard.calls).toBe(0);
+  await b.setPaused({ queue: "default", kind: null }, false);
+  await turns(() => heard.calls > 0);
+  expect(heard.calls).toBe(1);
+});
+
 test("the file is its owner's alone, and holds nothing", async () => {
   await b.insertJobs([newJob()]);
   await b.insertJobs([newJob()]);

@@ -44,6 +44,15 @@ async function newUser(run: (job: JobContext<Handle>) => unknown) {
 
 const EFFECT = "insert into effect values (1)";
 
+/** Completed in a transaction that is rolled back, and then this. */
+const undone = (end: (job: JobContext<Handle>) => unknown) =>
+  newUser((job) => {
+    job.context.exec("begin immediate");
+    void job.completeIn(job.context);
+    job.context.exec("rollback");
+    return end(job);
+  });
+
 describe("completeIn", () => {
   test("committed: done with its result, whatever the handler returns", async () => {
     const { worker, told, effects, row } = await newUser((job) => {
@@ -91,13 +100,6 @@ describe("completeIn", () => {
   });
 
   test("rolled back without a word: failed too, and what the handler asks for stands", async () => {
-    const undone = (end: (job: JobContext<Handle>) => unknown) =>
-      newUser((job) => {
-        job.context.exec("begin immediate");
-        void job.completeIn(job.context);
-        job.context.exec("rollback");
-        return end(job);
-      });
     expect((await undone(() => "fine")).row).toMatchObject({ state: "failed" });
     expect((await undone((job) => job.abort("no use"))).row).toMatchObject({
       state: "abandoned",

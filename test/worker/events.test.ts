@@ -15,6 +15,10 @@ const ALL: readonly EventName[] = [
   "trouble",
 ];
 
+const neverMade = (): void => {
+  throw new Error("it should not be made");
+};
+
 describe("events", () => {
   test("tell each start before the handler, and each end after the database has it", async () => {
     const log: string[] = [];
@@ -130,13 +134,10 @@ describe("events", () => {
     const bench = await newBench([job]);
     await bench.driver.insertJobs(Array.from({ length: 20 }, () => order("quick")));
     let asked = 0;
-    const emit = (): void => {
-      throw new Error("it should not be made");
-    };
     const quiet = bench.worker(
       {},
       {},
-      { emit: Object.assign(emit, { listening: () => (asked++, false) }) },
+      { emit: Object.assign(neverMade, { listening: () => (asked++, false) }) },
     );
     await until("all are done", () => quiet.stats.done === 20);
     expect(asked).toBeGreaterThan(0);

@@ -4,6 +4,7 @@ import { defineJob, idFromName, Qudo, type EnqueueOptions } from "../../src/inde
 import { Batcher } from "../../src/client/batcher.js";
 import { Producer } from "../../src/client/producer.js";
 import { Results } from "../../src/client/results.js";
+import { silent as silentEvents } from "../../src/core/events.js";
 import type { StandardSchema } from "../../src/core/schema.js";
 import type { Driver, NewJob } from "../../src/storage/driver.js";
 import { newId } from "../../src/storage/ids.js";
@@ -304,7 +305,7 @@ describe("what is stored", () => {
       },
     } as unknown as Driver;
     const open = (): Promise<Driver> => Promise.resolve(driver);
-    const producer = new Producer(open, new Results(open), () => undefined);
+    const producer = new Producer(open, new Results(open), silentEvents, () => undefined);
     const kept = defineJob("kept", { keep: { done: "1h", other: "2h" }, run: () => undefined });
     const brief = defineJob("brief", { keep: 0, run: () => undefined });
     await producer.enqueueMany([

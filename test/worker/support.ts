@@ -146,8 +146,9 @@ export interface Bench {
 export async function newBench(
   jobs: readonly AnyJobDefinition[],
   path = newPath(),
+  clock = Date.now,
 ): Promise<Bench> {
-  const driver = await openSqlite({ path });
+  const driver = await openSqlite({ path, clock });
   await driver.migrate();
   const known = registry(jobs);
   const workers: Worker[] = [];

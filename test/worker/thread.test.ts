@@ -189,6 +189,12 @@ describe("a process ends by itself", () => {
     expect(tookMs).toBeLessThan(1_000);
   });
 
+  test("with its own exit code when it exits in the middle of its work", async () => {
+    const ends = await Promise.all(Array.from({ length: 12 }, () => leave("exits")));
+    // @photostructure/sqlite ends a process with SIGABRT when its thread is stopped inside it.
+    expect(ends.map(({ code }) => code)).toEqual(ends.map(() => 7));
+  });
+
   test("but not before its calls are answered", async () => {
     const { code, path } = await leave("calls");
     expect(code).toBe(0);

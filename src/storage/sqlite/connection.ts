@@ -11,10 +11,10 @@ import { createRequire } from "node:module";
 import { DEFAULTS } from "../../core/defaults.js";
 import { DatabaseError, QudoError } from "../../core/errors.js";
 import { asDatabaseError, isBusy, isFromDatabase } from "./errors.js";
+import { checkFileSystem } from "./filesystem.js";
 import { Nudge, nudgeFile } from "./nudge.js";
 
 export type Value = null | number | bigint | string | Uint8Array;
-export type Row = Record<string, Value>;
 
 /** What is asked of a prepared statement. */
 export interface StatementLike {
@@ -44,6 +44,8 @@ export interface ConnectionOptions {
   /** False: a missing file stays missing, and the journal mode of one that is there is left alone. */
   create?: boolean;
   busyDeadlineMs?: number;
+  /** "allow": the file may be on a file system that hosts share. Default "refuse". */
+  networkFileSystem?: "refuse" | "allow";
 }
 
 const BUSY_TIMEOUT_MS = 5;
@@ -79,13 +81,25 @@ export class Connection {
     return connection;
   }
 
+  /** At once, for callers who cannot wait: SQLite itself waits for other processes, and blocks the thread meanwhile. */
+  static openNow(options: ConnectionOptions): Connection {
+    const connection = new Connection(openHandleNow(options), options);
+    try {
+      connection.configure(DEFAULTS.busySyncMs);
+    } catch (error) {
+      connection.handle.close();
+      throw asDatabaseError(error, options.path);
+    }
+    return connection;
+  }
+
   /** For statements on a handle of the user's, inside transactions of the user's: its settings stay as they are. */
   static onHandle(handle: HandleLike, path: string): Connection {
     return new Connection(handle, { path, handle, synchronous: "FULL" });
   }
 
-  private configure(): void {
-    this.handle.exec(`pragma busy_timeout=${BUSY_TIMEOUT_MS}`);
+  private configure(busyTimeoutMs = BUSY_TIMEOUT_MS): void {
+    this.handle.exec(`pragma busy_timeout=${busyTimeoutMs}`);
     // It is kept in the file, and whoever makes our tables sets it: a look must not rewrite a file that is not ours.
     if (this.options.create !== false) this.handle.exec("pragma journal_mode=wal");
     this.handle.exec(`pragma synchronous=${this.options.synchronous}`);
@@ -143,6 +157,16 @@ export class Connection {
       this.nudgeOthers();
       return value;
     });
+  }
+
+  /** The same at once. */
+  writeNow<T>(body: () => T): T {
+    try {
+      return this.transaction("begin immediate", body, "commit");
+    } catch (error) {
+      if (error instanceof QudoError || !isFromDatabase(error)) throw error;
+      throw asDatabaseError(error, this.path);
+    }
   }
 
   /** One consistent look. */
@@ -219,8 +243,19 @@ function closedError(): QudoError {
 
 type Opener = (path: string) => HandleLike;
 
-async function openHandle({ path, create }: ConnectionOptions): Promise<HandleLike> {
-  const open = await loadLibrary();
+async function openHandle(options: ConnectionOptions): Promise<HandleLike> {
+  return openWith(await loadLibrary(), options);
+}
+
+function openHandleNow(options: ConnectionOptions): HandleLike {
+  return openWith(loadNodeSqlite() ?? loadPackageNow(), options);
+}
+
+function openWith(
+  open: Opener,
+  { path, create, networkFileSystem }: ConnectionOptions,
+): HandleLike {
+  if (path !== ":memory:" && networkFileSystem !== "allow") checkFileSystem(path);
   if (create === false && path !== ":memory:" && !existsSync(path)) throw missingFile(path);
   try {
     if (path !== ":memory:") createPrivately(path);
@@ -251,12 +286,13 @@ let library: Promise<Opener> | undefined;
 
 /** node:sqlite where Node has it unflagged (≥ 22.13), else the package with the same API. */
 function loadLibrary(): Promise<Opener> {
-  library ??= loadNodeSqlite() ?? loadPackage();
+  library ??= Promise.resolve(loadNodeSqlite() ?? loadPackage());
   return library;
 }
 
-function loadNodeSqlite(): Promise<Opener> | null {
-  const require = createRequire(import.meta.url);
+const require = createRequire(import.meta.url);
+
+function loadNodeSqlite(): Opener | null {
   const emitWarning = process.emitWarning;
   // Node 22 warns that its SQLite is experimental. It is the one warning withheld, and only while it is loaded.
   process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
@@ -265,7 +301,7 @@ function loadNodeSqlite(): Promise<Opener> | null {
   }) as typeof process.emitWarning;
   try {
     const { DatabaseSync } = require("node:sqlite") as SqliteModule;
-    return Promise.resolve((path) => new DatabaseSync(path));
+    return (path) => new DatabaseSync(path);
   } catch {
     return null;
   } finally {
@@ -277,17 +313,31 @@ interface SqliteModule {
   DatabaseSync: new (path: string) => HandleLike;
 }
 
+const PACKAGE = "@photostructure/sqlite";
+
 async function loadPackage(): Promise<Opener> {
-  const name = "@photostructure/sqlite";
   try {
-    const { DatabaseSync } = (await import(name)) as SqliteModule;
+    const { DatabaseSync } = (await import(PACKAGE)) as SqliteModule;
     return (path) => new DatabaseSync(path);
   } catch (cause) {
-    throw new DatabaseError(
-      "QUDO_PACKAGE_MISSING",
-      `Node ${process.versions.node} has no SQLite of its own (22.13 and newer do). Run: npm install ${name}@1`,
-      false,
-      { cause },
-    );
+    throw packageMissing(cause);
   }
+}
+
+function loadPackageNow(): Opener {
+  try {
+    const { DatabaseSync } = require(PACKAGE) as SqliteModule;
+    return (path) => new DatabaseSync(path);
+  } catch (cause) {
+    throw packageMissing(cause);
+  }
+}
+
+function packageMissing(cause: unknown): DatabaseError {
+  return new DatabaseError(
+    "QUDO_PACKAGE_MISSING",
+    `Node ${process.versions.node} has no SQLite of its own (22.13 and newer do). Run: npm install ${PACKAGE}@1`,
+    false,
+    { cause },
+  );
 }

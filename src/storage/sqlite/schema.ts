@@ -103,16 +103,23 @@ export function schemaVersion(db: Connection): number | null {
 export async function migrate(db: Connection): Promise<MigrationReport> {
   const current = await db.read(() => schemaVersion(db));
   if (current === SCHEMA_VERSION) return { from: current, to: current };
-  return db.write(() => {
-    const from = schemaVersion(db);
-    refuseNewer(from, db.path);
-    for (const ddl of MIGRATIONS.slice(from ?? 0)) db.handle.exec(ddl);
-    db.run(
-      "insert into qudo_meta (name, value) values ('schema_version', ?) on conflict (name) do update set value = excluded.value",
-      String(SCHEMA_VERSION),
-    );
-    return { from, to: SCHEMA_VERSION };
-  });
+  return db.write(() => upgrade(db));
+}
+
+/** The same for a connection that answers at once. */
+export function migrateNow(db: Connection): void {
+  if (schemaVersion(db) !== SCHEMA_VERSION) db.writeNow(() => upgrade(db));
+}
+
+function upgrade(db: Connection): MigrationReport {
+  const from = schemaVersion(db);
+  refuseNewer(from, db.path);
+  for (const ddl of MIGRATIONS.slice(from ?? 0)) db.handle.exec(ddl);
+  db.run(
+    "insert into qudo_meta (name, value) values ('schema_version', ?) on conflict (name) do update set value = excluded.value",
+    String(SCHEMA_VERSION),
+  );
+  return { from, to: SCHEMA_VERSION };
 }
 
 /** What an older release must not touch. */

@@ -1,0 +1,140 @@
+/** Orders: what is to be enqueued, checked and completed before anything is written. */
+import { CODEC_JSON, decode, encodePayload } from "../core/codec.js";
+import { durationMs, type Duration } from "../core/duration.js";
+import { InvalidInputError } from "../core/errors.js";
+import type { AnyJobDefinition, JobDefinition } from "../core/job.js";
+import { keepTimes, type Keep } from "../core/keep.js";
+import {
+  checkDate,
+  checkMaxAttempts,
+  checkName,
+  checkOptions,
+  checkPriority,
+  show,
+} from "../core/options.js";
+import { validateNow } from "../core/schema.js";
+import type { NewJob } from "../storage/driver.js";
+import { newId } from "../storage/ids.js";
+import { checkId } from "./info.js";
+
+/** What can be said of one job when it is enqueued; the rest comes from its kind. */
+export interface EnqueueOptions {
+  /** Enqueueing the same id again changes nothing, whatever became of the job. {@link idFromName} makes one from a name. Default: new. */
+  id?: string;
+  /** Runs at the earliest so long from now. Default 0. */
+  delay?: Duration;
+  /** Runs at the earliest at this moment (the database's clock); instead of `delay`. */
+  runAt?: Date;
+  /** Not started after this moment: it is abandoned with the reason "expired". */
+  expiresAt?: Date;
+  /** Higher runs first. Default: the kind's. */
+  priority?: number;
+  /** Default: the kind's. */
+  queue?: string;
+  /** −1 for ever. Default: the kind's. */
+  maxAttempts?: number;
+  /** At most one unfinished job of this kind has this key. */
+  uniqueKey?: string;
+  /** How long it is kept after its end, and shown. Default: the kind's; what is left out, too. */
+  keep?: Duration | Keep;
+}
+
+const KNOWN = [
+  "id",
+  "delay",
+  "runAt",
+  "expiresAt",
+  "priority",
+  "queue",
+  "maxAttempts",
+  "uniqueKey",
+  "keep",
+] as const satisfies readonly (keyof EnqueueOptions)[];
+
+/** What {@link Producer.enqueueMany} takes: definition, payload, options. */
+export type Order<Input> = readonly [
+  // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
+  job: JobDefinition<Input, any, any, any>,
+  // The type comes from the job alone: inferred from both, it would be whatever suits both, and nothing would be checked.
+  payload: NoInfer<Input>,
+  options?: EnqueueOptions,
+];
+
+/** A job that can be written, once its schema has had its say. */
+export interface Prepared {
+  readonly job: NewJob;
+  /** Null where the schema has answered already. */
+  readonly checked: Promise<unknown> | null;
+}
+
+/**
+ * Everything is read at the call, so that what the caller changes later changes no job. A schema sees what the worker
+ * will see: the payload as JSON carries it.
+ * @throws InvalidInputError
+ */
+export function prepare<Input>(...[job, payload, options = {}]: Order<Input>): Prepared {
+  checkDefinition(job);
+  checkOptions(options, KNOWN, "enqueue");
+  if (options.delay !== undefined && options.runAt !== undefined)
+    throw new InvalidInputError("QUDO_INVALID_OPTION", "Give delay or runAt, not both.");
+  const { queue = job.queue, priority = job.priority, maxAttempts = job.maxAttempts } = options;
+  const own = keepTimes(options.keep, "enqueue");
+  const text = encodePayload(payload);
+  const row: NewJob = {
+    id: options.id === undefined ? newId() : checkId(options.id),
+    kind: job.kind,
+    queue: checkName(queue, "queue"),
+    priority: checkPriority(priority),
+    delayMs: options.delay === undefined ? 0 : durationMs(options.delay, "delay"),
+    runAt: options.runAt === undefined ? null : checkDate(options.runAt, "runAt"),
+    expiresAt: options.expiresAt === undefined ? null : checkDate(options.expiresAt, "expiresAt"),
+    maxAttempts: checkMaxAttempts(maxAttempts),
+    timeoutMs: job.timeoutMs,
+    keepDoneMs: own.keepDoneMs ?? job.keepDoneMs,
+    keepOtherMs: own.keepOtherMs ?? job.keepOtherMs,
+    redact: job.redact,
+    payload: { codec: CODEC_JSON, text, bin: null },
+    uniqueKey: options.uniqueKey === undefined ? null : checkKey(options.uniqueKey),
+  };
+  const verdict =
+    job.schema === null ? null : validateNow(job.schema, decode(text), `Payload of "${job.kind}"`);
+  if (!(verdict instanceof Promise)) return { job: row, checked: null };
+  // Where another order is refused meanwhile, nobody asks for this one's verdict.
+  verdict.catch(() => undefined);
+  return { job: row, checked: verdict };
+}
+
+/** The same for those who cannot wait. @throws InvalidInputError also where the schema answers with a promise. */
+export function prepareNow(order: Order<unknown>): NewJob {
+  const { job, checked } = prepare(...order);
+  if (checked === null) return job;
+  throw new InvalidInputError(
+    "QUDO_INVALID_PAYLOAD",
+    `The schema of "${job.kind}" answers with a promise, for which enqueueSync cannot wait. Use enqueue.`,
+  );
+}
+
+/** A module that failed to load gives undefined; a name alone is no definition. */
+function checkDefinition(job: AnyJobDefinition): void {
+  if (typeof job?.run !== "function" || job.schema === undefined)
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `enqueue takes a job made by defineJob first, not ${show(job)}.`,
+    );
+  checkName(job.kind, "job kind");
+}
+
+function checkKey(key: unknown): string {
+  if (
+    typeof key !== "string" ||
+    key.length === 0 ||
+    Buffer.byteLength(key) > 1_024 ||
+    !key.isWellFormed() ||
+    key.includes("\0")
+  )
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      "uniqueKey must be text of 1 to 1,024 bytes without NUL.",
+    );
+  return key;
+}
