@@ -17,7 +17,7 @@ export function addBackup(program: Command): void {
       summary: "copy the database into a new file",
       description:
         "Writes a consistent copy into a new file, while producers and workers go on. (Copying the file with cp may miss " +
-        "what stands in the -wal file beside it, or tear what is just written.) It overwrites nothing: exit code 1 when " +
+        "what stands in the -wal file beside it, or tear what is just written.) It overwrites nothing: exit code 2 when " +
         "the path exists.\n\n" +
         "Jobs that were held by a worker at that moment are so in the copy too: a worker on the copy would run them again.",
       examples: [

@@ -1,22 +1,18 @@
 /** `qudo enqueue`: adds a job, or one for each line of stdin. */
 import type { Command } from "commander";
 import type { EnqueueOptions, Order } from "../client/orders.js";
-import { encodePayload } from "../core/codec.js";
 import { LIMITS } from "../core/defaults.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import { invalidId, isUuid } from "../core/ids.js";
-import { defineJob, registry, type AnyJobDefinition } from "../core/job.js";
-import { checkMaxAttempts, checkName, show } from "../core/options.js";
-import { validate } from "../core/schema.js";
+import { checkMaxAttempts, checkName } from "../core/options.js";
 import { Qudo } from "../qudo.js";
 import { addCommand, type CommonOptions } from "./command.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { Hider } from "./hide.js";
-import { loadJobs } from "./jobs-file.js";
-import { parseJson } from "./json-text.js";
 import { painter, plural, print, printJson, say } from "./output.js";
 import { Progress } from "./progress.js";
-import { stdinLines, stdinText } from "./stdin.js";
+import { check, checkedLines, definition, parsed } from "./payloads.js";
+import { stdinText } from "./stdin.js";
 import { safe } from "./text.js";
 import { duration, invalid, moment, whole } from "./values.js";
 
@@ -80,7 +76,10 @@ export function addEnqueue(program: Command): void {
     .option("--run-at <date>", "run it at this moment at the earliest")
     .option("--expires-at <date>", "do not start it after this moment")
     .option("--priority <n>", "higher runs first (default: the kind's, or 0)")
-    .option("--max-attempts <n>", "failed tries before it is given up, -1 for ever (default: 6)")
+    .option(
+      "--max-attempts <n>",
+      "failed tries before it is given up, -1 for ever (default: the kind's, or 6)",
+    )
     .option("--unique-key <key>", "only if no unfinished job of the kind has this key")
     .option("--id <uuid>", "give it this id; the same id again adds nothing")
     .option("--keep <duration>", "how long it is kept after its end")
@@ -143,56 +142,6 @@ function waitTime(flags: EnqueueFlags, payload: string | undefined): string | nu
   if (flags.timeout === undefined) return undefined;
   if (!flags.wait) throw invalid("--timeout", "it belongs to --wait.");
   return duration(flags.timeout, "--timeout");
-}
-
-/** From the files; without any a definition that knows no more than the name. */
-async function definition(kind: string, files: readonly string[] | undefined) {
-  checkName(kind, "KIND");
-  if (files === undefined) return defineJob(kind, { run: () => undefined });
-  const jobs = registry(await loadJobs(files));
-  const job = jobs.get(kind);
-  if (job !== undefined) return job;
-  throw new InvalidInputError(
-    "QUDO_JOBS_FILE",
-    `--jobs ${files.join(" ")}: There is no kind ${show(kind)} in it. There are: ${[...jobs.keys()].join(", ")}.`,
-  );
-}
-
-/** The JSON texts of stdin, each found good; empty lines are left out. They are kept as texts: values would take more room. */
-async function checkedLines(job: AnyJobDefinition): Promise<string[]> {
-  const texts: string[] = [];
-  let number = 0;
-  for await (const line of stdinLines("one JSON payload a line")) {
-    number++;
-    if (line.trim() === "") continue;
-    await named(`line ${number}`, () => check(job, parsed(line, `stdin, line ${number}`)));
-    texts.push(line);
-  }
-  return texts;
-}
-
-/** As the API checks it, but before there is a database. */
-async function check({ schema }: AnyJobDefinition, payload: unknown): Promise<void> {
-  const text = encodePayload(payload);
-  if (schema !== null) await validate(schema, JSON.parse(text), "The payload");
-}
-
-/** Errors say which line is meant, unless they do so already. */
-async function named(line: string, run: () => Promise<void>): Promise<void> {
-  try {
-    await run();
-  } catch (error) {
-    if (!(error instanceof InvalidInputError) || error.message.includes(`${line},`)) throw error;
-    throw new InvalidInputError(error.code, `stdin, ${line}: ${error.message}`, { cause: error });
-  }
-}
-
-function parsed(text: string, place: string): unknown {
-  const hint =
-    place === "PAYLOAD"
-      ? 'In a shell put JSON into single quotes, as in \'{"to":"ada"}\'; a text is \'"ada"\'.'
-      : "";
-  return parseJson(text, place, hint);
 }
 
 interface Added {
