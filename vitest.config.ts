@@ -24,6 +24,7 @@ export default defineConfig({
       { find: /^qudo$/, replacement: source("src/index.ts") },
       { find: /^qudo\/testing$/, replacement: source("src/testing/index.ts") },
       { find: /^qudo\/sqlite$/, replacement: source("src/storage/sqlite/index.ts") },
+      { find: /^qudo\/driver$/, replacement: source("src/storage/driver.ts") },
     ],
   },
   test: {
@@ -36,6 +37,7 @@ export default defineConfig({
       project("worker", 30_000),
       project("faults", 120_000),
       project("cli", 60_000),
+      project("package", 60_000),
     ],
   },
 });

@@ -38,6 +38,7 @@ import {
 import { workerSettings, type WorkerOptions } from "./worker/options.js";
 import { Worker } from "./worker/worker.js";
 
+/** What {@link Qudo} is made with. */
 export interface QudoOptions<
   Jobs extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
 > {
@@ -65,6 +66,7 @@ const KNOWN = [
   "keep",
 ] as const satisfies readonly (keyof QudoOptions)[];
 
+/** A queue in one database: enqueues jobs, starts workers, and looks at both. Make one per process, and close it at the end. */
 export class Qudo<
   const Definitions extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
 > implements AsyncDisposable {
@@ -93,7 +95,8 @@ export class Qudo<
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
   constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>) {
-    checkOptions(options, KNOWN, "Qudo");
+    // Not even to be left out: there is no database to begin with.
+    checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.options = options;
     this.registry = registry(options.jobs ?? []);

@@ -75,7 +75,7 @@ function firstLine(text: string | null): string | null {
   return text?.split("\n", 1)[0] ?? null;
 }
 
-export function digest(found: readonly FileFacts[]): string {
+function digest(found: readonly FileFacts[]): string {
   const lines = found.map(({ path, sha256 }) => ({ path: pathBytes(path), sha256 }));
   lines.sort((a, b) => Buffer.compare(a.path, b.path));
   const hash = createHash("sha256");

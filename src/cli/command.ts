@@ -12,6 +12,8 @@ export type Example = readonly [line: string, meaning: string];
 
 export interface CommandText {
   name: string;
+  /** What stands behind the name: "<id>" must be given, "[id]" may be, "[ids...]" may be many. Default none. */
+  args?: readonly (readonly [form: string, meaning: string])[];
   /** One line, for the list of commands. */
   summary: string;
   /** What it does, what it prints, when it fails. */
@@ -21,16 +23,15 @@ export interface CommandText {
   runsUserCode?: boolean;
 }
 
-/** Adds a command; more options can be put on what it returns. */
+/** Adds a command; more options can be put on what it returns. `run` is given the arguments in order, lists flattened. */
 export function addCommand<Options extends CommonOptions>(
   program: Command,
-  { name, summary, description, examples: lines, runsUserCode = false }: CommandText,
-  run: (options: Options) => Promise<ExitCode>,
+  { name, args = [], summary, description, examples: lines, runsUserCode = false }: CommandText,
+  run: (options: Options, args: readonly string[]) => Promise<ExitCode>,
 ): Command {
-  return program
-    .command(name)
-    .summary(summary)
-    .description(description)
+  const command = program.command(name).summary(summary).description(description);
+  for (const [form, meaning] of args) command.argument(form, meaning);
+  return command
     .addOption(
       new Option("--database <url>", "which database")
         .env("QUDO_DATABASE")
@@ -38,8 +39,10 @@ export function addCommand<Options extends CommonOptions>(
     )
     .option("--json", "print one JSON object instead of text")
     .addHelpText("after", examples(lines))
-    .action(async (options: Options) => {
-      const code = await guarded(options.json ?? false, () => run(options));
+    .action(async () => {
+      const options = command.opts<Options>();
+      const given = command.processedArgs.flat().filter((arg) => arg !== undefined) as string[];
+      const code = await guarded(options.json ?? false, () => run(options, given));
       if (runsUserCode) await leave(code);
       process.exitCode = code;
     });

@@ -5,6 +5,7 @@ import type { Violation } from "../storage/driver.js";
 import { addCommand, type CommonOptions } from "./command.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { painter, plural, print, printJson } from "./output.js";
+import { safe } from "./text.js";
 
 /** What has to be true of every qudo database, in the order of the checks. */
 const INVARIANTS: Readonly<Record<Violation["invariant"], string>> = {
@@ -78,5 +79,5 @@ function ruleLines(id: Violation["invariant"], violations: readonly Violation[])
 /** "I1 job 0198…-… run 3: what is wrong" */
 function violationText({ invariant, job, run, detail }: Violation): string {
   const where = [job !== null && `job ${job}`, run !== null && `run ${run}`].filter(Boolean);
-  return `${[invariant, ...where].join(" ")}: ${detail}`;
+  return safe(`${[invariant, ...where].join(" ")}: ${detail}`);
 }

@@ -2,6 +2,7 @@
 import { inspect } from "node:util";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import { painter, printJson, say } from "./output.js";
+import { safeLines } from "./text.js";
 
 export const EXIT = {
   ok: 0,
@@ -30,12 +31,12 @@ function report(error: unknown, json: boolean): void {
   if (json) printJson({ error: { code: known ? error.code : null, message } });
   else sayError(message, known ? error.code : null);
   // An error that is not ours was not foreseen: its stack is the only thing that helps.
-  if (process.env.QUDO_DEBUG || !known) say(inspect(error));
+  if (process.env.QUDO_DEBUG || !known) say(safeLines(inspect(error)));
 }
 
 function sayError(message: string, code: string | null): void {
   const paint = painter(process.stderr);
-  say(`${paint.red("error:")} ${message}`);
+  say(`${paint.red("error:")} ${safeLines(message)}`);
   if (code !== null) say(paint.dim(`       [${code}]`));
 }
 

@@ -2,11 +2,20 @@
 /** The `qudo` command. Each command is one file beside this one. */
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../core/version.js";
+import { addBackup } from "./backup.js";
+import { addCancel } from "./cancel.js";
 import { addDoctor } from "./doctor.js";
+import { addEnqueue } from "./enqueue.js";
 import { examples } from "./command.js";
 import { EXIT } from "./exit.js";
 import { addMigrate } from "./migrate.js";
+import { addList } from "./list.js";
 import { ignoreClosedPipe } from "./output.js";
+import { addPause } from "./pause.js";
+import { addPrune } from "./prune.js";
+import { addResume } from "./resume.js";
+import { addRetry } from "./retry.js";
+import { addShow } from "./show.js";
 import { addStatus } from "./status.js";
 import { addWork } from "./work.js";
 
@@ -20,11 +29,27 @@ const program = new Command("qudo")
     examples([
       ["qudo work --jobs dist/jobs.js", "run the jobs that dist/jobs.js defines"],
       ["qudo status", "what waits, runs and failed, and who works"],
+      ["qudo list --state failed", "jobs that wait for another try, and why"],
       ["qudo doctor --database sqlite:/var/lib/app/jobs.db", "check a database"],
     ]) + "\nExit codes: 0 all went well, 1 it failed, 2 wrong usage.\n",
   );
 
-for (const add of [addMigrate, addWork, addStatus, addDoctor]) add(program);
+for (const add of [
+  addWork,
+  addEnqueue,
+  addStatus,
+  addList,
+  addShow,
+  addRetry,
+  addCancel,
+  addPause,
+  addResume,
+  addPrune,
+  addBackup,
+  addMigrate,
+  addDoctor,
+])
+  add(program);
 
 ignoreClosedPipe();
 try {

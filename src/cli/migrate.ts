@@ -22,7 +22,7 @@ export function addMigrate(program: Command): void {
         ],
         [
           "QUDO_DATABASE=sqlite:jobs.db qudo migrate --json",
-          '{"database":"sqlite:jobs.db","from":null,"to":1}',
+          '{"database":"sqlite:jobs.db","from":null,"to":2}',
         ],
       ],
     },

@@ -5,7 +5,8 @@ import { Qudo } from "../qudo.js";
 import type { LaneCounts, SessionRow } from "../storage/driver.js";
 import { addCommand, type CommonOptions } from "./command.js";
 import { EXIT, type ExitCode } from "./exit.js";
-import { painter, print, printJson, table, type Column, type Paint } from "./output.js";
+import { painter, print, printJson, type Paint } from "./output.js";
+import { table, type Column } from "./table.js";
 
 export function addStatus(program: Command): void {
   addCommand(

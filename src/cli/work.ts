@@ -1,9 +1,8 @@
 /** `qudo work`: runs jobs until it is told to stop. */
 import type { Command } from "commander";
 import { DEFAULTS } from "../core/defaults.js";
-import { durationMs, humanDuration, type Duration } from "../core/duration.js";
+import { durationMs, humanDuration } from "../core/duration.js";
 import type { AnyJobDefinition } from "../core/job.js";
-import { checkInteger } from "../core/options.js";
 import { Qudo } from "../qudo.js";
 import type { WorkerOptions } from "../worker/options.js";
 import type { WorkerStats } from "../worker/stats.js";
@@ -12,6 +11,7 @@ import { EXIT, type ExitCode } from "./exit.js";
 import { loadJobs } from "./jobs-file.js";
 import { printJson, say } from "./output.js";
 import { firstSignal } from "./signals.js";
+import { duration, whole } from "./values.js";
 
 interface WorkFlags extends CommonOptions {
   jobs: string[];
@@ -66,7 +66,10 @@ export function addWork(program: Command): void {
 
 async function work(flags: WorkFlags): Promise<ExitCode> {
   const options = workerOptions(flags);
-  const graceMs = durationMs(duration(flags.grace) ?? DEFAULTS.stopGraceMs / 1_000, "--grace");
+  const graceMs =
+    flags.grace === undefined
+      ? DEFAULTS.stopGraceMs
+      : durationMs(duration(flags.grace, "--grace"), "--grace");
   const jobs = await loadJobs(flags.jobs);
   await using qudo = new Qudo({ databases: flags.database, jobs });
   const told = firstSignal();
@@ -91,7 +94,7 @@ function workerOptions(flags: WorkFlags): WorkerOptions {
     ...(flags.queue && {
       queues: Object.fromEntries(flags.queue.map((text) => queue(text, usual))),
     }),
-    ...(flags.lease !== undefined && { lease: duration(flags.lease) }),
+    ...(flags.lease !== undefined && { lease: duration(flags.lease, "--lease") }),
     ...(flags.name !== undefined && { name: flags.name }),
   };
 }
@@ -105,12 +108,7 @@ function queue(text: string, usual: number): [name: string, concurrency: number]
 
 function concurrency(text: string | undefined, what: string): number | undefined {
   if (text === undefined) return undefined;
-  return checkInteger(/^\d+$/.test(text) ? Number(text) : text, what, 1, 10_000);
-}
-
-/** "30" is 30 seconds, as the number is in the API. */
-function duration(text: string | undefined): Duration | undefined {
-  return text !== undefined && /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  return whole(text, what, 1, 10_000);
 }
 
 function kinds(jobs: readonly AnyJobDefinition[]): string {

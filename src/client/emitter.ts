@@ -4,6 +4,7 @@ import { InvalidInputError } from "../core/errors.js";
 import { EVENT_NAMES, type Emit, type EventName, type QudoEvents } from "../core/events.js";
 import { show } from "../core/options.js";
 
+/** A function that is called with what an event carries. */
 export type Listener<Name extends EventName> = (event: QudoEvents[Name]) => unknown;
 
 interface Entry {

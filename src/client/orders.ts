@@ -17,6 +17,7 @@ import type { NewJob } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import { checkId } from "./info.js";
 
+/** What can be said of one job when it is enqueued; the rest comes from its kind. */
 export interface EnqueueOptions {
   /** Enqueueing the same id again changes nothing, whatever became of the job. {@link idFromName} makes one from a name. Default: new. */
   id?: string;

@@ -26,6 +26,10 @@ export const ERROR_CODES = {
   QUDO_DATABASE_UNREADABLE: "The file is corrupt, or no SQLite database.",
   QUDO_DATABASE_UNREACHABLE: "The database cannot be opened.",
   QUDO_DATABASE_FAILED: "The database refused a statement.",
+  QUDO_WRONG_DATABASE: "A transaction on another database than this queue's.",
+  QUDO_NETWORK_FILE_SYSTEM: "A SQLite file on a network file system.",
+  QUDO_BACKUP_EXISTS: "A backup was to overwrite a file.",
+  QUDO_UNSUPPORTED: "Something that this kind of database cannot do.",
   QUDO_SCHEMA_MISSING: "The database holds no qudo tables yet.",
   QUDO_SCHEMA_TOO_NEW: "The database was migrated by a newer qudo.",
   QUDO_SESSION_LOST: "A worker's session was ended by another process.",
@@ -35,15 +39,12 @@ export const ERROR_CODES = {
   QUDO_RESULT_TIMEOUT: "A job whose result was waited for did not end in time.",
   QUDO_JOB_FAILED: "A job whose result was waited for was abandoned or cancelled.",
   QUDO_JOB_ABSENT: "There is no such job, or it has been pruned.",
-  QUDO_WRONG_DATABASE: "A transaction on another database than this queue's.",
-  QUDO_NETWORK_FILE_SYSTEM: "A SQLite file on a network file system.",
-  QUDO_BACKUP_EXISTS: "A backup was to overwrite a file.",
-  QUDO_UNSUPPORTED: "Something that this kind of database cannot do.",
   QUDO_JOB_ABORTED: "A handler gave its job up for good.",
   QUDO_JOB_STOPPED: "A handler's signal was aborted: its worker stops or lost the job.",
   QUDO_JOBS_FILE: "The file given with --jobs exports no job definitions, or cannot be loaded.",
 } as const;
 
+/** One of the stable codes of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** The class behind every error thrown here. `code` is stable; the message is for people and may change. */

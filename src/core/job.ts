@@ -6,7 +6,7 @@ import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
 import { checkPaths } from "./redact.js";
 import { keepTimes, type Keep } from "./keep.js";
-import { checkMaxAttempts, checkName, checkOptions, checkPriority } from "./options.js";
+import { checkMaxAttempts, checkName, checkOptions, checkPriority, show } from "./options.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
 import type { Snooze } from "./snooze.js";
 import type { LogLevel } from "./states.js";
@@ -42,11 +42,13 @@ export interface JobContext<Context = unknown> {
   completeIn(transaction: object, result?: unknown): void | Promise<void>;
 }
 
+/** The code of a job. What it returns is kept as the result; what it throws is a failure, and is tried again. */
 export type Handler<Payload, Result, Context = unknown> = (
   payload: Payload,
   job: JobContext<Context>,
 ) => Promise<Result> | Result;
 
+/** What {@link defineJob} takes: the defaults of every job of this kind, and its handler. */
 export interface JobOptions<Input, Payload, Result, Context = unknown> {
   /** Any Standard Schema validator. Checked at enqueue and again before the handler. Default: anything JSON can carry. */
   payload?: StandardSchema<Input, Payload>;
@@ -74,6 +76,7 @@ export interface JobOptions<Input, Payload, Result, Context = unknown> {
    * has it deleted.
    */
   keep?: Duration | Keep;
+  /** Runs one job. May run more than once: a process can die before it has told that it was done. */
   run: Handler<Payload, Result, Context>;
 }
 
@@ -192,9 +195,13 @@ function wants(kind: string, what: string): InvalidInputError {
 /** Definitions by kind. A Map, so that a kind named "constructor" finds nothing that was not registered. */
 export type Registry = ReadonlyMap<string, AnyJobDefinition>;
 
+/** @throws InvalidInputError for a list that is none, or holds what defineJob did not make; also for two jobs of one name. */
 export function registry(jobs: readonly AnyJobDefinition[]): Registry {
+  if (!Array.isArray(jobs)) throw notDefinitions(jobs);
   const byKind = new Map<string, AnyJobDefinition>();
   for (const job of jobs) {
+    // A module that failed to load gives undefined.
+    if (typeof job?.run !== "function" || job.schema === undefined) throw notDefinitions(job);
     const other = byKind.get(job.kind);
     if (other !== undefined && other !== job)
       throw new InvalidInputError(
@@ -204,4 +211,11 @@ export function registry(jobs: readonly AnyJobDefinition[]): Registry {
     byKind.set(job.kind, job);
   }
   return byKind;
+}
+
+function notDefinitions(value: unknown): InvalidInputError {
+  return new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `jobs takes a list of what defineJob made, not ${show(value)}.`,
+  );
 }

@@ -4,6 +4,7 @@
  */
 import { InvalidInputError } from "./errors.js";
 
+/** A validator of any library that keeps the Standard Schema interface, version 1. */
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly "~standard": {
     readonly version: 1;

@@ -14,6 +14,7 @@ export const RUN_STATES = {
   moved: 9,
 } as const;
 
+/** What became of one run of a job. */
 export type RunState = keyof typeof RUN_STATES;
 
 /** What a tally counts beside the ends of runs: a number that no run state has, nor will have. */
@@ -29,11 +30,13 @@ export const REASONS = {
   expired: 6,
 } as const;
 
+/** Why a job was abandoned: one word of {@link REASONS}. */
 export type Reason = keyof typeof REASONS;
 
 /** How weighty a line of a job's log is. */
 export const LOG_LEVELS = { debug: 1, info: 2, warn: 3, error: 4 } as const;
 
+/** One of the four levels of {@link LOG_LEVELS}. */
 export type LogLevel = keyof typeof LOG_LEVELS;
 
 /** What a user sees of a job. */
@@ -48,6 +51,7 @@ export const JOB_STATES = [
   "moved",
 ] as const;
 
+/** One of the states of {@link JOB_STATES}. */
 export type JobState = (typeof JOB_STATES)[number];
 
 const stateNames = new Map<number, RunState>(

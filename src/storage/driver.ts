@@ -13,6 +13,7 @@
 import type { Decision } from "../core/outcome.js";
 import type { JobState, LogLevel, Reason, RunState } from "../core/states.js";
 
+/** One open database. Every operation is one transaction, and may be called while others are on their way. */
 export interface Driver {
   /** "sqlite", "postgres", … and where: for people. Never holds a password. */
   readonly label: string;
@@ -117,12 +118,14 @@ export interface Capabilities {
   readonly wakeups: boolean;
 }
 
+/** What {@link Driver.migrate} found and left. */
 export interface MigrationReport {
   /** Version found, null for none, and version now. */
   readonly from: number | null;
   readonly to: number;
 }
 
+/** A payload as it is stored: text or bytes, one of them null. */
 export interface StoredPayload {
   /** Which codec wrote it: {@link CODEC_JSON}. */
   readonly codec: number;
@@ -130,6 +133,7 @@ export interface StoredPayload {
   readonly bin: Uint8Array | null;
 }
 
+/** A job to be inserted, everything about it decided and checked. */
 export interface NewJob {
   readonly id: string;
   readonly queue: string;
@@ -153,10 +157,12 @@ export interface NewJob {
   readonly uniqueKey: string | null;
 }
 
+/** What became of one job of {@link Driver.insertJobs}; `holder` is the living job that has the unique key. */
 export type InsertOutcome =
   | { readonly status: "inserted" | "duplicate" }
   | { readonly status: "unique"; readonly holder: string };
 
+/** A worker that begins: one session from its start to its end, with a new id each time. */
 export interface NewSession {
   readonly id: string;
   readonly name: string;
@@ -170,11 +176,13 @@ export interface NewSession {
   readonly leaseMs: number;
 }
 
+/** How {@link Driver.keepAlive} beats. */
 export interface KeepAlive {
   readonly everyMs: number;
   readonly watchdogMs: number;
 }
 
+/** A session as the database knows it. Times are the database's, in milliseconds UTC. */
 export interface SessionRow extends NewSession {
   readonly beat: number;
   readonly seenAt: number;
@@ -183,22 +191,26 @@ export interface SessionRow extends NewSession {
   readonly leases: number;
 }
 
+/** One run of one job: the fence's key. */
 export interface RunKey {
   readonly job: string;
   readonly run: number;
 }
 
+/** A run, and the lease through which its session holds it. */
 export interface HeldRun extends RunKey {
   readonly lease: string;
   readonly session: string;
 }
 
+/** A sign of life of a session, with what it believes to be its own. */
 export interface Heartbeat {
   readonly session: string;
   /** Runs the worker believes it is running. */
   readonly running: readonly RunKey[];
 }
 
+/** What a heartbeat learns. */
 export interface HeartbeatOutcome {
   readonly alive: boolean;
   /** Every lease the database has for this session with unfinished runs in it. Finished ones were removed. */
@@ -214,6 +226,7 @@ export interface Want {
   readonly limit: number;
 }
 
+/** Jobs that a session asks for, to be put into one lease. */
 export interface ClaimRequest {
   /** Made by the caller, so that a lost answer can be looked up. */
   readonly lease: string;
@@ -221,6 +234,7 @@ export interface ClaimRequest {
   readonly wants: readonly Want[];
 }
 
+/** A job in the hands of the session that asked, with what is needed to run it. */
 export interface ClaimedJob extends RunKey {
   readonly fails: number;
   readonly crashes: number;
@@ -235,6 +249,7 @@ export interface ClaimedJob extends RunKey {
   readonly payload: StoredPayload | null;
 }
 
+/** The end of one run: what was decided, and what is kept of it. */
 export interface Settlement extends RunKey, Decision {
   /** Time since the handler started; null when it never did. */
   readonly elapsedMs: number | null;
@@ -259,6 +274,7 @@ export interface LogLine {
   readonly text: string;
 }
 
+/** News of a run that goes on. */
 export interface RunReport extends HeldRun {
   /** JSON; null for no news. */
   readonly progress: string | null;
@@ -274,14 +290,17 @@ export interface SettleGroup {
   readonly close: boolean;
 }
 
+/** Whether this settlement decided its run, or somebody else had. */
 export type SettleOutcome = "accepted" | "lost";
 
+/** Ends of runs, and a claim in the same transaction. */
 export interface Trip {
   readonly settle: readonly SettleGroup[];
   /** @throws SessionLostError, with nothing written, when the session is gone. */
   readonly claim: ClaimRequest | null;
 }
 
+/** What a trip brought back. */
 export interface TripOutcome {
   /** One list per group, one outcome per settlement. */
   readonly settled: readonly (readonly SettleOutcome[])[];
@@ -291,6 +310,7 @@ export interface TripOutcome {
   readonly more: boolean;
 }
 
+/** A session that its reaper takes for dead, and why. */
 export interface DeadSession {
   readonly id: string;
   /** The beat at which it was judged dead: any other means that it lives. */
@@ -300,10 +320,12 @@ export interface DeadSession {
   readonly leaseMs: number;
 }
 
+/** What became of a session that was to be reaped; `decided` counts its unfinished runs by their new state. */
 export type ReapOutcome =
   | { readonly status: "alive" | "absent" }
   | { readonly status: "reaped"; readonly decided: Readonly<Partial<Record<RunState, number>>> };
 
+/** What one call of {@link Driver.promote} did. */
 export interface Promotion {
   readonly moved: number;
   /** Milliseconds until the next delayed job is due; null when none waits. */
@@ -327,6 +349,7 @@ export interface PruneStep {
   readonly dryRun?: boolean;
 }
 
+/** What one step of {@link Driver.prune} did. */
 export interface PruneOutcome {
   /** Jobs deleted ("counts": rows). */
   readonly pruned: number;
@@ -336,13 +359,16 @@ export interface PruneOutcome {
   readonly more: boolean;
 }
 
+/** "cancelled": it never runs again; "already": it had ended; "absent": unknown, or pruned. */
 export type CancelOutcome = "cancelled" | "already" | "absent";
 
+/** "refused": its state allows no other life; "unique": another living job has its key. */
 export type RetryOutcome =
   | { readonly status: "requeued" | "absent" }
   | { readonly status: "refused"; readonly state: JobState }
   | { readonly status: "unique"; readonly holder: string };
 
+/** One job as {@link Driver.getJobs} and {@link Driver.listJobs} show it. Times are milliseconds UTC. */
 export interface JobRow {
   readonly id: string;
   readonly queue: string;
@@ -371,6 +397,7 @@ export interface JobRow {
   readonly progress: string | null;
 }
 
+/** Which jobs {@link Driver.listJobs} shows. What is left out restricts nothing. */
 export interface JobQuery {
   readonly queue?: string;
   readonly kind?: string;
@@ -383,16 +410,19 @@ export interface JobQuery {
   readonly limit: number;
 }
 
+/** One page of {@link Driver.listJobs}. */
 export interface JobPage {
   readonly rows: readonly JobRow[];
   /** Cursor for the next page; null at the end. A page may be short, or empty, before the end. */
   readonly next: string | null;
 }
 
+/** How a job ended; "living" has not yet, "absent" is unknown or pruned. */
 export type Ending =
   | { readonly status: "living" | "absent" }
   | { readonly status: "ended"; readonly attempt: AttemptRow };
 
+/** Which lines {@link Driver.listLog} shows: of one job, of one of its runs, from a place on. */
 export interface LogQuery {
   readonly job: string;
   readonly run?: number;
@@ -401,6 +431,7 @@ export interface LogQuery {
   readonly limit: number;
 }
 
+/** One line of a job's log; `at` is milliseconds UTC. */
 export interface LogRow {
   readonly run: number;
   readonly seq: number;
@@ -412,6 +443,7 @@ export interface LogRow {
 /** What is counted: every end of a run, and every enqueue. */
 export type TallyEvent = "enqueued" | RunState;
 
+/** How often something happened in one minute in one queue and kind. */
 export interface TallyRow {
   /** Its first millisecond. */
   readonly minute: number;
@@ -421,6 +453,7 @@ export interface TallyRow {
   readonly n: number;
 }
 
+/** One outcome: what became of one run, or of an operator's cancel or retry. Times are milliseconds UTC. */
 export interface AttemptRow extends RunKey {
   readonly queue: string;
   readonly kind: string;
@@ -436,7 +469,10 @@ export interface AttemptRow extends RunKey {
   readonly error: string | null;
 }
 
+/** Which outcomes {@link Driver.listAttempts} shows. What is left out restricts nothing. */
 export interface AttemptQuery {
+  /** Of this job only. */
+  readonly job?: string;
   readonly queue?: string;
   readonly kind?: string;
   readonly states?: readonly RunState[];
@@ -445,12 +481,14 @@ export interface AttemptQuery {
   readonly limit: number;
 }
 
+/** One page of {@link Driver.listAttempts}. */
 export interface AttemptPage {
   readonly rows: readonly AttemptRow[];
   /** Cursor for the next page; null at the end. */
   readonly next: string | null;
 }
 
+/** How many jobs of one queue and kind are in each state. */
 export interface LaneCounts {
   readonly queue: string;
   readonly kind: string;
@@ -467,6 +505,7 @@ export interface LaneCounts {
   readonly cancelled: number;
 }
 
+/** A breach of an invariant, found by {@link Driver.audit}. Each is a bug, or the work of another program. */
 export interface Violation {
   readonly invariant: "I1" | "I2" | "I3" | "I4" | "I5" | "I6";
   readonly job: string | null;

@@ -1,16 +1,17 @@
 /** From a database's address to its driver. The engine's code is loaded only when an address asks for it. */
 import { resolve } from "node:path";
-import { checkOptions, show } from "../core/options.js";
+import { checkFlag, checkOptions, show } from "../core/options.js";
 import { InvalidInputError } from "../core/errors.js";
 import { isSharedClock } from "./clock.js";
 import type { Driver } from "./driver.js";
 import type { HandleLike } from "./sqlite/connection.js";
 import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
+import { sqlitePath } from "./url.js";
 
 /** How a database is named beyond its address. */
 export interface DatabaseOptions {
-  /** "sqlite:jobs.db", "sqlite:/var/lib/app/jobs.db", "sqlite::memory:". */
+  /** "sqlite:jobs.db", "sqlite:/var/lib/app/jobs.db", "sqlite:C:\\data\\jobs.db", "sqlite::memory:". */
   url?: string;
   /** Your own open SQLite handle (node:sqlite, better-sqlite3, …) instead of an address. It is not closed by qudo. */
   handle?: HandleLike;
@@ -21,6 +22,11 @@ export interface DatabaseOptions {
   create?: boolean;
   /** SQLite: FULL (default) survives a power cut; NORMAL is faster and may lose the last commits in one. */
   synchronous?: "FULL" | "NORMAL";
+  /**
+   * SQLite: "allow" for a file on a network file system that one host alone ever opens: its locks hold on one host at best.
+   * Default "refuse" (QUDO_NETWORK_FILE_SYSTEM); of file systems that may be anything (FUSE, 9p) a warning tells.
+   */
+  networkFileSystem?: "refuse" | "allow";
   /** SQLite: milliseconds UTC, for tests: `manualClock()` of qudo/testing, or a function. Default Date.now. */
   clock?: () => number;
   /**
@@ -31,20 +37,22 @@ export interface DatabaseOptions {
   thread?: boolean;
 }
 
+/** A database by its address, or with more to say about it. */
 export type Database = string | DatabaseOptions;
 
-const KNOWN = ["url", "handle", "create", "synchronous", "clock", "thread"] as const;
+const KNOWN = [
+  "url",
+  "handle",
+  "create",
+  "synchronous",
+  "networkFileSystem",
+  "clock",
+  "thread",
+] as const satisfies readonly (keyof DatabaseOptions)[];
 
 /** @throws InvalidInputError QUDO_INVALID_URL for an address of no known kind. */
 export async function openDatabase(database: Database): Promise<Driver> {
-  const options = typeof database === "string" ? { url: database } : database;
-  checkOptions(options, KNOWN, "databases");
-  const { url, handle, thread = true, clock, ...rest } = options;
-  if (typeof thread !== "boolean")
-    throw new InvalidInputError(
-      "QUDO_INVALID_OPTION",
-      `thread is ${show(thread)}; give true or false.`,
-    );
+  const { url, handle, thread = true, clock, ...rest } = checkDatabase(database);
   const path = handle === undefined ? sqlitePath(url) : "your handle";
   const movable = handle === undefined && path !== ":memory:";
   if (thread && movable && (clock === undefined || isSharedClock(clock))) {
@@ -62,7 +70,7 @@ export async function openDatabase(database: Database): Promise<Driver> {
  * @throws InvalidInputError QUDO_WRONG_DATABASE for a handle that is not on this database.
  */
 export function openTransaction(handle: unknown, database: Database): SqliteTransaction {
-  const options = typeof database === "string" ? { url: database } : database;
+  const options = checkDatabase(database);
   return userTransaction(handle, options.handle ?? sqlitePath(options.url), options.clock);
 }
 
@@ -78,9 +86,7 @@ export interface DirectDatabase extends SqliteTransaction {
  * @throws InvalidInputError QUDO_WRONG_DATABASE for a database in memory, of which there can be no second connection.
  */
 export function openDirect(database: Database, migrate: boolean): DirectDatabase {
-  const options = typeof database === "string" ? { url: database } : database;
-  checkOptions(options, KNOWN, "databases");
-  const { url, handle, clock, synchronous = "FULL", create } = options;
+  const { url, handle, clock, synchronous = "FULL", create } = checkDatabase(database);
   if (handle !== undefined)
     return {
       ...openTransaction(handle, database),
@@ -93,20 +99,42 @@ export function openDirect(database: Database, migrate: boolean): DirectDatabase
       "QUDO_WRONG_DATABASE",
       "A database in memory has one connection only. For enqueueSync give your own handle: databases: { handle }.",
     );
-  return new Direct({ path, synchronous, create, clock, migrate });
+  return new Direct({
+    path,
+    synchronous,
+    create,
+    clock,
+    migrate,
+    networkFileSystem: options.networkFileSystem,
+  });
 }
 
-function sqlitePath(url: unknown): string {
-  const path = typeof url === "string" ? /^sqlite:(.+)$/s.exec(url)?.[1] : undefined;
-  if (path === undefined) throw invalidUrl(url);
-  return path.startsWith("//") ? decodeURIComponent(path.slice(2)) : path;
+/**
+ * Checked before anything is opened: what comes from a program's settings may be anything, and `synchronous` becomes part of
+ * a statement.
+ */
+function checkDatabase(database: unknown): DatabaseOptions {
+  const given = typeof database === "object" && database !== null ? database : { url: database };
+  checkOptions(given, KNOWN, "databases");
+  const options = given as DatabaseOptions;
+  const { handle, create, thread, clock, synchronous, networkFileSystem } = options;
+  if (create !== undefined) checkFlag(create, "create");
+  if (thread !== undefined) checkFlag(thread, "thread");
+  if (clock !== undefined && typeof clock !== "function")
+    throw wrong("clock", clock, "a function that returns milliseconds");
+  if (synchronous !== undefined && synchronous !== "FULL" && synchronous !== "NORMAL")
+    throw wrong("synchronous", synchronous, '"FULL" or "NORMAL"');
+  if (!["refuse", "allow", undefined].includes(networkFileSystem))
+    throw wrong("networkFileSystem", networkFileSystem, '"refuse" or "allow"');
+  if (handle !== undefined && !(isMethod(handle, "exec") && isMethod(handle, "prepare")))
+    throw wrong("handle", handle, "an open SQLite handle, with exec and prepare");
+  return options;
 }
 
-function invalidUrl(url: unknown): InvalidInputError {
-  const scheme = typeof url === "string" ? /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] : undefined;
-  const shown = scheme === undefined ? "The database address" : `A database address of "${scheme}"`;
-  return new InvalidInputError(
-    "QUDO_INVALID_URL",
-    `${shown} is not supported. Give "sqlite:" and a path, as in "sqlite:jobs.db".`,
-  );
+function isMethod(owner: unknown, name: string): boolean {
+  return typeof (owner as Record<string, unknown> | null)?.[name] === "function";
+}
+
+function wrong(what: string, value: unknown, wanted: string): InvalidInputError {
+  return new InvalidInputError("QUDO_INVALID_OPTION", `${what} is ${show(value)}; give ${wanted}.`);
 }

@@ -15,6 +15,7 @@ export interface Logger {
   error(message: string): void;
 }
 
+/** What `qudo.work()` takes. */
 export interface WorkerOptions {
   /** Queues to serve: names, or names with how many jobs run at once in each. Default: the queues of all registered kinds. */
   queues?: readonly string[] | Readonly<Record<string, number>>;

@@ -4,13 +4,6 @@
  */
 import { readFileSync, readlinkSync } from "node:fs";
 
-export interface ProcessIdentity {
-  readonly boot: string;
-  readonly namespace: string;
-  readonly pid: number;
-  readonly startedAt: string;
-}
-
 /** Null where the system does not tell (anything but Linux with /proc). */
 export function ownIdentity(): string | null {
   const here = place();

@@ -38,6 +38,7 @@ import type { WorkerStats } from "./stats.js";
 import { refuseTransaction, type Surroundings } from "./surroundings.js";
 import { Trouble } from "./trouble.js";
 
+/** What {@link Worker.stop} takes. */
 export interface StopOptions {
   /** How long handlers may go on before their signals are aborted. Default: the worker's own `grace`, 30 s. */
   grace?: Duration;
@@ -52,6 +53,7 @@ export type { Surroundings, WorkerStats };
 
 type Phase = "starting" | "working" | "stopping" | "stopped";
 
+/** A worker in this process, made by `qudo.work()`: claims jobs, runs their handlers, settles them, until it is stopped. */
 export class Worker implements AsyncDisposable {
   private phase: Phase = "starting";
   private readonly crew: Crew;

@@ -86,6 +86,7 @@ describe("work", () => {
       done: 1,
       failed: 0,
       abandoned: 0,
+      snoozed: 0,
       released: 0,
       lost: 0,
       trips: expect.any(Number),

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { afterSuccess } from "../../src/core/outcome.js";
+import { afterFailure, afterSuccess } from "../../src/core/outcome.js";
 import type { Driver } from "../../src/storage/driver.js";
 import { openTransaction } from "../../src/storage/open.js";
 import { openSqlite, type HandleLike } from "../../src/storage/sqlite/index.js";
@@ -154,6 +154,9 @@ async function held(uniqueKey: string | null = null): Promise<[TestWorker, HeldJ
   return [worker, await worker.claimOne()];
 }
 
+const events = async (): Promise<string[]> =>
+  (await driver.tally(0)).map(({ event, n }) => `${event} ${n}`);
+
 describe("complete", () => {
   const end = { elapsedMs: 5, result: '"it"' };
 
@@ -174,6 +177,35 @@ describe("complete", () => {
     expect((await driver.sessions())[0]!.leases).toBe(1);
     expect(await worker.done(run)).toBe("accepted");
     expect((await driver.sessions())[0]!.leases).toBe(0);
+  });
+
+  test("keeps the unique key for the worker, who gives it up when it settles", async () => {
+    const [worker, run] = await held("u");
+    tx().complete(run, end);
+    const rival = newJob({ uniqueKey: "u" });
+    expect(await driver.insertJobs([rival])).toEqual([{ status: "unique", holder: run.job }]);
+    const settled = {
+      ...settlement(
+        run,
+        afterFailure(run, () => 0),
+      ),
+      completed: true,
+    } as const;
+    expect(await worker.settleAll(run.lease, [settled])).toEqual(["accepted"]);
+    expect(await driver.insertJobs([rival])).toEqual([{ status: "inserted" }]);
+    expect(await states(run.job)).toEqual(["done"]);
+  });
+
+  test("is counted with the user's commit, as an enqueue is", async () => {
+    const [, run] = await held();
+    db.exec("begin immediate");
+    tx().complete(run, end);
+    tx().insertJobs([newJob()]);
+    db.exec("rollback");
+    expect(await events()).toEqual(["enqueued 1"]);
+    tx().complete(run, end);
+    tx().insertJobs([newJob()]);
+    expect((await events()).toSorted()).toEqual(["done 1", "enqueued 2"]);
   });
 
   test("rolls back with them: the run goes on, and can be settled as usual", async () => {

@@ -45,7 +45,7 @@ export function newSession(name: string): NewSession {
 
 export const wants = (...kinds: string[]): Want[] => [{ queue: "q", kinds, limit: 100 }];
 
-export async function take(
+async function take(
   driver: Driver,
   session: string,
   lease: string,

@@ -9,6 +9,8 @@ const PAGES = [
   "docs/parity.md",
   "CONTRIBUTING.md",
   "docs/cli.md",
+  "docs/platforms.md",
+  "docs/writing-a-driver.md",
 ];
 const TOPICS = new Set(laws.map(({ id }) => id.split(".")[0]));
 const read = (page: string): string => readFileSync(page, "utf8");

@@ -1,8 +1,6 @@
 /** How much a worker takes, when it looks, and what it does with what it cannot start. */
 import { describe, expect, test } from "vitest";
 import { defineJob, fixed, Qudo } from "../../src/index.js";
-import { newId } from "../../src/storage/ids.js";
-import type { Driver } from "../../src/storage/driver.js";
 import { registry } from "../../src/core/job.js";
 import { workerSettings } from "../../src/worker/options.js";
 import { Worker } from "../../src/worker/worker.js";
@@ -260,112 +258,5 @@ describe("wake-ups", () => {
     await until("it ended", () => worker.stats.abandoned === 1);
     await worker.stop();
     expect(heard).toBe(2);
-  });
-});
-
-/** A job with two crashes behind it: worker sessions that died with it running. */
-async function crashTwice(driver: Driver, kind: string): Promise<void> {
-  for (let i = 0; i < 2; i++) {
-    const session = newId();
-    const lease = newId();
-    const who = {
-      name: "dead",
-      host: "h",
-      pid: 1,
-      process: null,
-      leaseMs: 1_000,
-      kinds: [kind],
-      version: "0",
-    };
-    await driver.openSession({ id: session, ...who });
-    const wants = [{ queue: "default", kinds: [kind], limit: 100 }];
-    const { claimed } = await driver.trip({ settle: [], claim: { lease, session, wants } });
-    await driver.markStarted(claimed.map(({ job, run }) => ({ job, run, lease, session })));
-    await driver.reap([{ id: session, beat: 0, cause: "gone", leaseMs: 1_000 }]);
-  }
-}
-
-describe("suspects", () => {
-  test("run alone, and the others go on after them", async () => {
-    let running = 0;
-    const beside: number[] = [];
-    const count = async (): Promise<void> => {
-      running++;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-      running--;
-    };
-    const suspect = defineJob("suspect", {
-      run: async () => {
-        beside.push(running);
-        await count();
-        beside.push(running);
-      },
-    });
-    const innocent = defineJob("innocent", { run: count });
-    const bench = await newBench([suspect, innocent]);
-    await bench.driver.insertJobs(Array.from({ length: 3 }, () => order("suspect")));
-    await crashTwice(bench.driver, "suspect");
-    await bench.driver.insertJobs(Array.from({ length: 40 }, () => order("innocent")));
-    const workers = [bench.worker(), bench.worker()];
-    const done = (): number => workers.reduce((sum, worker) => sum + worker.stats.done, 0);
-    await until("all are done", () => done() === 43);
-    expect(beside).toHaveLength(6);
-    // Innocents of the other worker may run; never two suspects, and none of its own.
-    expect(await bench.driver.audit()).toEqual([]);
-  });
-
-  test("of two workers in one process only one runs a suspect at a time", async () => {
-    let running = 0;
-    let most = 0;
-    const suspect = defineJob("suspect", {
-      run: async () => {
-        most = Math.max(most, ++running);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        running--;
-      },
-    });
-    const bench = await newBench([suspect]);
-    await bench.driver.insertJobs(Array.from({ length: 12 }, () => order("suspect")));
-    await crashTwice(bench.driver, "suspect");
-    const workers = [1, 2, 3].map(() => bench.worker({ concurrency: 2 }));
-    const done = (): number => workers.reduce((sum, worker) => sum + worker.stats.done, 0);
-    await until("all are done", () => done() === 12);
-    expect(most).toBe(1);
-  });
-
-  test("wait for no handler that never ends: the places are free again after a while", async () => {
-    const never = gate();
-    const started = gate();
-    const endless = defineJob("endless", {
-      run: () => {
-        started.open();
-        return never.passed;
-      },
-    });
-    const suspect = defineJob("suspect", { run: () => undefined });
-    const quick = defineJob("quick", { run: () => undefined });
-    const bench = await newBench([endless, suspect, quick]);
-    await bench.driver.insertJobs([order("suspect")]);
-    await crashTwice(bench.driver, "suspect");
-    await bench.driver.insertJobs([order("endless", { priority: 1 })]);
-    const real = performance.now.bind(performance);
-    let ahead = 0;
-    performance.now = () => real() + ahead;
-    try {
-      const worker = bench.worker({ concurrency: 3 });
-      const counts = async (kind: string) => (await bench.driver.counts({ kind }))[0]!;
-      await started.passed;
-      expect(await counts("suspect")).toMatchObject({ reserved: 1 });
-      await bench.driver.insertJobs([order("quick")]);
-      worker.wake();
-      ahead = 35_000;
-      worker.wake();
-      await until("the quick one is done", async () => (await counts("quick")).done === 1);
-      expect(await counts("suspect")).toMatchObject({ reserved: 1 });
-      never.open();
-      await until("the suspect too", async () => (await counts("suspect")).done === 1);
-    } finally {
-      performance.now = real;
-    }
   });
 });

@@ -1,188 +1,160 @@
-/** Events: who is told what and when, and that no listener can disturb the queue. */
-import { channel, subscribe, unsubscribe } from "node:diagnostics_channel";
-import { afterEach, describe, expect, test } from "vitest";
-import { Emitter } from "../../src/client/emitter.js";
-import { EVENT_NAMES, type EventName, type QudoEvents } from "../../src/core/events.js";
-import { defineJob, Qudo, snooze } from "../../src/index.js";
-import { newQudo, refused, silent, until, watchedHandle, closing } from "./support.js";
+/** What a worker tells, when, and to whom. */
+import { describe, expect, test } from "vitest";
+import { DatabaseError, defineJob, fixed, snooze } from "../../src/index.js";
+import type { EventName } from "../../src/core/events.js";
+import { listening } from "./listener.js";
+import { gate, newBench, order, silent, until } from "./support.js";
 
-const enqueued: QudoEvents["enqueued"] = { id: "i", kind: "k", queue: "q", status: "inserted" };
-const make = (): QudoEvents["enqueued"] => enqueued;
+const ENDS = ["done", "failed", "abandoned", "snoozed", "released", "lost"] as const;
+const ALL: readonly EventName[] = [
+  "started",
+  ...ENDS,
+  "worker:started",
+  "worker:stopped",
+  "worker:lost",
+  "trouble",
+];
 
-const boom = (): never => {
-  throw new Error("it was made");
+const neverMade = (): void => {
+  throw new Error("it should not be made");
 };
 
-const warnings: Error[] = [];
-const keepWarning = (warning: Error): void => {
-  if (warning.name === "QudoWarning") warnings.push(warning);
-};
-process.on("warning", keepWarning);
-afterEach(() => void warnings.splice(0));
-
-describe("listeners", () => {
-  test("hear what they asked for, in order, until they are taken back", () => {
-    const emitter = new Emitter();
-    const heard: string[] = [];
-    const first = (): unknown => heard.push("first");
-    const second = ({ id }: QudoEvents["enqueued"]): unknown => heard.push(`second ${id}`);
-    emitter.on("enqueued", first);
-    emitter.on("enqueued", second);
-    emitter.on("done", () => heard.push("done"));
-    emitter.emit("enqueued", make);
-    emitter.off("enqueued", first);
-    emitter.emit("enqueued", make);
-    emitter.off("enqueued", second);
-    emitter.off("enqueued", second);
-    emitter.emit("enqueued", make);
-    expect(heard).toEqual(["first", "second i", "second i"]);
-  });
-
-  test("once is once, also when it emits again itself; the same function may listen twice", () => {
-    const emitter = new Emitter();
-    let n = 0;
-    const listener = (): void => {
-      n++;
-      emitter.emit("enqueued", make);
-    };
-    emitter.on("enqueued", listener, true);
-    emitter.emit("enqueued", make);
-    emitter.emit("enqueued", make);
-    expect(n).toBe(1);
-    const twice = (): unknown => n++;
-    emitter.on("enqueued", twice);
-    emitter.on("enqueued", twice);
-    emitter.emit("enqueued", make);
-    expect(n).toBe(3);
-    emitter.off("enqueued", twice);
-    emitter.emit("enqueued", make);
-    expect(n).toBe(4);
-    const never = (): unknown => n++;
-    emitter.on("done", never, true);
-    emitter.off("done", never);
-    expect(emitter.emit.listening("done")).toBe(false);
-  });
-
-  test("one that throws, or whose promise rejects, is a warning, and the others hear all the same", async () => {
-    const emitter = new Emitter();
-    const heard: string[] = [];
-    emitter.on("enqueued", () => {
-      throw new Error("first is broken");
-    });
-    emitter.on("enqueued", () => Promise.reject(new Error("second is broken")));
-    emitter.on("enqueued", () => {
-      // oxlint-disable-next-line typescript/only-throw-error -- what cannot even be shown
-      throw Object.create(null);
-    });
-    emitter.on("enqueued", () => heard.push("last"));
-    emitter.emit("enqueued", make);
-    emitter.emit("enqueued", make);
-    expect(heard).toEqual(["last", "last"]);
-    // Each is told of once in a while, not at every event.
-    await until("all have been told of", () => warnings.length === 3);
-    const told = warnings.map(({ message }) => message).join("\n");
-    expect(told).toContain('A listener of "enqueued" failed: Error: first is broken');
-    expect(told).toContain("second is broken");
-    expect(told).toContain("cannot be shown");
-  });
-
-  test("nothing is made while nobody listens", () => {
-    const emitter = new Emitter();
-    for (const name of EVENT_NAMES) {
-      expect(emitter.emit.listening(name)).toBe(false);
-      emitter.emit(name, boom);
-    }
-  });
-
-  test("names that do not exist and listeners that are none are refused", () => {
-    const qudo = closing(new Qudo({ databases: "sqlite::memory:" }));
-    for (const name of ["finished", "constructor", "toString", undefined])
-      for (const call of [qudo.on, qudo.once, qudo.off])
-        expect(() => call.call(qudo, name as EventName, () => undefined)).toThrow(
-          /There is no event .*enqueued, started, done/,
-        );
-    expect(() => qudo.on("done", "x" as never)).toThrow(/is a function/);
-  });
-
-  test("the channel of an event hears it from every Qudo of the process", () => {
-    const [one, two] = [new Emitter(), new Emitter()];
-    const heard: unknown[] = [];
-    const listener = (message: unknown): unknown => heard.push(message);
-    subscribe("qudo:enqueued", listener);
-    try {
-      expect(one.emit.listening("enqueued")).toBe(true);
-      one.emit("enqueued", make);
-      two.emit("enqueued", make);
-      expect(heard).toEqual([enqueued, enqueued]);
-    } finally {
-      unsubscribe("qudo:enqueued", listener);
-    }
-    one.emit("enqueued", make);
-    expect(heard).toHaveLength(2);
-    expect(EVENT_NAMES.map((name) => channel(`qudo:${name}`).hasSubscribers)).toEqual(
-      EVENT_NAMES.map(() => false),
-    );
-  });
-});
-
-describe("a Qudo", () => {
-  test("tells of every enqueue after its commit, and of none that failed", async () => {
-    const watch = watchedHandle();
-    const qudo = closing(new Qudo({ databases: { handle: watch.handle } }));
-    const note = defineJob("note", { queue: "mail", run: (_payload: unknown) => undefined });
-    await qudo.migrate();
-    const heard: QudoEvents["enqueued"][] = [];
-    qudo.on("enqueued", (event) => {
-      expect(watch.commits).toBeGreaterThan(commits);
-      heard.push(event);
-    });
-    let commits = watch.commits;
-    const first = await qudo.enqueue(note, 1, { uniqueKey: "k" });
-    commits = watch.commits;
-    const [second, third] = await qudo.enqueueMany([
-      [note, 2, { uniqueKey: "k" }],
-      [note, 3, { id: first.id }],
-    ]);
-    watch.failNext = Object.assign(new Error("disk full"), { errcode: 13 });
-    await refused(qudo.enqueue(note, 4));
-    const mail = { kind: "note", queue: "mail" };
-    expect(heard).toEqual([
-      { ...mail, id: first.id, status: "inserted" },
-      { ...mail, id: second!.id, status: "unique" },
-      { ...mail, id: third!.id, status: "duplicate" },
-    ]);
-  });
-
-  test("tells what its workers do with jobs, and listeners that throw stop nothing", async () => {
-    const job = defineJob("all", {
-      backoff: () => 1,
-      run: (what: string, { abort, run }) => {
-        if (what === "abort") abort("no");
-        if (what === "snooze" && run === 1) return snooze(0);
-        if (what === "fail" && run === 1) throw new Error("once");
-        return undefined;
+describe("events", () => {
+  test("tell each start before the handler, and each end after the database has it", async () => {
+    const log: string[] = [];
+    const told: { name: string; event: object }[] = [];
+    const job = defineJob("mixed", {
+      backoff: fixed("1h"),
+      run: (how: string, { id, abort }): unknown => {
+        log.push(`handler ${id}`);
+        if (how === "fail") throw new Error("no luck");
+        if (how === "abort") abort("useless");
+        return how === "snooze" ? snooze("1h") : how;
       },
     });
-    const qudo = newQudo([job]);
-    const heard: string[] = [];
-    for (const name of EVENT_NAMES)
-      qudo.on(name, (event) => {
-        heard.push("kind" in event ? `${name} ${event.kind}` : name);
-        throw new Error("a listener");
-      });
-    const worker = await qudo.work({ signals: false, logger: silent() });
-    await until("it has started", () => heard.length > 0);
-    for (const what of ["abort", "snooze", "fail"]) {
-      const { id } = await qudo.enqueue(job, what);
-      await qudo.jobs.result(id, { timeout: "10s" }).catch(() => undefined);
-    }
+    const bench = await newBench([job]);
+    const jobs = ["do", "fail", "abort", "snooze"].map((how) =>
+      order("mixed", { payload: { codec: 1, text: JSON.stringify(how), bin: null } }),
+    );
+    await bench.driver.insertJobs(jobs);
+    const worker = bench.worker(
+      { name: "herald" },
+      {
+        trip: async (trip) => {
+          const outcome = await bench.driver.trip(trip);
+          for (const { settlements } of trip.settle)
+            for (const one of settlements) log.push(`settled ${one.job}`);
+          return outcome;
+        },
+      },
+      {
+        emit: listening(ALL, (name, event) => {
+          told.push({ name, event });
+          log.push(`${name} ${"id" in event ? event.id : ""}`);
+        }),
+      },
+    );
+    await until(
+      "all ended",
+      () => told.filter(({ name }) => ENDS.includes(name as never)).length === 4,
+    );
     await worker.stop();
-    expect(heard).toEqual([
-      "worker:started",
-      ...["enqueued", "started", "abandoned"].map((name) => `${name} all`),
-      ...["enqueued", "started", "snoozed", "started", "done"].map((name) => `${name} all`),
-      ...["enqueued", "started", "failed", "started", "done"].map((name) => `${name} all`),
-      "worker:stopped",
+    const [done, failed, abandoned, snoozed] = jobs.map(({ id }) => id) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    const steps = (id: string): string[] =>
+      log.filter((line) => line.endsWith(id)).map((line) => line.split(" ")[0]!);
+    expect(steps(done)).toEqual(["started", "handler", "settled", "done"]);
+    expect(steps(failed)).toEqual(["started", "handler", "settled", "failed"]);
+    expect(steps(abandoned)).toEqual(["started", "handler", "settled", "abandoned"]);
+    expect(steps(snoozed)).toEqual(["started", "handler", "settled", "snoozed"]);
+    const ref = { kind: "mixed", queue: "default", run: 1, attempt: 1 };
+    const of = (name: string): object => told.find((one) => one.name === name)!.event;
+    expect(of("started")).toEqual({ id: expect.any(String), ...ref });
+    const elapsedMs = expect.any(Number) as number;
+    expect(of("done")).toEqual({ id: done, ...ref, elapsedMs });
+    expect(of("failed")).toMatchObject({ id: failed, ...ref, elapsedMs, delayMs: 3_600_000 });
+    expect(of("failed")).toMatchObject({ error: expect.stringContaining("no luck") });
+    expect(of("abandoned")).toMatchObject({ id: abandoned, ...ref, reason: "aborted" });
+    expect(of("snoozed")).toEqual({ id: snoozed, ...ref, elapsedMs, delayMs: 3_600_000 });
+    const { session } = of("worker:started") as { session: string };
+    expect(told[0]).toEqual({ name: "worker:started", event: { session, name: "herald" } });
+    expect(told.at(-1)).toEqual({ name: "worker:stopped", event: { session } });
+  });
+
+  test("tell of runs given back and lost, of a lost session, and of trouble", async () => {
+    const told: { name: string; event: Record<string, unknown> }[] = [];
+    const started = gate();
+    const job = defineJob("holds", {
+      run: (_: unknown, { signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason as Error));
+          started.open();
+        }),
+    });
+    const bench = await newBench([job]);
+    const { driver } = bench;
+    let troubles = 1;
+    const { id } = order("holds");
+    await driver.insertJobs([order("holds", { id })]);
+    const worker = bench.worker(
+      { lease: "1s" },
+      {
+        trip: (trip) =>
+          troubles-- > 0
+            ? Promise.reject(new DatabaseError("QUDO_DATABASE_BUSY", "busy", true))
+            : driver.trip(trip),
+      },
+      {
+        emit: listening(ALL, (name, event) => told.push({ name, event: event as never })),
+      },
+    );
+    const heard = (name: string) =>
+      told.filter((one) => one.name === name).map(({ event }) => event);
+    await started.passed;
+    expect(heard("trouble")).toMatchObject([
+      { what: "a trip to the database", error: { message: "busy" } },
     ]);
+    const [row] = await driver.sessions();
+    await driver.reap([{ id: row!.id, beat: row!.beat, cause: "gone", leaseMs: 1_000 }]);
+    await until("the run is lost", () => heard("lost").length === 1);
+    expect(heard("lost")).toMatchObject([{ id, run: 1 }]);
+    expect(heard("worker:lost")).toEqual([{ session: row!.id }]);
+    await until("it runs again", () => heard("started").length === 2);
+    await worker.stop({ grace: 0 });
+    expect(heard("released")).toMatchObject([{ id, run: 2 }]);
+    expect(worker.stats).toMatchObject({ lost: 1, released: 1 });
+  });
+
+  test("that nobody listens to are never made, and a listener that throws stops nothing", async () => {
+    const job = defineJob("quick", { run: () => undefined });
+    const bench = await newBench([job]);
+    await bench.driver.insertJobs(Array.from({ length: 20 }, () => order("quick")));
+    let asked = 0;
+    const quiet = bench.worker(
+      {},
+      {},
+      { emit: Object.assign(neverMade, { listening: () => (asked++, false) }) },
+    );
+    await until("all are done", () => quiet.stats.done === 20);
+    expect(asked).toBeGreaterThan(0);
+    await quiet.stop();
+    const logger = silent();
+    await bench.driver.insertJobs(Array.from({ length: 20 }, () => order("quick")));
+    const loud = bench.worker(
+      { logger },
+      {},
+      {
+        emit: listening(ALL, () => {
+          throw new Error("no listener of mine");
+        }),
+      },
+    );
+    await until("all are done", () => loud.stats.done === 20);
+    await loud.stop();
+    expect(logger.lines.join()).toContain("no listener of mine");
   });
 });

@@ -12,7 +12,7 @@ import type { Driver, NewJob } from "../../src/storage/driver.js";
 import { openSqlite, type HandleLike } from "../../src/storage/sqlite/index.js";
 import { newId } from "../../src/storage/ids.js";
 import { workerSettings } from "../../src/worker/options.js";
-import { Worker } from "../../src/worker/worker.js";
+import { Worker, type Surroundings } from "../../src/worker/worker.js";
 
 // — files
 
@@ -66,6 +66,11 @@ async function loadDatabase(): Promise<SqliteModule> {
 }
 
 const { DatabaseSync } = await loadDatabase();
+
+/** A user's own connection. */
+export function openHandle(path: string): HandleLike {
+  return new DatabaseSync(path);
+}
 
 /** Watches what is written through a handle. */
 export interface Watch {
@@ -134,24 +139,25 @@ export function watchedHandle(path = newPath()): Watch {
 
 export interface Bench {
   readonly driver: Driver;
-  worker(options?: WorkerOptions, through?: Partial<Driver>): Worker;
+  worker(options?: WorkerOptions, through?: Partial<Driver>, surroundings?: Surroundings): Worker;
 }
 
 /** A migrated database and a way to start workers whose driver differs in a few operations. */
 export async function newBench(
   jobs: readonly AnyJobDefinition[],
   path = newPath(),
+  clock = Date.now,
 ): Promise<Bench> {
-  const driver = await openSqlite({ path });
+  const driver = await openSqlite({ path, clock });
   await driver.migrate();
   const known = registry(jobs);
   const workers: Worker[] = [];
   benches.push({ driver, workers });
   return {
     driver,
-    worker(options = {}, through = {}) {
+    worker(options = {}, through = {}, surroundings = {}) {
       const settings = workerSettings({ logger: silent(), ...options }, known);
-      const worker = new Worker({ ...driver, ...through }, known, settings);
+      const worker = new Worker({ ...driver, ...through }, known, settings, surroundings);
       workers.push(worker);
       return worker;
     },

@@ -54,12 +54,16 @@ function attemptRow(row: AttemptColumns): AttemptRow {
 
 const KEY = ["number", "id", "number"] as const;
 
-export function listAttempts(engine: Engine, query: AttemptQuery): Promise<AttemptPage> {
+export async function listAttempts(engine: Engine, query: AttemptQuery): Promise<AttemptPage> {
   const where: string[] = [];
   const values: Value[] = [];
   if (query.after !== undefined) {
     where.push("(a.ended_at, a.job_id, a.run) > (?, ?, ?)");
     values.push(...keyOf(query.after, KEY));
+  }
+  if (query.job !== undefined) {
+    where.push("a.job_id = ?");
+    values.push(idBytes(query.job));
   }
   for (const field of ["queue", "kind"] as const)
     if (query[field] !== undefined) {

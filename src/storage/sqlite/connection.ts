@@ -11,9 +11,10 @@ import { createRequire } from "node:module";
 import { DEFAULTS } from "../../core/defaults.js";
 import { DatabaseError, QudoError } from "../../core/errors.js";
 import { asDatabaseError, isBusy, isFromDatabase } from "./errors.js";
+import { checkFileSystem } from "./filesystem.js";
+import { Nudge, nudgeFile } from "./nudge.js";
 
 export type Value = null | number | bigint | string | Uint8Array;
-export type Row = Record<string, Value>;
 
 /** What is asked of a prepared statement. */
 export interface StatementLike {
@@ -43,6 +44,8 @@ export interface ConnectionOptions {
   /** False: a missing file stays missing, and the journal mode of one that is there is left alone. */
   create?: boolean;
   busyDeadlineMs?: number;
+  /** "allow": the file may be on a file system that hosts share. Default "refuse". */
+  networkFileSystem?: "refuse" | "allow";
 }
 
 const BUSY_TIMEOUT_MS = 5;
@@ -52,6 +55,9 @@ export class Connection {
   readonly path: string;
   private readonly prepared = new Map<string, StatementLike>();
   private closed = false;
+  /** Set by {@link announce} in the transaction that is open. */
+  announced = false;
+  private nudge: Nudge | null = null;
 
   private constructor(
     readonly handle: HandleLike,
@@ -94,12 +100,23 @@ export class Connection {
 
   private configure(busyTimeoutMs = BUSY_TIMEOUT_MS): void {
     this.handle.exec(`pragma busy_timeout=${busyTimeoutMs}`);
-    // It is kept in the file, and whoever makes our tables sets it: a look must not rewrite a file that is not ours.
-    if (this.options.create !== false) this.handle.exec("pragma journal_mode=wal");
     this.handle.exec(`pragma synchronous=${this.options.synchronous}`);
     this.handle.exec("pragma foreign_keys=on");
     this.handle.exec("pragma journal_size_limit=67108864");
     this.handle.exec("pragma cache_size=-16384");
+  }
+
+  /**
+   * The journal mode is kept in the file: it is set where our tables are or are about to be made, and by nobody who only looks.
+   * A file that is not ours, opened by mistake, stays as it is to the last byte.
+   */
+  async useWal(): Promise<void> {
+    await this.outside(() => this.useWalNow());
+  }
+
+  useWalNow(): void {
+    if (this.options.handle !== undefined || this.options.create === false) return;
+    this.handle.exec("pragma journal_mode=wal");
   }
 
   /** The statement of this text, prepared once. */
@@ -125,11 +142,30 @@ export class Connection {
     return Number(this.sql(text).run(...values).changes);
   }
 
+  /** Where this database's wake-ups come and go; null in memory. */
+  get nudgePath(): string | null {
+    const list = this.all<{ name: string; file: string | null }>("pragma database_list");
+    return nudgeFile(list.find(({ name }) => name === "main")?.file ?? "");
+  }
+
+  /** What this transaction writes can be worked on at once: after its commit other processes are told. */
+  announce(): void {
+    this.announced = true;
+  }
+
+  private nudgeOthers(): void {
+    if (!this.announced) return;
+    this.nudge ??= new Nudge(this.nudgePath);
+    this.nudge.ring();
+  }
+
   /** One write transaction. The body is synchronous: nothing of ours stays open across an await. */
   write<T>(body: () => T, committed: () => void = () => undefined): Promise<T> {
     return this.patiently(() => {
+      this.announced = false;
       const value = this.transaction("begin immediate", body, "commit");
       committed();
+      this.nudgeOthers();
       return value;
     });
   }
@@ -154,6 +190,11 @@ export class Connection {
     return this.patiently(() => this.transaction("begin immediate", body, "rollback"));
   }
 
+  /** What SQLite allows in no transaction. `path` is what errors name when it is not this file that the work is about. */
+  outside<T>(work: () => T, path = this.path): Promise<T> {
+    return this.patiently(work, path);
+  }
+
   private transaction<T>(begin: string, body: () => T, end: "commit" | "rollback"): T {
     this.run(begin);
     try {
@@ -174,7 +215,7 @@ export class Connection {
     }
   }
 
-  private async patiently<T>(work: () => T): Promise<T> {
+  private async patiently<T>(work: () => T, path = this.path): Promise<T> {
     const deadline = performance.now() + (this.options.busyDeadlineMs ?? DEFAULTS.busyDeadlineMs);
     for (let tries = 1; ; tries++) {
       if (this.closed) throw closedError();
@@ -184,7 +225,7 @@ export class Connection {
         if (expired || !this.inTransaction()) return work();
       } catch (error) {
         if (error instanceof QudoError || !isFromDatabase(error)) throw error;
-        if (!isBusy(error) || expired) throw asDatabaseError(error, this.path);
+        if (!isBusy(error) || expired) throw asDatabaseError(error, path);
       }
       await pause(Math.random() * Math.min(RETRY_MAX_MS, 2 ** Math.min(tries, 10)));
     }
@@ -198,6 +239,7 @@ export class Connection {
     if (this.closed) return;
     this.closed = true;
     this.prepared.clear();
+    this.nudge?.close();
     if (!this.options.handle) this.handle.close();
   }
 }
@@ -220,7 +262,11 @@ function openHandleNow(options: ConnectionOptions): HandleLike {
   return openWith(loadNodeSqlite() ?? loadPackageNow(), options);
 }
 
-function openWith(open: Opener, { path, create }: ConnectionOptions): HandleLike {
+function openWith(
+  open: Opener,
+  { path, create, networkFileSystem }: ConnectionOptions,
+): HandleLike {
+  if (path !== ":memory:" && networkFileSystem !== "allow") checkFileSystem(path);
   if (create === false && path !== ":memory:" && !existsSync(path)) throw missingFile(path);
   try {
     if (path !== ":memory:") createPrivately(path);

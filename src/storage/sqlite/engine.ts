@@ -3,7 +3,7 @@ import type { Counters, Decision } from "../../core/outcome.js";
 import { RUN_STATES, REASONS } from "../../core/states.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
-import type { LeaseLanes, Tally } from "./tally.js";
+import { LeaseLanes, Tally } from "./tally.js";
 
 export interface Engine {
   readonly db: Connection;
@@ -54,6 +54,11 @@ export class Lanes {
   }
 }
 
+/** An engine that has seen nothing yet. */
+export function newEngine(db: Connection, clock: () => number): Engine {
+  return { db, clock, lanes: new Lanes(db), tally: new Tally(), leaseLanes: new LeaseLanes() };
+}
+
 /** One write transaction of an operation: the body is given the database's time. */
 export function write<T>(engine: Engine, body: (now: number) => T): Promise<T> {
   return engine.db.write(
@@ -88,8 +93,12 @@ export interface Waiting extends Counters {
 /** Puts a job where it waits: among the ready ones when it is due, else among the delayed. */
 export function place(db: Connection, job: Waiting, now: number): void {
   const { id, lane, prio, runAt, run, fails, crashes } = job;
-  if (runAt <= now) db.run(SQL.insertReady, lane, prio, runAt, id, run, fails, crashes);
-  else db.run(SQL.insertDelayed, runAt, id, lane, prio, run, fails, crashes);
+  if (runAt > now) {
+    db.run(SQL.insertDelayed, runAt, id, lane, prio, run, fails, crashes);
+    return;
+  }
+  db.run(SQL.insertReady, lane, prio, runAt, id, run, fails, crashes);
+  db.announce();
 }
 
 /** Of a job's options. */

@@ -5,9 +5,10 @@ import { audit } from "./audit.js";
 import { Connection, type HandleLike, type Synchronous } from "./connection.js";
 import { counts, tally } from "./counts.js";
 import { insertJobs } from "./enqueue.js";
-import { Lanes, read, type Engine } from "./engine.js";
-import { endings, getJobs, payloads } from "./look.js";
+import { newEngine, read, type Engine } from "./engine.js";
+import { backup, compact } from "./file.js";
 import { listJobs } from "./list.js";
+import { endings, getJobs, payloads } from "./look.js";
 import { promote } from "./maintain.js";
 import { cancel, retry } from "./operate.js";
 import { setPaused } from "./pause.js";
@@ -17,10 +18,10 @@ import { migrate, refuseNewer, schemaVersion } from "./schema.js";
 import { closeSession, heartbeat, openSession, reap, sessions } from "./sessions.js";
 import { markStarted, release, trip } from "./settle.js";
 import { subscribe } from "./subscribe.js";
-import { LeaseLanes, Tally } from "./tally.js";
 
 export type { HandleLike } from "./connection.js";
 
+/** What {@link openSqlite} takes. */
 export interface SqliteOptions {
   /** File path, or ":memory:". */
   path: string;
@@ -37,18 +38,14 @@ export interface SqliteOptions {
   clock?: () => number;
   /** How long a write waits for other processes. Default 30 s. */
   busyDeadlineMs?: number;
+  /** "allow": the file may be on a file system that hosts share, because one host alone ever opens it. Default "refuse". */
+  networkFileSystem?: "refuse" | "allow";
 }
 
 /** Opens the file; does not create its tables: that is `migrate()`. */
 export async function openSqlite(options: SqliteOptions): Promise<Driver> {
   const db = await Connection.open({ synchronous: "FULL", ...options });
-  const engine: Engine = {
-    db,
-    clock: options.clock ?? Date.now,
-    lanes: new Lanes(db),
-    tally: new Tally(),
-    leaseLanes: new LeaseLanes(),
-  };
+  const engine = newEngine(db, options.clock ?? Date.now);
   try {
     await checkVersion(engine);
   } catch (error) {
@@ -86,6 +83,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     listAttempts: (query) => listAttempts(engine, query),
     counts: (filter) => counts(engine, filter),
     audit: () => audit(engine),
+    backup: (path) => backup(db, path),
+    compact: () => compact(db),
     subscribe: (onChange) => subscribe(db, onChange),
   };
 }
@@ -93,6 +92,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
 async function checkVersion(engine: Engine): Promise<void> {
   const version = await read(engine, () => schemaVersion(engine.db));
   refuseNewer(version, engine.db.path);
+  if (version !== null) await engine.db.useWal();
 }
 
 async function ping(engine: Engine): Promise<{ now: number }> {

@@ -10,6 +10,8 @@ export function setPaused(engine: Engine, target: Target, paused: boolean): Prom
   const { db } = engine;
   const { queue, kind } = target;
   return write(engine, (now) => {
+    // What has waited through a pause can be claimed at once.
+    if (!paused) db.announce();
     if (kind === null)
       return (paused ? db.run(SQL.pauseQueue, queue, now) : db.run(SQL.resumeQueue, queue)) > 0;
     if (!paused) return db.run(SQL.resumeLane, queue, kind) > 0;

@@ -10,12 +10,12 @@ import { afterSuccess } from "../../core/outcome.js";
 import type { HeldRun, UserTransaction } from "../driver.js";
 import { decodeLease } from "../sql/lease.js";
 import { Connection, type HandleLike } from "./connection.js";
-import { countersOf, Lanes, record, within, type Engine } from "./engine.js";
+import { countersOf, newEngine, record, within } from "./engine.js";
 import { insertJob } from "./enqueue.js";
 import { asDatabaseError, isBusy, isFromDatabase, isRefused } from "./errors.js";
+import { Nudge } from "./nudge.js";
 import { schemaVersion, SCHEMA_VERSION, refuseNewer } from "./schema.js";
 import { SQL } from "./statements.js";
-import { LeaseLanes, Tally } from "./tally.js";
 
 /** The queue's database, as it was given to Qudo: a path, or a handle of the user's. */
 export type QueueDatabase = string | HandleLike;
@@ -41,30 +41,26 @@ export function userTransaction(
   return {
     insertJobs: (jobs) =>
       atomically(db, () => {
-        const engine = engineOf(db, clock);
+        // Its own lanes: those that are new here are gone when the user rolls back.
+        const engine = newEngine(db, clock);
         return within(engine, (now) => jobs.map((job) => insertJob(engine, job, now)));
       }),
     complete: (run, { elapsedMs, result }) =>
       atomically(db, () => {
-        const engine = engineOf(db, clock);
+        const engine = newEngine(db, clock);
         const { job, run: number, session } = run;
         const [id, worker] = [idBytes(job), idBytes(session)];
         if (!isListed(db, run)) throw new RunLostError(job, number);
         const decision = afterSuccess(countersOf(db, id, number));
-        within(engine, (now) => {
+        const event = { id, run: number, decision, writer: worker, worker, result, error: null };
+        // The lease, the running row and the unique key stay: the worker gives them up when it settles the run.
+        const recorded = within(engine, (now) => {
           const startedAt = elapsedMs === null ? null : now - Math.round(elapsedMs);
-          const event = { id, run: number, decision, writer: worker, worker, startedAt };
-          // The lease, the running row and the unique key stay: the worker gives them up when it settles the run.
-          if (!record(engine, { ...event, result, error: null }, now))
-            throw new RunLostError(job, number);
+          return record(engine, { ...event, startedAt }, now);
         });
+        if (!recorded) throw new RunLostError(job, number);
       }),
   };
-}
-
-/** For one call: lanes that are new here, and what is to be counted, are gone when the user rolls back. */
-function engineOf(db: Connection, clock: () => number): Engine {
-  return { db, clock, lanes: new Lanes(db), tally: new Tally(), leaseLanes: new LeaseLanes() };
 }
 
 /** The lease is there, belongs to this session and holds this run. */
@@ -155,10 +151,12 @@ const NEST = {
 function atomically<T>(db: Connection, body: () => T): T {
   try {
     const bracket = enter(db.handle);
+    db.announced = false;
     try {
       checkTables(db);
       const value = body();
       db.handle.exec(bracket.commit);
+      if (bracket === BEGIN && db.announced) nudgeOnce(db);
       return value;
     } catch (error) {
       undo(db.handle, bracket.undo);
@@ -194,6 +192,13 @@ function undo(handle: HandleLike, sql: string): void {
   } catch {
     // SQLite has rolled back by itself (full disk, I/O error): there is nothing left to undo.
   }
+}
+
+/** Only after a commit of ours: of the user's we are not told, and polling finds what it brought. No file is kept open. */
+function nudgeOnce(db: Connection): void {
+  const nudge = new Nudge(db.nudgePath);
+  nudge.ring();
+  nudge.close();
 }
 
 /** The user's transaction makes no tables: they would go with its rollback, under the feet of everybody else. */

@@ -8,7 +8,9 @@
 import { Worker as Thread } from "node:worker_threads";
 import { DatabaseError, QudoError } from "../../core/errors.js";
 import type { Driver, KeepAlive } from "../driver.js";
+import { watchExit } from "./exit.js";
 import { Pulse } from "./pulse.js";
+import { pack, unpack } from "./rows.js";
 import {
   OPENING,
   unpackError,
@@ -132,11 +134,10 @@ class Client {
   /** The thread that lives, or a new one that is told what the last one knew. */
   private current(): Life {
     if (this.life?.over === false) return this.life;
-    const { clock, database, again } = this.options;
-    const pulse = this.pulse.shared;
-    this.life = new Life({ database: this.lives++ === 0 ? database : again, clock, pulse }, () =>
-      this.changed(),
-    );
+    const { clock, again } = this.options;
+    const database = this.lives++ === 0 ? this.options.database : again;
+    const birth = { database, clock, pulse: this.pulse.shared, exit: new SharedArrayBuffer(4) };
+    this.life = new Life(birth, () => this.changed());
     if (this.listeners.size > 0) this.tell("subscribe", true);
     for (const [session, times] of this.kept) this.tell("keepAlive", session, times);
     return this.life;
@@ -167,6 +168,7 @@ class Life {
   readonly opened: Promise<Opened>;
   over = false;
   private readonly thread: Thread;
+  private readonly unwatch: () => void;
   private readonly waiting = new Map<number, Waiting>();
   private last = OPENING;
 
@@ -179,12 +181,13 @@ class Life {
     this.thread.on("message", (message: Message) => this.heard(message));
     this.thread.on("error", (error) => this.ended(error));
     this.thread.on("exit", () => this.ended(undefined));
+    this.unwatch = watchExit({ exit: birth.exit, ask: () => this.thread.postMessage("exit") });
     this.opened = this.awaited(OPENING) as Promise<Opened>;
     this.opened.catch((error: unknown) => this.ended(error));
   }
 
   call(operation: Operation, values: readonly unknown[]): Promise<unknown> {
-    const request: Request = { id: ++this.last, operation, values };
+    const request: Request = { id: ++this.last, operation, values: values.map(pack) };
     this.thread.postMessage(request);
     return this.awaited(request.id);
   }
@@ -199,6 +202,7 @@ class Life {
     } finally {
       this.over = true;
       await this.thread.terminate();
+      this.unwatch();
     }
   }
 
@@ -215,13 +219,14 @@ class Life {
     this.waiting.delete(message.id);
     if (this.waiting.size === 0) this.thread.unref();
     if ("error" in message) waiting?.reject(unpackError(message.error));
-    else waiting?.resolve(message.value);
+    else waiting?.resolve(unpack(message.value));
   }
 
   /** An error that kept it from opening is told to all who wait as it is. */
   private ended(error: unknown): void {
     if (this.over && this.waiting.size === 0) return;
     this.over = true;
+    this.unwatch();
     this.thread.unref();
     const reason = error instanceof QudoError ? error : this.died(error);
     for (const { reject } of this.waiting.values()) reject(reason);

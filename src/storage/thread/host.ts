@@ -3,10 +3,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import { sharedClock } from "../clock.js";
 import type { Driver, Heartbeat, HeartbeatOutcome, KeepAlive } from "../driver.js";
 import { openDatabase } from "../open.js";
+import { standStill } from "./exit.js";
 import { Keeper } from "./keeper.js";
+import { pack, unpack } from "./rows.js";
 import { OPENING, OPTIONAL, packError, type Birth, type Message, type Request } from "./wire.js";
 
-const { database, clock, pulse } = workerData as Birth;
+const { database, clock, pulse, exit } = workerData as Birth;
 const say = (message: Message): void => parentPort!.postMessage(message);
 
 class Host {
@@ -26,7 +28,7 @@ class Host {
 
   private async answer({ id, operation, values }: Request): Promise<void> {
     try {
-      say({ id, value: await this.perform(operation, values) });
+      say({ id, value: pack(await this.perform(operation, values.map(unpack))) });
     } catch (error) {
       say({ id, error: packError(error) });
     }
@@ -64,6 +66,8 @@ class Host {
   private subscribe(on: boolean): void {
     this.unsubscribe();
     this.unsubscribe = (on && this.driver.subscribe?.(() => say("changed"))) || (() => undefined);
+    // What was written while the request was on its way is seen by nobody else.
+    if (on) say("changed");
   }
 
   /** After what was asked for before. The thread itself is ended from outside. */
@@ -75,16 +79,25 @@ class Host {
   }
 }
 
+const plain = { ...database, thread: false };
+const opening = openDatabase(clock === null ? plain : { ...plain, clock: sharedClock(clock) });
+const host = opening.then(
+  (driver) => new Host(driver),
+  () => null,
+);
+
+// From the start, also while the database is being opened.
+parentPort!.on("message", (request: Request | "exit") => {
+  if (request === "exit") standStill(exit);
+  else void host.then((open) => open?.take(request));
+});
+
 try {
-  const plain = { ...database, thread: false };
-  const driver = await openDatabase(
-    clock === null ? plain : { ...plain, clock: sharedClock(clock) },
-  );
-  const host = new Host(driver);
+  const driver = await opening;
   const { label, capabilities } = driver;
   const optional = OPTIONAL.filter((operation) => driver[operation] !== undefined);
   say({ id: OPENING, value: { label, capabilities, optional } });
-  parentPort!.on("message", (request: Request) => host.take(request));
 } catch (error) {
   say({ id: OPENING, error: packError(error) });
+  parentPort!.close();
 }

@@ -21,6 +21,7 @@ export interface Birth {
   readonly database: Readonly<Record<string, unknown>>;
   readonly clock: SharedArrayBuffer | null;
   readonly pulse: SharedArrayBuffer;
+  readonly exit: SharedArrayBuffer;
 }
 
 export interface Request {

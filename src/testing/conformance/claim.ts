@@ -130,6 +130,16 @@ export const claimLaws: readonly Law[] = [
     },
   },
   {
+    id: "claim.unknown-session-of-an-idle-queue",
+    law: "A session that is gone is told so also where there is nothing to claim.",
+    async run(h) {
+      const dead = await h.worker();
+      await h.kill(dead);
+      await rejects(dead.claim(), SESSION_LOST);
+      await rejects(dead.claim({ wants: [] }), SESSION_LOST);
+    },
+  },
+  {
     id: "claim.ended-session",
     law: "A session that was ended cannot claim, and nothing of such a trip is written.",
     async run(h) {
@@ -154,6 +164,18 @@ export const claimLaws: readonly Law[] = [
       const first = await worker.claim({ lease, limit: 2 });
       deepEqual(await worker.claim({ lease, limit: 2 }), first);
       equal((await h.totals()).pending, 3);
+    },
+  },
+  {
+    id: "claim.resend-of-the-rest",
+    law: "A claim sent again is answered also where nothing is left to claim.",
+    async run(h) {
+      await h.enqueue();
+      const worker = await h.worker();
+      const lease = newId();
+      const first = await worker.claim({ lease });
+      equal(first.length, 1);
+      deepEqual(await worker.claim({ lease }), first);
     },
   },
   {

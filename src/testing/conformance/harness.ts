@@ -45,6 +45,7 @@ export interface TestDatabase {
   close(): Promise<void>;
 }
 
+/** What a law cares about in a job; {@link newJob} fills in the rest. */
 export type JobSpec = Partial<NewJob>;
 
 /** A job as a user would enqueue it, with what the law cares about put in its place. */
@@ -68,6 +69,7 @@ export function newJob(spec: JobSpec = {}): NewJob {
   };
 }
 
+/** A value as the payload of a {@link NewJob}. */
 export function jsonPayload(value: unknown): NewJob["payload"] {
   return { codec: CODEC_JSON, text: encodePayload(value), bin: null };
 }
@@ -99,6 +101,7 @@ export class Harness {
     return count() - before;
   }
 
+  /** One more connection to the same database; it is closed when the law ends. */
   async connect(): Promise<Driver> {
     const driver = await this.database.connect();
     this.connections.push(driver);
@@ -110,6 +113,7 @@ export class Harness {
     return (await this.enqueueAll([spec]))[0]!;
   }
 
+  /** Inserts jobs in one call, all of which must be new, and returns their ids. */
   async enqueueAll(specs: readonly JobSpec[]): Promise<string[]> {
     const jobs = specs.map(newJob);
     const outcomes = await this.driver.insertJobs(jobs);
@@ -140,6 +144,7 @@ export class Harness {
     return row;
   }
 
+  /** Fails unless the job is in this state now. */
   async assertState(id: string, state: JobState): Promise<void> {
     equal((await this.job(id)).state, state, "state of the job");
   }

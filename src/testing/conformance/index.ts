@@ -7,19 +7,25 @@
  */
 import { cancelLaws } from "./cancel.js";
 import { claimLaws } from "./claim.js";
+import { endingLaws } from "./endings.js";
 import { enqueueLaws } from "./enqueue.js";
 import { fenceLaws } from "./fence.js";
 import type { Law } from "./law.js";
 import { lifeLaws } from "./life.js";
+import { listLaws } from "./list.js";
+import { logLaws } from "./log.js";
 import { lookLaws } from "./look.js";
+import { pauseLaws } from "./pause.js";
 import { promoteLaws } from "./promote.js";
 import { pruneLaws } from "./prune.js";
 import { reapLaws } from "./reap.js";
 import { releaseLaws } from "./release.js";
+import { reportLaws } from "./report.js";
 import { retryLaws } from "./retry.js";
 import { sessionLaws } from "./sessions.js";
 import { setLaws } from "./sets.js";
 import { settleLaws } from "./settle.js";
+import { tallyLaws } from "./tally.js";
 import { uniqueLaws } from "./unique.js";
 
 export type { Fixture, Law, LawResult } from "./law.js";
@@ -41,6 +47,10 @@ export const laws: readonly Law[] = [
   ...settleLaws,
   // The fence: a run ends once, and only for the session that holds its lease.
   ...fenceLaws,
+  // Reports of runs that go on: what they say is kept, what is lost is told.
+  ...reportLaws,
+  // Lines that handlers write: none lost, none doubled.
+  ...logLaws,
   // Sessions: opened once, renewed by updates, never revived.
   ...sessionLaws,
   // Dead sessions: their jobs come back, killers are condemned, innocents are not.
@@ -51,10 +61,18 @@ export const laws: readonly Law[] = [
   ...cancelLaws,
   // Operators: another life for what was abandoned or cancelled.
   ...retryLaws,
+  // Operators: what is paused waits, what runs goes on.
+  ...pauseLaws,
   // Maintenance: due jobs become ready, with the run and the place they had.
   ...promoteLaws,
   // Maintenance: finished jobs go, never those a worker may still ask for.
   ...pruneLaws,
   // Looking: states are derived, counts are exact, pages have no gaps.
   ...lookLaws,
+  // Lists of jobs: where each stands, page by page.
+  ...listLaws,
+  // Finished jobs: the last word on each, and how long it is shown.
+  ...endingLaws,
+  // What happened, per minute.
+  ...tallyLaws,
 ];

@@ -22,6 +22,7 @@ export interface Fixture {
   open(): Promise<TestDatabase>;
 }
 
+/** A law that was run held; one whose needs the fixture lacks was skipped, and says why. */
 export type LawResult =
   | { readonly status: "held" }
   | { readonly status: "skipped"; readonly reason: string };

@@ -65,6 +65,27 @@ export const lookLaws: readonly Law[] = [
     },
   },
   {
+    id: "look.holder",
+    law: "A held job says who holds it and since when it is shown as running; any other says nothing of that.",
+    requires: ["clock"],
+    async run(h) {
+      const ids = await zoo(h);
+      const [session] = (await h.driver.sessions()).map((row) => row.id);
+      const other = await h.worker();
+      const theirs = await h.enqueue({ kind: "fax" });
+      await other.claimOne({ kinds: ["fax"] });
+      const rows = await h.driver.getJobs([...Object.values(ids), theirs]);
+      const expected = Object.keys(ids).map((name) => [
+        name === "running" || name === "reserved" ? session : null,
+        name === "running" ? h.clock.now() : null,
+      ]);
+      deepEqual(
+        rows.map((row) => [row!.session, row!.startedAt]),
+        [...expected, [other.session, null]],
+      );
+    },
+  },
+  {
     id: "look.unknown",
     law: "What is not there is null, and takes nothing from the others.",
     async run(h) {
@@ -196,6 +217,21 @@ export const lookLaws: readonly Law[] = [
       ok(narrowed.length > 0, "some are left");
       equal((await pages(h, { states: ["done", "abandoned"], limit: 5 })).length, 12);
       deepEqual(await pages(h, { kind: "none", limit: 5 }), []);
+    },
+  },
+  {
+    id: "look.attempts-of-job",
+    law: "Attempts of one job are all of its own, and nobody else's, page by page.",
+    async run(h) {
+      const [mine] = await h.enqueueAll([{ priority: 1 }, {}]);
+      const worker = await h.worker();
+      await worker.giveBack(await worker.claimOne());
+      await worker.abort(await worker.claimOne());
+      await worker.abort(await worker.claimOne());
+      await h.retry(mine!);
+      const rows = await pages(h, { job: mine!, limit: 2 });
+      deepEqual(rows.map(key), [`${mine}/1`, `${mine}/2`, `${mine}/3`]);
+      deepEqual(await pages(h, { job: newId(), limit: 2 }), []);
     },
   },
 ];

@@ -24,10 +24,11 @@ async function left(h: Harness, ids: readonly string[]): Promise<boolean[]> {
   return (await h.driver.payloads(ids)).map((payload) => payload !== null);
 }
 
-/** Fails until the job has had so many runs. */
-async function failRuns(h: Harness, runs: number): Promise<void> {
+/** So many runs of the one job that waits fail, each with a line in its log if there is one. */
+async function failRuns(h: Harness, runs: number, line?: string): Promise<void> {
   const worker = await h.worker();
-  for (let run = 1; run <= runs; run++) await worker.fail(await worker.claimOne());
+  const lines = line === undefined ? undefined : [worker.line(1, line)];
+  for (let run = 1; run <= runs; run++) await worker.fail(await worker.claimOne(), 0, { lines });
 }
 
 export const pruneLaws: readonly Law[] = [
@@ -284,6 +285,59 @@ export const pruneLaws: readonly Law[] = [
       deepEqual([first.pruned, first.more], [0, true]);
       equal((await step(h, { limit: 1, after: first.after })).pruned, 1);
       deepEqual(await left(h, [done!.job, free]), [true, false]);
+    },
+  },
+  {
+    id: "prune.lines",
+    law: "Lines that handlers wrote go with their job, and with those runs of a living one that go.",
+    requires: ["clock"],
+    async run(h) {
+      const living = await h.enqueue({ maxAttempts: -1 });
+      await failRuns(h, 30, "a line");
+      const done = await h.enqueue({ kind: "finished" });
+      const worker = await h.worker();
+      const held = await worker.claimOne({ kinds: ["finished"] });
+      await worker.done(held, { lines: [worker.line(1, "the last one")] });
+      const runs = async (job: string): Promise<number[]> =>
+        (await h.driver.listLog({ job, limit: 100 })).map(({ run }) => run);
+      equal((await runs(living)).length, 30);
+      h.clock.advance(DAY);
+      equal(await h.prune(), 1);
+      deepEqual(await runs(done), []);
+      deepEqual(
+        await runs(living),
+        times(20, (i) => i + 11),
+      );
+    },
+  },
+  {
+    id: "prune.counts",
+    law: "Minutes of the tally go when all of the minute is older than they are kept, and none before.",
+    requires: ["clock"],
+    async run(h) {
+      const minute = h.clock.now() - (h.clock.now() % MINUTE);
+      for (const kind of ["a", "b", "c"]) await h.enqueue({ kind });
+      h.clock.advance(2 * MINUTE);
+      await h.enqueue({ kind: "a" });
+      const minutes = async (): Promise<number[]> =>
+        (await h.driver.tally(0)).map((row) => row.minute - minute);
+      const all = [0, 0, 0, 2 * MINUTE];
+      deepEqual(await minutes(), all);
+      const counts = { scan: "counts", keepMs: 60 * MINUTE } as const;
+      h.clock.advance(minute + 61 * MINUTE - 1 - h.clock.now());
+      deepEqual(await step(h, counts), { pruned: 0, after: null, more: false });
+      h.clock.advance(1);
+      const dry = await step(h, { ...counts, limit: 2, dryRun: true });
+      deepEqual([dry.pruned, dry.more], [2, true]);
+      const rest = await step(h, { ...counts, limit: 2, dryRun: true, after: dry.after });
+      deepEqual([rest.pruned, rest.more], [1, false]);
+      deepEqual(await minutes(), all);
+      const first = await step(h, { ...counts, limit: 2 });
+      deepEqual([first.pruned, first.more], [2, true]);
+      equal((await step(h, { ...counts, limit: 2, after: first.after })).pruned, 1);
+      deepEqual(await minutes(), [2 * MINUTE]);
+      h.clock.advance(DAY);
+      equal((await step(h, { ...counts, keepMs: 0, after: first.after })).pruned, 1);
     },
   },
 ];

@@ -25,6 +25,11 @@ const OPERATIONS: Readonly<Record<string, (h: Harness, n: number) => Promise<Pre
     const { held } = await holding(h, n);
     return () => h.driver.markStarted(held);
   },
+  report: async (h, n) => {
+    const { worker, held } = await holding(h, n);
+    const lines = [worker.line(1, "a line")];
+    return () => h.driver.report(held.map((run) => ({ ...run, progress: "1", lines })));
+  },
   release: async (h, n) => {
     const { worker, held } = await holding(h, n);
     return () => worker.release(...held);
@@ -136,8 +141,17 @@ export const setLaws: readonly Law[] = [
         claimed: [],
         more: false,
       });
-      for (const name of ["markStarted", "payloads", "cancel", "retry", "getJobs", "reap"] as const)
-        deepEqual(await h.driver[name]([]), [], name);
+      const ofSets = [
+        "markStarted",
+        "report",
+        "payloads",
+        "cancel",
+        "retry",
+        "getJobs",
+        "endings",
+        "reap",
+      ] as const;
+      for (const name of ofSets) deepEqual(await h.driver[name]([]), [], name);
     },
   },
 ];

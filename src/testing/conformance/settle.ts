@@ -1,8 +1,16 @@
 /** Laws about the ends of runs: what they leave behind, and when the job comes back. */
 import { deepEqual, equal } from "node:assert/strict";
 import { afterFailure, afterSuccess } from "../../core/outcome.js";
+import type { Settlement } from "../../storage/driver.js";
 import type { Law } from "./law.js";
-import { settlement } from "./worker.js";
+import { settlement, type HeldJob, type SettleSpec } from "./worker.js";
+
+const failure = (held: HeldJob, spec?: SettleSpec): Settlement =>
+  settlement(
+    held,
+    afterFailure(held, () => 0),
+    spec,
+  );
 
 export const settleLaws: readonly Law[] = [
   {
@@ -155,6 +163,48 @@ export const settleLaws: readonly Law[] = [
       deepEqual((await worker.heartbeat()).leases, [b!.lease], "its worker hears of the lease");
       equal(await worker.done(b!), "accepted");
       equal((await h.driver.sessions())[0]!.leases, 0, "the lease is closed");
+    },
+  },
+  {
+    id: "settle.completed",
+    law: "A run that its handler recorded as done is accepted as that, whatever its worker had decided.",
+    async run(h) {
+      await h.enqueueAll([{ priority: 1 }, {}]);
+      const worker = await h.worker();
+      const [a, b] = await worker.claim();
+      // As the handler does it: the lease stays, and its worker settles the run later.
+      equal(await worker.done(a!), "accepted");
+      const completed = [failure(a!, { completed: true }), failure(b!)];
+      deepEqual(await worker.settleAll(a!.lease, completed), ["accepted", "accepted"]);
+      await h.assertState(a!.job, "done");
+      await h.assertState(b!.job, "failed");
+      equal((await h.driver.sessions())[0]!.leases, 0, "the lease is closed");
+    },
+  },
+  {
+    id: "settle.completed-rolled-back",
+    law: "What a handler recorded and rolled back does not count: the settlement does, and is accepted when sent again.",
+    async run(h) {
+      await h.enqueueAll([{ priority: 1 }, {}]);
+      const worker = await h.worker();
+      const [a] = await worker.claim();
+      const failed = [failure(a!, { completed: true })];
+      for (let times = 1; times <= 2; times++)
+        deepEqual(await worker.settleAll(a!.lease, failed), ["accepted"]);
+      await h.assertState(a!.job, "failed");
+      equal((await h.job(a!.job)).run, 2);
+    },
+  },
+  {
+    id: "settle.completed-by-others",
+    law: "A run that others decided is lost, though its handler recorded it as done and rolled that back.",
+    async run(h) {
+      const id = await h.enqueue();
+      const worker = await h.worker();
+      const held = await worker.claimOne();
+      await h.cancel(id);
+      equal(await worker.fail(held, 0, { completed: true }), "lost");
+      await h.assertState(id, "cancelled");
     },
   },
   {

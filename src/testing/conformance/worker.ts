@@ -13,8 +13,10 @@ import type {
   ClaimedJob,
   Driver,
   HeartbeatOutcome,
+  LogLine,
   NewSession,
   RunKey,
+  RunReport,
   Settlement,
   SettleGroup,
   SettleOutcome,
@@ -29,6 +31,7 @@ export interface HeldJob extends ClaimedJob {
   readonly session: string;
 }
 
+/** What a {@link TestWorker} is to claim. Default: up to ten jobs of kind "mail" of the default queue. */
 export interface ClaimSpec extends Partial<Want> {
   /** Lease id; a new one when left out. */
   readonly lease?: string;
@@ -36,6 +39,7 @@ export interface ClaimSpec extends Partial<Want> {
   readonly wants?: readonly Want[];
 }
 
+/** A session that can be opened, with what the law cares about put in its place. */
 export function newSession(spec: Partial<NewSession> = {}): NewSession {
   return {
     id: newId(),
@@ -51,13 +55,17 @@ export function newSession(spec: Partial<NewSession> = {}): NewSession {
 }
 
 /** What a settlement says beside the decision. */
-export type SettleSpec = Partial<Pick<Settlement, "elapsedMs" | "result" | "error">>;
+export type SettleSpec = Partial<
+  Pick<Settlement, "elapsedMs" | "result" | "error" | "lines" | "completed">
+>;
 
+/** What a worker sends at the end of a run, decided by core. */
 export function settlement(held: RunKey, decision: Decision, spec: SettleSpec = {}): Settlement {
   const { job, run } = held;
   return { job, run, ...decision, elapsedMs: null, result: null, error: null, ...spec };
 }
 
+/** A session of its own on a driver, and the leases that it holds. */
 export class TestWorker {
   /** Runs it has claimed and not settled, by lease: the group that settles the last one closes the lease. */
   private readonly open = new Map<string, Set<string>>();
@@ -78,6 +86,7 @@ export class TestWorker {
     return (await this.trip([], spec)).held;
   }
 
+  /** Claims exactly one job; there must be one. */
   async claimOne(spec: ClaimSpec = {}): Promise<HeldJob> {
     const held = await this.claim({ ...spec, limit: 1 });
     equal(held.length, 1, "a job can be claimed");
@@ -107,15 +116,18 @@ export class TestWorker {
     return { lease, session: this.session, settlements, close: open.size === 0 };
   }
 
+  /** Settles runs of one lease together, without a claim. */
   async settleAll(lease: string, settlements: readonly Settlement[]): Promise<SettleOutcome[]> {
     const settle = [this.group(lease, settlements)];
     return [...(await this.driver.trip({ settle, claim: null })).settled[0]!];
   }
 
+  /** Settles one run with whatever was decided. */
   async settle(held: HeldJob, decision: Decision, spec: SettleSpec = {}): Promise<SettleOutcome> {
     return (await this.settleAll(held.lease, [settlement(held, decision, spec)]))[0]!;
   }
 
+  /** Its handler returned. */
   done(held: HeldJob, spec?: SettleSpec): Promise<SettleOutcome> {
     return this.settle(held, afterSuccess(held), spec);
   }
@@ -129,14 +141,17 @@ export class TestWorker {
     );
   }
 
+  /** Its handler asked for another run after `delayMs`, at once when left out. */
   snooze(held: HeldJob, delayMs = 0): Promise<SettleOutcome> {
     return this.settle(held, afterSnooze(held, delayMs));
   }
 
+  /** Its handler said that trying again is useless. */
   abort(held: HeldJob): Promise<SettleOutcome> {
     return this.settle(held, afterAbort(held));
   }
 
+  /** Settles one run as released: it costs nothing and keeps its place. */
   giveBack(held: HeldJob): Promise<SettleOutcome> {
     return this.settle(held, afterRelease(held));
   }
@@ -146,10 +161,26 @@ export class TestWorker {
     return (await this.driver.markStarted([held]))[0]!;
   }
 
+  /** Reports for one run; whether it is still this worker's. */
+  async report(
+    held: HeldJob,
+    { progress = null, lines = [] }: Partial<Pick<RunReport, "progress" | "lines">> = {},
+  ): Promise<boolean> {
+    const { job, run, lease, session } = held;
+    return (await this.driver.report([{ job, run, lease, session, progress, lines }]))[0]!;
+  }
+
+  /** A line just written. */
+  line(seq: number, text: string): LogLine {
+    return { seq, agoMs: 0, level: "info", text };
+  }
+
+  /** Gives back whatever is unfinished in the leases of these jobs. Returns how many runs that were. */
   release(...held: readonly HeldJob[]): Promise<number> {
     return this.driver.release(this.session, [...new Set(held.map((job) => job.lease))]);
   }
 
+  /** Beats once, believing that these runs are going on. */
   heartbeat(...running: readonly RunKey[]): Promise<HeartbeatOutcome> {
     const runs = running.map(({ job, run }) => ({ job, run }));
     return this.driver.heartbeat({ session: this.session, running: runs });

@@ -1,5 +1,5 @@
 /** Runs the compiled command as a process of its own, and waits for what it says. */
-import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -25,6 +25,8 @@ export interface Ended {
 export interface Surroundings {
   cwd?: string;
   env?: Readonly<Record<string, string>>;
+  /** All that it finds on stdin. Default: stdin stays open, see {@link Cli.tell}. */
+  input?: string | Uint8Array;
 }
 
 /** Runs to the end. */
@@ -35,8 +37,9 @@ export function run(args: readonly string[], surroundings?: Surroundings): Promi
 /** As {@link run}, for what has to come as one JSON object on stdout. */
 export async function runJson<T>(
   args: readonly string[],
+  surroundings?: Surroundings,
 ): Promise<{ code: number | null; json: T }> {
-  const { code, stdout, stderr } = await run([...args, "--json"]);
+  const { code, stdout, stderr } = await run([...args, "--json"], surroundings);
   if (stderr !== "") throw new Error(`stderr should be empty: ${stderr}`);
   return { code, json: JSON.parse(stdout) as T };
 }
@@ -49,9 +52,10 @@ export class Cli implements AsyncDisposable {
   private over = false;
   private changed: () => void = () => undefined;
 
-  constructor(args: readonly string[], { cwd, env }: Surroundings = {}) {
+  constructor(args: readonly string[], { cwd, env, input }: Surroundings = {}) {
     const { QUDO_DATABASE: _, QUDO_DEBUG: __, FORCE_COLOR: ___, ...inherited } = process.env;
     this.child = spawn(process.execPath, [MAIN, ...args], { cwd, env: { ...inherited, ...env } });
+    if (input !== undefined) this.child.stdin.end(input);
     this.child.stdout.on("data", (data: Buffer) => this.heard(() => (this.stdout += String(data))));
     this.child.stderr.on("data", (data: Buffer) => this.heard(() => (this.stderr += String(data))));
     this.ended = once(this.child, "close").then(([code]) => {
@@ -73,6 +77,11 @@ export class Cli implements AsyncDisposable {
     this.child.kill(signal);
   }
 
+  /** As `| head` does when it has seen enough. */
+  closeStdout(): void {
+    this.child.stdout.destroy();
+  }
+
   tell(line: string): void {
     this.child.stdin.write(`${line}\n`);
   }
@@ -87,6 +96,21 @@ export class Cli implements AsyncDisposable {
     this.changed();
   }
 }
+
+/** Runs it in a terminal that is so many columns wide, and returns all that appears there. */
+export async function runInTerminal(args: readonly string[], columns: number): Promise<string> {
+  const words = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(" ");
+  const { QUDO_DATABASE: _, NO_COLOR: __, ...env } = process.env;
+  const child = spawn("script", ["-qec", `stty cols ${columns}; ${words}`, "/dev/null"], { env });
+  let text = "";
+  child.stdout.on("data", (data: Buffer) => (text += String(data)));
+  child.stdin.end();
+  await once(child, "close");
+  return text.replaceAll("\r\n", "\n");
+}
+
+/** Whether there is a `script` (util-linux), which makes terminals. */
+export const TERMINALS = spawnSync("script", ["--version"]).stdout?.includes("util-linux") ?? false;
 
 /** A new folder, and how to be rid of it. */
 export function newFolder(): { path: (name: string) => string; remove: () => void } {

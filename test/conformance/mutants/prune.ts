@@ -166,4 +166,21 @@ export const pruneMutants: readonly Mutant[] = [
       prune: (step) => driver.prune({ ...step, dryRun: false }),
     }),
   },
+  {
+    name: "prune-leaves-lines",
+    breaks: "Log lines of what was pruned stay for ever.",
+    caughtBy: ["prune.lines"],
+    rewrites: [
+      {
+        find: "delete from qudo_job_log where job_id = ?",
+        put: "delete from qudo_job_log where false and job_id = ?",
+      },
+    ],
+  },
+  {
+    name: "prune-counts-too-early",
+    breaks: "A minute is taken for old when its beginning is.",
+    caughtBy: ["prune.counts"],
+    rewrites: [{ find: "and minute <= ? order by", put: "and minute <= ? + 60000 order by" }],
+  },
 ];

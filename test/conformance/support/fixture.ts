@@ -44,14 +44,6 @@ function file(name: string, thread: boolean): Fixture {
   };
 }
 
-export interface HandleFixtureOptions {
-  name?: string;
-  /** Rewrites what the engine sends. */
-  rewrite?: Tap["rewrite"];
-  /** Puts something between the laws and the engine; the handle is for tampering with the data. */
-  wrap?: (driver: Driver, handle: HandleLike) => Driver;
-}
-
 /** What stands between the laws and the sound engine; nothing when left out. */
 export interface Tampering {
   readonly name?: string;

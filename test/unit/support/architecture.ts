@@ -15,7 +15,7 @@ export const FLOORS: readonly (readonly string[])[] = [
 ];
 
 /** The engines, and the client libraries that stand in their connection.ts and nowhere else. */
-export const ENGINES: Readonly<Record<string, readonly string[]>> = {
+const ENGINES: Readonly<Record<string, readonly string[]>> = {
   sqlite: ["node:sqlite", "@photostructure/sqlite", "better-sqlite3"],
   postgres: ["pg"],
   mysql: ["mysql2"],
@@ -65,7 +65,7 @@ export const FENCES: readonly Fence[] = [
 ];
 
 /** All that core may take from outside itself. */
-export const CORE_MAY_USE: Readonly<Record<string, readonly string[]>> = {
+const CORE_MAY_USE: Readonly<Record<string, readonly string[]>> = {
   "node:crypto": ["createHash"],
 };
 
@@ -86,8 +86,8 @@ export const IMPURE: readonly string[] = [
   "require",
 ];
 
-export const SQL_STANDS_IN: readonly string[] = [...engines, "storage/sql/"];
-export const SQL =
+const SQL_STANDS_IN: readonly string[] = [...engines, "storage/sql/"];
+const SQL =
   /^\s*(?:select\s|insert\s+(?:or\s+\w+\s+)?into\s|update\s+\S+\s+set\s|delete\s+from\s|create\s+(?:\w+\s+)*(?:table|index|view|trigger|schema)\s|pragma\s|begin(?:\s+(?:immediate|deferred|exclusive|transaction|work))?\s*;?\s*$)/i;
 
 export const MAX_LINES = 400;

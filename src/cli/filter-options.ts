@@ -1,0 +1,37 @@
+/** The options by which list, retry and cancel are told which jobs are meant. */
+import type { Command } from "commander";
+import type { JobFilter } from "../client/filter.js";
+import type { JobState } from "../core/states.js";
+import { momentOrAgo } from "./values.js";
+
+export interface FilterFlags {
+  state?: string[];
+  queue?: string;
+  kind?: string;
+  since?: string;
+  until?: string;
+}
+
+export function addFilterOptions(command: Command): Command {
+  return command
+    .option("--state <state>", "in this state; several with commas, or given again", collect)
+    .option("--queue <name>", "in this queue")
+    .option("--kind <kind>", "of this kind")
+    .option("--since <time>", "enqueued within this time (2h), or at this date or later")
+    .option("--until <time>", "enqueued longer ago than that, or before this date");
+}
+
+function collect(text: string, before: string[] = []): string[] {
+  return [...before, ...text.split(",").map((state) => state.trim())];
+}
+
+/** What was said, and nothing else. @throws InvalidInputError for a time that is none; the API looks at the rest. */
+export function filterOf({ state, queue, kind, since, until }: FilterFlags): JobFilter {
+  return {
+    ...(state !== undefined && { state: state as JobState[] }),
+    ...(queue !== undefined && { queue }),
+    ...(kind !== undefined && { kind }),
+    ...(since !== undefined && { since: momentOrAgo(since, "--since") }),
+    ...(until !== undefined && { until: momentOrAgo(until, "--until") }),
+  };
+}

@@ -1,0 +1,83 @@
+/** `qudo pause`, and what it shares with `qudo resume`. */
+import type { Command } from "commander";
+import type { Qudo } from "../qudo.js";
+import { addCommand, type CommandText, type CommonOptions } from "./command.js";
+import { openExisting } from "./existing.js";
+import { EXIT, type ExitCode } from "./exit.js";
+import { print, printJson, say } from "./output.js";
+import { safe } from "./text.js";
+
+interface PauseFlags extends CommonOptions {
+  kind?: string;
+}
+
+export function addPause(program: Command): void {
+  addPauseCommand(
+    program,
+    {
+      name: "pause",
+      summary: "let workers take nothing from a queue",
+      description:
+        "From now on no worker takes a job from the queue, or with --kind no job of that kind in it. What workers hold " +
+        "already goes on, and jobs can be enqueued as before. It lasts until: qudo resume. `qudo status` shows it.",
+      examples: [
+        ["qudo pause mail", "the whole queue"],
+        ["qudo pause mail --kind mail.newsletter", "one kind in it"],
+      ],
+    },
+    true,
+  );
+}
+
+/** Either of the two. */
+export function addPauseCommand(
+  program: Command,
+  text: Omit<CommandText, "args">,
+  paused: boolean,
+): void {
+  addCommand<PauseFlags>(program, { ...text, args: [["<queue>", "which queue"]] }, (flags, args) =>
+    setPaused(flags, args[0]!, paused),
+  ).option("--kind <kind>", "only this kind in the queue (default: the whole queue)");
+}
+
+async function setPaused(
+  { database, kind, json }: PauseFlags,
+  queue: string,
+  paused: boolean,
+): Promise<ExitCode> {
+  await using qudo = openExisting(database);
+  const target = kind === undefined ? {} : { kind };
+  const changed = await (paused ? qudo.pause(queue, target) : qudo.resume(queue, target));
+  if (json) printJson({ queue, kind: kind ?? null, paused, changed });
+  else {
+    const name = safe(kind === undefined ? queue : `${queue}, kind ${kind}`);
+    print(`${name}: ${whatHappened(changed, paused)}`);
+    if (changed && paused) await sayIfUnknown(qudo, queue, kind);
+  }
+  return EXIT.ok;
+}
+
+function whatHappened(changed: boolean, paused: boolean): string {
+  if (paused) return changed ? "paused" : "was paused already";
+  return changed ? "resumed" : "was not paused";
+}
+
+/** A mistyped name pauses nothing that anybody has in mind. */
+async function sayIfUnknown(qudo: Qudo, queue: string, kind?: string): Promise<void> {
+  const lanes = await qudo.monitor.counts({ queue });
+  const jobs = lanes
+    .filter((lane) => kind === undefined || lane.kind === kind)
+    .reduce(
+      (sum, lane) =>
+        sum +
+        lane.pending +
+        lane.failed +
+        lane.reserved +
+        lane.running +
+        lane.done +
+        lane.abandoned +
+        lane.cancelled,
+      0,
+    );
+  if (jobs === 0) say("no job is there so far: check the name with qudo status");
+}

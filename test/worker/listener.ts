@@ -1,0 +1,15 @@
+/** An Emit for tests: told to whoever wants it, and nothing is made of what nobody asked for. */
+import type { Emit, EventName, QudoEvents } from "../../src/core/events.js";
+
+export type Told = { [Name in EventName]: { name: Name; event: QudoEvents[Name] } }[EventName];
+
+export function listening(
+  names: readonly EventName[],
+  hear: (name: EventName, event: QudoEvents[EventName]) => void,
+): Emit {
+  const emit = <Name extends EventName>(name: Name, make: () => QudoEvents[Name]): void => {
+    if (!names.includes(name)) throw new Error(`nobody listens to ${name}`);
+    hear(name, make());
+  };
+  return Object.assign(emit, { listening: (name: EventName) => names.includes(name) });
+}
