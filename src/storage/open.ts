@@ -86,7 +86,8 @@ export interface DirectDatabase extends SqliteTransaction {
  * @throws InvalidInputError QUDO_WRONG_DATABASE for a database in memory, of which there can be no second connection.
  */
 export function openDirect(database: Database, migrate: boolean): DirectDatabase {
-  const { url, handle, clock, synchronous = "FULL", create } = checkDatabase(database);
+  const checked = checkDatabase(database);
+  const { url, handle, clock, synchronous = "FULL", create, networkFileSystem } = checked;
   if (handle !== undefined)
     return {
       ...openTransaction(handle, database),
@@ -99,14 +100,7 @@ export function openDirect(database: Database, migrate: boolean): DirectDatabase
       "QUDO_WRONG_DATABASE",
       "A database in memory has one connection only. For enqueueSync give your own handle: databases: { handle }.",
     );
-  return new Direct({
-    path,
-    synchronous,
-    create,
-    clock,
-    migrate,
-    networkFileSystem: options.networkFileSystem,
-  });
+  return new Direct({ path, synchronous, create, clock, migrate, networkFileSystem });
 }
 
 /**
