@@ -5,7 +5,7 @@ import { packError, unpackError } from "../../src/storage/thread/wire.js";
 const { DatabaseError, QudoError } = errors;
 const cross = (thrown: unknown): Error => unpackError(structuredClone(packError(thrown)));
 
-/** JobFailedError is made of what a driver answered, by the client: it never crosses. */
+/** JobFailedError is made by who waits for a result, never by a driver. */
 const classes = Object.values(errors).filter(
   (one): one is typeof QudoError => typeof one === "function" && one !== errors.JobFailedError,
 );

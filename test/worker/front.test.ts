@@ -2,7 +2,17 @@
 import { describe, expect, test } from "vitest";
 import { defineJob, jobsWith, Qudo, type JobFilter } from "../../src/index.js";
 import { manualClock } from "../../src/testing/index.js";
-import { closing, expectSound, gate, newPath, newQudo, refused, totals, until } from "./support.js";
+import {
+  closing,
+  expectSound,
+  gate,
+  newPath,
+  newQudo,
+  refused,
+  totals,
+  tune,
+  until,
+} from "./support.js";
 
 const note = defineJob("note", { queue: "mail", run: (_payload: unknown) => undefined });
 const other = defineJob("other", { run: () => undefined });
@@ -217,6 +227,20 @@ describe("upkeep", () => {
     expect(await qudo.resume("default", { kind: "other" })).toBe(true);
     await plain!.result({ timeout: "10s" });
     expect(worker.stats.done).toBe(3);
+  });
+
+  test("resume wakes the workers here", async () => {
+    const { openHandle } = await import("../conformance/support/handle.js");
+    // On one handle there is no other connection's write to be seen, and the next poll is far away.
+    tune({ pollMs: 60_000 });
+    const handle = await openHandle(newPath());
+    const qudo = closing(new Qudo({ databases: { handle }, jobs: [note] }));
+    await qudo.pause("mail");
+    const order = await qudo.enqueue(note, 1);
+    const worker = await qudo.work({ signals: false });
+    await until("it has looked in vain", () => worker.stats.trips > 0);
+    await qudo.resume("mail");
+    await order.result({ timeout: "10s" });
   });
 
   test("prune: a dry run counts what the policy, a job's own word, or the times given would have deleted", async () => {
