@@ -9,6 +9,7 @@ const PAGES = [
   "docs/parity.md",
   "CONTRIBUTING.md",
   "docs/cli.md",
+  "docs/sqlite.md",
 ];
 const TOPICS = new Set(laws.map(({ id }) => id.split(".")[0]));
 const read = (page: string): string => readFileSync(page, "utf8");
