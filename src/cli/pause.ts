@@ -52,7 +52,7 @@ async function setPaused(
   else {
     const name = safe(kind === undefined ? queue : `${queue}, kind ${kind}`);
     print(`${name}: ${whatHappened(changed, paused)}`);
-    if (changed && paused) await sayIfUnknown(qudo, queue, kind);
+    if (changed) await (paused ? sayIfUnknown(qudo, queue, kind) : sayIfStillPaused(qudo, queue));
   }
   return EXIT.ok;
 }
@@ -67,17 +67,21 @@ async function sayIfUnknown(qudo: Qudo, queue: string, kind?: string): Promise<v
   const lanes = await qudo.monitor.counts({ queue });
   const jobs = lanes
     .filter((lane) => kind === undefined || lane.kind === kind)
-    .reduce(
-      (sum, lane) =>
-        sum +
-        lane.pending +
-        lane.failed +
-        lane.reserved +
-        lane.running +
-        lane.done +
-        lane.abandoned +
-        lane.cancelled,
-      0,
-    );
-  if (jobs === 0) say("no job is there so far: check the name with qudo status");
+    .flatMap((lane) => [
+      lane.pending,
+      lane.failed,
+      lane.reserved,
+      lane.running,
+      lane.done,
+      lane.abandoned,
+      lane.cancelled,
+    ])
+    .some((n) => n > 0);
+  if (!jobs) say("no job is there so far: check the name with qudo status");
+}
+
+/** Kinds are paused apart from their queue. */
+async function sayIfStillPaused(qudo: Qudo, queue: string): Promise<void> {
+  const paused = (await qudo.monitor.counts({ queue })).filter((lane) => lane.paused);
+  if (paused.length > 0) say(`still paused: ${paused.map(({ kind }) => safe(kind)).join(", ")}`);
 }

@@ -99,14 +99,13 @@ describe("list", () => {
   });
 });
 
+// oxlint-disable-next-line no-control-regex -- how they are written
+const OUR_COLOURS = /\u001B\[(?:[12]|22|3[1-9])m/g;
+
 describe.skipIf(!TERMINALS)("in a terminal (needs script of util-linux)", () => {
   it.each([60, 80, 200])("of %i columns no line is wider, and every id is whole", async (width) => {
     const text = await runInTerminal(["list", "--database", database], width);
-    // oxlint-disable-next-line no-control-regex -- our own colours
-    const lines = text
-      .replace(/\u001B\[\d+m/g, "")
-      .trimEnd()
-      .split("\n");
+    const lines = text.replace(OUR_COLOURS, "").trimEnd().split("\n");
     for (const line of lines) expect(widthOf(line), line).toBeLessThanOrEqual(width);
     for (const id of Object.values(ids)) expect(text).toContain(id);
     expect(text).toContain("refused 报告");
@@ -121,8 +120,7 @@ describe.skipIf(!TERMINALS)("in a terminal (needs script of util-linux)", () => 
       const args = command === "show" ? [ids.failed] : [];
       const text = await runInTerminal([command, "--database", database, ...args], 200);
       expect(text).toContain(String.raw`\x1b[31mred\x1b]0;title\x07 \u202egnp.exe`);
-      // oxlint-disable-next-line no-control-regex -- our own colours
-      expect(text.replace(/\u001B\[(?:[12]|22|3[1-9])m/g, "")).not.toMatch(/[^\P{Cc}\n]|\u202E/u);
+      expect(text.replace(OUR_COLOURS, "")).not.toMatch(/[^\P{Cc}\n]|\u202E/u);
     },
   );
 });

@@ -111,21 +111,22 @@ describe("show", () => {
   });
 });
 
+/** What shows jobs. */
+const everything = (id: string): string[][] => [
+  ["list"],
+  ["list", "--json"],
+  ["show", id],
+  ["show", id, "--json"],
+  ["retry", "--all", "--dry-run", "--json"],
+  ["cancel", "--all", "--dry-run"],
+  ["cancel", "--all", "--dry-run", "--json"],
+  ["status", "--json"],
+  ["doctor"],
+];
+
 describe("secrets of a payload", () => {
   const [key, card] = ["hunter2-secret", "4242-4242-4242"];
   const payload = JSON.stringify({ apiKey: key, card: { number: card, name: "Ada" } });
-  const everything = (id: string): string[][] => [
-    ["list"],
-    ["list", "--json"],
-    ["show", id],
-    ["show", id, "--json"],
-    ["retry", "--all", "--dry-run", "--json"],
-    ["cancel", "--all", "--dry-run"],
-    ["cancel", "--all", "--dry-run", "--json"],
-    ["status", "--json"],
-    ["doctor"],
-  ];
-
   async function leaked(): Promise<string> {
     const args = ["enqueue", "leak", payload, "--unique-key", `key ${key}`];
     const { stdout } = await run([...args, "--jobs", fixture("jobs.mjs"), "--database", database]);

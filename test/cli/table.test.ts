@@ -21,6 +21,7 @@ const rows: Row[] = [
   { name: "a-long-name-😀", kind: "an even longer kind", n: 1_234_567, zero: 0 },
 ];
 
+const below = ({ n }: Row): string => (n > 5 ? "x".repeat(50) : "");
 const red = (text: string): string => `<${text}>`;
 
 describe("a table", () => {
@@ -77,7 +78,6 @@ describe("a table", () => {
   });
 
   it("puts a line below a row where there is something to say, no wider than the rest", () => {
-    const below = ({ n }: Row) => (n > 5 ? "x".repeat(50) : "");
     const lines = table(columns, rows, { width: 40, below });
     expect(lines).toHaveLength(4);
     expect(lines[3]).toBe(`  ${"x".repeat(37)}…`);

@@ -39,6 +39,14 @@ describe("pause and resume", () => {
     expect(await runJson(args)).toEqual({ code: 0, json });
   });
 
+  it("say which kinds are still paused by themselves", async () => {
+    await zoo(database);
+    await cli("pause", "mail");
+    await cli("pause", "mail", "--kind", "mail.gone");
+    expect((await cli("resume", "mail")).stderr).toBe("still paused: mail.gone\n");
+    expect((await cli("resume", "mail", "--kind", "mail.gone")).stderr).toBe("");
+  });
+
   it("are obeyed by a worker that is at work", async () => {
     await using worker = new Cli(["work", "--database", database, "--jobs", fixture("jobs.mjs")]);
     await worker.said("working on");

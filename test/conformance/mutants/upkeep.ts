@@ -115,7 +115,7 @@ export const upkeepMutants: readonly Mutant[] = [
     caughtBy: ["look.attempts-of-job"],
     wrap: (driver) => ({
       ...driver,
-      listAttempts: ({ job: _, ...query }) => driver.listAttempts(query),
+      listAttempts: (query) => driver.listAttempts({ ...query, job: undefined }),
     }),
   },
   {
