@@ -296,6 +296,17 @@ describe("upkeep", () => {
     expect(before.map(({ n }) => n).toSorted()).toEqual([1, 1, 2]);
   });
 
+  test("a backup is a database of its own", async () => {
+    const qudo = newQudo([]);
+    const { id } = await qudo.enqueue(note, 1);
+    const path = newPath();
+    const report = await qudo.backup(path);
+    expect(report).toMatchObject({ path, bytes: expect.any(Number) });
+    expect(await newQudo([], path).jobs.get(id)).toMatchObject({ payload: 1 });
+    expect(await refused(qudo.backup(path))).toMatchObject({ code: "QUDO_BACKUP_EXISTS" });
+    expect(await qudo.compact()).toMatchObject({ bytesAfter: expect.any(Number) });
+  });
+
   test("of a job its worker, its progress and its start are told while it runs", async () => {
     const { passed, open } = gate();
     const job = defineJob("long", {
