@@ -95,11 +95,12 @@ export class Qudo<
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
   constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>) {
-    checkOptions(options, KNOWN, "Qudo");
+    // Not even to be left out: there is no database to begin with.
+    checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.options = options;
     this.registry = registry(options.jobs ?? []);
-    this.keep = keepPolicy(options.keep ?? {}, "keep of Qudo");
+    this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
     const wake = (): void => this.wakeWorkers();
     this.results = new Results(driver);

@@ -5,6 +5,7 @@ import { RUN_STATES, type RunState } from "../core/states.js";
 import type { Driver } from "../storage/driver.js";
 import { attemptInfo, checkId, type AttemptInfo } from "./info.js";
 
+/** Which attempts {@link Attempts.list} shows. Default: all. */
 export interface AttemptFilter {
   /** Id of one job. */
   job?: string;

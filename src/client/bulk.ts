@@ -6,6 +6,7 @@ import type { JobState } from "../core/states.js";
 import type { Driver, JobRow } from "../storage/driver.js";
 import { checkFilter, type JobFilter, type Selection } from "./filter.js";
 
+/** What many jobs at once are acted on with. */
 export interface BulkOptions {
   /** Counts only what the filter means, and changes nothing. Default false. */
   dryRun?: boolean;
@@ -23,6 +24,7 @@ export interface BulkOutcome {
   readonly refused: Readonly<Partial<Record<Refusal, number>>>;
 }
 
+/** Why a job that was meant was left as it was, or the state it was in. */
 export type Refusal = "already" | "absent" | "unique" | JobState;
 
 export interface BulkAction {

@@ -4,12 +4,18 @@ import { InvalidInputError } from "../core/errors.js";
 import { EVENT_NAMES, type Emit, type EventName, type QudoEvents } from "../core/events.js";
 import { show } from "../core/options.js";
 
+/** A function that is called with what an event carries. */
 export type Listener<Name extends EventName> = (event: QudoEvents[Name]) => unknown;
 
 interface Entry {
   readonly listener: Listener<never>;
   readonly once: boolean;
+  /** When it was last complained about. */
+  warnedAt: number;
 }
+
+/** A listener that fails at every one of 30,000 jobs a second must not bury the process in warnings. */
+const ONE_WARNING_PER_MS = 30_000;
 
 export class Emitter {
   /** Replaced when it changes, so that a round of telling is not disturbed. */
@@ -33,7 +39,8 @@ export class Emitter {
         "QUDO_INVALID_OPTION",
         `A listener of "${name}" is a function, not ${show(listener)}.`,
       );
-    this.entries.set(name, [...(this.entries.get(name) ?? []), { listener, once }]);
+    const entry = { listener, once, warnedAt: Number.NEGATIVE_INFINITY };
+    this.entries.set(name, [...(this.entries.get(name) ?? []), entry]);
   }
 
   /** The one that was added last, if it was added several times. */
@@ -55,7 +62,7 @@ export class Emitter {
         name,
         entries.filter(({ once }) => !once),
       );
-    for (const { listener } of entries) call(name, listener as Listener<Name>, event);
+    for (const entry of entries) call(name, entry, event);
     this.channels.get(name)!.publish(event);
   }
 
@@ -65,16 +72,16 @@ export class Emitter {
   }
 }
 
-/** Whatever a listener does, the queue goes on. */
-function call<Name extends EventName>(
-  name: Name,
-  listener: Listener<Name>,
-  event: QudoEvents[Name],
-): void {
-  const failed = (error: unknown): void =>
+/** Whatever a listener does, the queue goes on; at most one warning in 30 s tells of it. */
+function call<Name extends EventName>(name: Name, entry: Entry, event: QudoEvents[Name]): void {
+  const failed = (error: unknown): void => {
+    const now = performance.now();
+    if (now - entry.warnedAt < ONE_WARNING_PER_MS) return;
+    entry.warnedAt = now;
     process.emitWarning(`A listener of "${name}" failed: ${message(error)}`, "QudoWarning");
+  };
   try {
-    const answer = listener(event);
+    const answer = (entry.listener as Listener<Name>)(event);
     if (answer instanceof Promise) answer.catch(failed);
   } catch (error) {
     failed(error);

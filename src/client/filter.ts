@@ -5,6 +5,7 @@ import { checkDate, checkName, checkOptions, show } from "../core/options.js";
 import { JOB_STATES, type JobState } from "../core/states.js";
 import type { Driver, JobQuery } from "../storage/driver.js";
 
+/** Which jobs are meant. What is left out restricts nothing. */
 export interface JobFilter {
   /** One state, or any of several. Default: all. */
   state?: JobState | readonly JobState[];
@@ -16,7 +17,7 @@ export interface JobFilter {
   until?: Date | Duration;
 }
 
-export const FILTER_OPTIONS = [
+const FILTER_OPTIONS = [
   "state",
   "queue",
   "kind",

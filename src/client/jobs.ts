@@ -6,6 +6,7 @@ import { checkFilter, type JobFilter } from "./filter.js";
 import { checkId, jobInfo, logLine, type JobInfo, type JobLogLine } from "./info.js";
 import type { ResultOptions, Results } from "./results.js";
 
+/** Which jobs a page shows, and how many. */
 export interface PageOptions extends JobFilter {
   /** `next` of the page before. */
   after?: string;
@@ -13,12 +14,14 @@ export interface PageOptions extends JobFilter {
   limit?: number;
 }
 
+/** One page of jobs, and where the next begins. */
 export interface JobsPage {
   readonly jobs: readonly JobInfo[];
   /** For the next page; null at the end. A page may be short, or empty, before the end. */
   readonly next: string | null;
 }
 
+/** Which lines of a job's log are shown. */
 export interface LogOptions {
   /** Only lines of this run. Default: of all. */
   run?: number;

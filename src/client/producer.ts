@@ -1,6 +1,6 @@
 /** Enqueueing: everything is checked before anything is written, then calls share commits. */
 import { LIMITS } from "../core/defaults.js";
-import { QudoError } from "../core/errors.js";
+import { InvalidInputError, QudoError } from "../core/errors.js";
 import type { Emit } from "../core/events.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
 import { Batcher } from "./batcher.js";
@@ -49,6 +49,7 @@ export class Producer {
   }
 
   private async insertAll(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
+    checkOrders(orders);
     const prepared = orders.map((order) => prepare(...order));
     await Promise.all(prepared.map(({ checked }) => checked));
     return Promise.all(prepared.map(({ job }) => this.insert(job)));
@@ -89,4 +90,12 @@ export function tellEnqueued(
   jobs.forEach(({ id, kind, queue }, i) =>
     emit("enqueued", () => ({ id, kind, queue, status: outcomes[i]!.status })),
   );
+}
+
+function checkOrders(orders: unknown): void {
+  if (!Array.isArray(orders) || !orders.every((order) => Array.isArray(order)))
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      "enqueueMany takes a list of [job, payload, options].",
+    );
 }

@@ -11,6 +11,7 @@ import type { Emit, EventName, QudoEvents } from "../core/events.js";
 import { checkInteger, checkOptions } from "../core/options.js";
 import type { AttemptRow, Driver, Ending } from "../storage/driver.js";
 
+/** How long to wait for a result, and what ends the wait. */
 export interface ResultOptions {
   /** How long to wait before QUDO_RESULT_TIMEOUT. Default: as long as it takes. */
   timeout?: Duration;

@@ -5,6 +5,7 @@ import { keepPolicy, POLICY_OPTIONS, type KeepPolicy, type KeepPolicyTimes } fro
 import { checkFlag, checkName, checkOptions, show } from "../core/options.js";
 import type { Driver, PruneStep } from "../storage/driver.js";
 
+/** What is to be kept, in place of the policy. */
 export interface PruneOptions extends KeepPolicy {
   /** Counts only what would go. Default false. */
   dryRun?: boolean;
@@ -17,16 +18,19 @@ export interface Pruned {
   readonly counts: number;
 }
 
+/** What in a queue is meant. */
 export interface PauseOptions {
   /** Only this kind in the queue. Default: the whole queue. */
   kind?: string;
 }
 
+/** The file that a backup made. */
 export interface BackupReport {
   readonly path: string;
   readonly bytes: number;
 }
 
+/** Size of the database before and after. */
 export interface CompactReport {
   readonly bytesBefore: number;
   readonly bytesAfter: number;

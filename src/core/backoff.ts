@@ -74,8 +74,8 @@ export function exponential(options: ExponentialOptions = {}): PlainBackoff {
   const max = durationMs(options.max ?? "1d", "backoff max");
   const factor = options.factor ?? 2;
   const jitter = options.jitter ?? 1;
-  if (!(factor >= 1 && factor <= 100)) throw invalid("factor", factor, "a number from 1 to 100");
-  if (!(jitter >= 0 && jitter <= 1)) throw invalid("jitter", jitter, "a number from 0 to 1");
+  if (!isWithin(factor, 1, 100)) throw invalid("factor", factor, "a number from 1 to 100");
+  if (!isWithin(jitter, 0, 1)) throw invalid("jitter", jitter, "a number from 0 to 1");
   return (fails, random) => {
     const wait = capped(delay, factor ** (fails - 1), max);
     return Math.round(wait * (1 - jitter + jitter * random));
@@ -93,6 +93,11 @@ export function clampDelay(ms: number): number {
 /** Growth overflows to Infinity after a thousand failures, and nothing × Infinity is NaN. */
 function capped(delay: number, growth: number, max: number): number {
   return delay === 0 ? 0 : Math.min(delay * growth, max);
+}
+
+/** Text that compares like a number is none. */
+function isWithin(value: unknown, min: number, max: number): boolean {
+  return typeof value === "number" && value >= min && value <= max;
 }
 
 function positiveInteger(value: number, what: string): number {

@@ -132,9 +132,21 @@ function replaceUnstorable(text: string): string {
 }
 
 function encode(value: unknown, rules: Rules): string {
-  const text = JSON.stringify(new Check(rules).plain(value ?? null, rules.root, 0));
+  const text = JSON.stringify(plain(value, rules));
   if (Buffer.byteLength(text) > rules.maxBytes) throw tooLarge(rules);
   return text;
+}
+
+function plain(value: unknown, rules: Rules): unknown {
+  try {
+    return new Check(rules).plain(value ?? null, rules.root, 0);
+  } catch (cause) {
+    if (cause instanceof QudoError) throw cause;
+    // A getter, a toJSON or a proxy of the caller's own threw.
+    throw new InvalidInputError(rules.code, `The ${rules.root} cannot be read; see the cause.`, {
+      cause,
+    });
+  }
 }
 
 function tooLarge({ root, maxBytes, tooLarge: { code, advice } }: Rules): InvalidInputError {

@@ -42,6 +42,7 @@ export interface QudoEvents {
   trouble: { readonly what: string; readonly error: Error };
 }
 
+/** The name of one of {@link QudoEvents}. */
 export type EventName = keyof QudoEvents;
 
 const NAMES: Readonly<Record<EventName, true>> = {

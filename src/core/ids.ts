@@ -37,9 +37,15 @@ export function layoutV7(unixMs: number, counter: number, random: Uint8Array): s
 /**
  * The id that belongs to a name: the same parts give the same id, everywhere and always, so that enqueueing
  * the same thing twice is one job. Parts are text or bytes. (UUIDv8 of a SHA-256, RFC 9562, 5.8.)
+ * @throws InvalidInputError QUDO_INVALID_ID for no parts, or one that is neither; halves of surrogate pairs would all be one.
  */
 export function idFromName(...parts: readonly (string | Uint8Array)[]): string {
   const hash = createHash("sha256");
+  if (parts.length === 0 || !parts.every(isNamePart))
+    throw new InvalidInputError(
+      "QUDO_INVALID_ID",
+      `idFromName takes texts or bytes, at least one, not (${parts.map(show).join(", ")}).`,
+    );
   for (const part of parts) {
     const bytes = typeof part === "string" ? Buffer.from(part, "utf8") : part;
     hash.update(`${bytes.length}:`).update(bytes);
@@ -48,6 +54,10 @@ export function idFromName(...parts: readonly (string | Uint8Array)[]): string {
   bytes[6] = 0x80 | (bytes[6]! & 0x0f);
   bytes[8] = 0x80 | (bytes[8]! & 0x3f);
   return idText(bytes);
+}
+
+function isNamePart(part: unknown): boolean {
+  return typeof part === "string" ? part.isWellFormed() : part instanceof Uint8Array;
 }
 
 /** SHA-256 of (kind, NUL, key): what the unique index holds. */

@@ -6,7 +6,7 @@ import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
 import { checkPaths } from "./redact.js";
 import { keepTimes, type Keep } from "./keep.js";
-import { checkMaxAttempts, checkName, checkOptions, checkPriority } from "./options.js";
+import { checkMaxAttempts, checkName, checkOptions, checkPriority, show } from "./options.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
 import type { Snooze } from "./snooze.js";
 import type { LogLevel } from "./states.js";
@@ -195,9 +195,13 @@ function wants(kind: string, what: string): InvalidInputError {
 /** Definitions by kind. A Map, so that a kind named "constructor" finds nothing that was not registered. */
 export type Registry = ReadonlyMap<string, AnyJobDefinition>;
 
+/** @throws InvalidInputError for a list that is none, or holds what defineJob did not make; also for two jobs of one name. */
 export function registry(jobs: readonly AnyJobDefinition[]): Registry {
+  if (!Array.isArray(jobs)) throw notDefinitions(jobs);
   const byKind = new Map<string, AnyJobDefinition>();
   for (const job of jobs) {
+    // A module that failed to load gives undefined.
+    if (typeof job?.run !== "function" || job.schema === undefined) throw notDefinitions(job);
     const other = byKind.get(job.kind);
     if (other !== undefined && other !== job)
       throw new InvalidInputError(
@@ -207,4 +211,11 @@ export function registry(jobs: readonly AnyJobDefinition[]): Registry {
     byKind.set(job.kind, job);
   }
   return byKind;
+}
+
+function notDefinitions(value: unknown): InvalidInputError {
+  return new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `jobs takes a list of what defineJob made, not ${show(value)}.`,
+  );
 }

@@ -57,15 +57,15 @@ export const POLICY_OPTIONS = [
 
 /** What is left out is as `otherwise` says. */
 export function keepPolicy(
-  keep: KeepPolicy,
+  keep: KeepPolicy | undefined,
   where: string,
   otherwise: KeepPolicyTimes = DEFAULTS,
 ): KeepPolicyTimes {
   checkOptions(keep, POLICY_OPTIONS, where);
   return {
-    keepDoneMs: ms(keep.done, otherwise.keepDoneMs),
-    keepOtherMs: ms(keep.other, otherwise.keepOtherMs),
-    keepCountsMs: ms(keep.counts, otherwise.keepCountsMs),
+    keepDoneMs: ms(keep?.done, otherwise.keepDoneMs),
+    keepOtherMs: ms(keep?.other, otherwise.keepOtherMs),
+    keepCountsMs: ms(keep?.counts, otherwise.keepCountsMs),
   };
 }
 

@@ -58,7 +58,7 @@ export function checkFlag(value: unknown, what: string): boolean {
 
 /** Refuses options nobody reads, naming those that exist, and what is no object of options. */
 export function checkOptions(
-  value: object | undefined,
+  value: object | null | undefined,
   known: readonly string[],
   where: string,
 ): void {

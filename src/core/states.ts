@@ -51,6 +51,7 @@ export const JOB_STATES = [
   "moved",
 ] as const;
 
+/** One of the states of {@link JOB_STATES}. */
 export type JobState = (typeof JOB_STATES)[number];
 
 const stateNames = new Map<number, RunState>(

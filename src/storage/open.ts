@@ -1,6 +1,6 @@
 /** From a database's address to its driver. The engine's code is loaded only when an address asks for it. */
 import { resolve } from "node:path";
-import { checkOptions, show } from "../core/options.js";
+import { checkFlag, checkOptions, show } from "../core/options.js";
 import { InvalidInputError } from "../core/errors.js";
 import { isSharedClock } from "./clock.js";
 import type { Driver } from "./driver.js";
@@ -52,19 +52,7 @@ const KNOWN = [
 
 /** @throws InvalidInputError QUDO_INVALID_URL for an address of no known kind. */
 export async function openDatabase(database: Database): Promise<Driver> {
-  const options = typeof database === "string" ? { url: database } : database;
-  checkOptions(options, KNOWN, "databases");
-  const { url, handle, thread = true, clock, ...rest } = options;
-  if (!["refuse", "allow", undefined].includes(options.networkFileSystem))
-    throw new InvalidInputError(
-      "QUDO_INVALID_OPTION",
-      `networkFileSystem is ${show(options.networkFileSystem)}; give "refuse" or "allow".`,
-    );
-  if (typeof thread !== "boolean")
-    throw new InvalidInputError(
-      "QUDO_INVALID_OPTION",
-      `thread is ${show(thread)}; give true or false.`,
-    );
+  const { url, handle, thread = true, clock, ...rest } = checkDatabase(database);
   const path = handle === undefined ? sqlitePath(url) : "your handle";
   const movable = handle === undefined && path !== ":memory:";
   if (thread && movable && (clock === undefined || isSharedClock(clock))) {
@@ -82,7 +70,7 @@ export async function openDatabase(database: Database): Promise<Driver> {
  * @throws InvalidInputError QUDO_WRONG_DATABASE for a handle that is not on this database.
  */
 export function openTransaction(handle: unknown, database: Database): SqliteTransaction {
-  const options = typeof database === "string" ? { url: database } : database;
+  const options = checkDatabase(database);
   return userTransaction(handle, options.handle ?? sqlitePath(options.url), options.clock);
 }
 
@@ -98,9 +86,8 @@ export interface DirectDatabase extends SqliteTransaction {
  * @throws InvalidInputError QUDO_WRONG_DATABASE for a database in memory, of which there can be no second connection.
  */
 export function openDirect(database: Database, migrate: boolean): DirectDatabase {
-  const options = typeof database === "string" ? { url: database } : database;
-  checkOptions(options, KNOWN, "databases");
-  const { url, handle, clock, synchronous = "FULL", create } = options;
+  const checked = checkDatabase(database);
+  const { url, handle, clock, synchronous = "FULL", create, networkFileSystem } = checked;
   if (handle !== undefined)
     return {
       ...openTransaction(handle, database),
@@ -113,12 +100,35 @@ export function openDirect(database: Database, migrate: boolean): DirectDatabase
       "QUDO_WRONG_DATABASE",
       "A database in memory has one connection only. For enqueueSync give your own handle: databases: { handle }.",
     );
-  return new Direct({
-    path,
-    synchronous,
-    create,
-    clock,
-    migrate,
-    networkFileSystem: options.networkFileSystem,
-  });
+  return new Direct({ path, synchronous, create, clock, migrate, networkFileSystem });
+}
+
+/**
+ * Checked before anything is opened: what comes from a program's settings may be anything, and `synchronous` becomes part of
+ * a statement.
+ */
+function checkDatabase(database: unknown): DatabaseOptions {
+  const given = typeof database === "object" && database !== null ? database : { url: database };
+  checkOptions(given, KNOWN, "databases");
+  const options = given as DatabaseOptions;
+  const { handle, create, thread, clock, synchronous, networkFileSystem } = options;
+  if (create !== undefined) checkFlag(create, "create");
+  if (thread !== undefined) checkFlag(thread, "thread");
+  if (clock !== undefined && typeof clock !== "function")
+    throw wrong("clock", clock, "a function that returns milliseconds");
+  if (synchronous !== undefined && synchronous !== "FULL" && synchronous !== "NORMAL")
+    throw wrong("synchronous", synchronous, '"FULL" or "NORMAL"');
+  if (!["refuse", "allow", undefined].includes(networkFileSystem))
+    throw wrong("networkFileSystem", networkFileSystem, '"refuse" or "allow"');
+  if (handle !== undefined && !(isMethod(handle, "exec") && isMethod(handle, "prepare")))
+    throw wrong("handle", handle, "an open SQLite handle, with exec and prepare");
+  return options;
+}
+
+function isMethod(owner: unknown, name: string): boolean {
+  return typeof (owner as Record<string, unknown> | null)?.[name] === "function";
+}
+
+function wrong(what: string, value: unknown, wanted: string): InvalidInputError {
+  return new InvalidInputError("QUDO_INVALID_OPTION", `${what} is ${show(value)}; give ${wanted}.`);
 }

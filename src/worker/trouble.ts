@@ -1,13 +1,19 @@
 /** A database in trouble: wait longer and longer, and say so once in a while instead of at every try. */
+import { QudoError } from "../core/errors.js";
 import type { Logger } from "./options.js";
 
 const FIRST_MS = 50;
 const LONGEST_MS = 5_000;
 const ONE_LINE_PER_MS = 30_000;
 
+/**
+ * When each kind of trouble was last told of, by logger: a full disk is met by everything that a worker does, and is one line
+ * all the same.
+ */
+const told = new WeakMap<Logger, Map<string, number>>();
+
 export class Trouble {
   private tries = 0;
-  private loggedAt = Number.NEGATIVE_INFINITY;
 
   /** `onMet` hears of every try that failed. */
   constructor(
@@ -17,10 +23,8 @@ export class Trouble {
 
   /** Milliseconds to wait before the next try. */
   met(what: string, error: unknown): number {
-    const now = performance.now();
     this.onMet(what, error instanceof Error ? error : new Error(String(error)));
-    if (now - this.loggedAt >= ONE_LINE_PER_MS) {
-      this.loggedAt = now;
+    if (isNews(this.logger, error)) {
       const message = error instanceof Error ? error.message : String(error);
       this.logger.error(`qudo: ${what} failed and is tried again: ${message}`);
     }
@@ -32,4 +36,14 @@ export class Trouble {
   over(): void {
     this.tries = 0;
   }
+}
+
+function isNews(logger: Logger, error: unknown): boolean {
+  const now = performance.now();
+  const kind = error instanceof QudoError ? error.code : "other";
+  const times = told.get(logger) ?? new Map<string, number>();
+  told.set(logger, times);
+  if (now - (times.get(kind) ?? Number.NEGATIVE_INFINITY) < ONE_LINE_PER_MS) return false;
+  times.set(kind, now);
+  return true;
 }

@@ -42,6 +42,18 @@ const trip = (settle: readonly SettleGroup[], session: string | null, lease: str
   return { method: "trip", args: [{ settle, claim }] };
 };
 
+const lines = ["on my way", "half of it"].map((text, i) => ({
+  seq: i + 1,
+  agoMs: 10 - i,
+  level: "info" as const,
+  text,
+}));
+
+const withLines = (group: SettleGroup): SettleGroup => ({
+  ...group,
+  settlements: group.settlements.map((settlement) => ({ ...settlement, lines })),
+});
+
 /** Only some of the lease fail, the others go on: the lease stays. */
 function failedGroup(): SettleGroup {
   const decision = afterFailure({ fails: 0, crashes: 0, maxAttempts: 6 }, () => 60_000);
@@ -62,13 +74,26 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "claim by the dying session": (side) => trip([], "dying", `new lease, ${side}`),
   "claim sent again": () => trip([], "dying", "lease"),
   "settle done": () => trip([allDone()], null, ""),
-  "settle failed": () => trip([failedGroup()], null, ""),
+  "settle failed": () => trip([withLines(failedGroup())], null, ""),
   "settle a cancelled run": () =>
-    trip([doneGroup("dying", "doomed lease", [["doomed", 1]], true)], null, ""),
+    trip([withLines(doneGroup("dying", "doomed lease", [["doomed", 1]], true))], null, ""),
   "settle and claim": (side) => trip([allDone()], "dying", `new lease, ${side}`),
   markStarted: () => ({
     method: "markStarted",
     args: [HELD.slice(0, 4).map(([job, run]) => ({ job: id(job), run, ...dying }))],
+  }),
+  report: () => ({
+    method: "report",
+    args: [
+      [
+        ...HELD.map(([job, run]) => ({ job: id(job), run, ...dying, progress: "50", lines })),
+        { job: id("doomed"), run: 1, ...dying, lease: id("doomed lease"), progress: "50", lines },
+      ],
+    ],
+  }),
+  "report without news": () => ({
+    method: "report",
+    args: [HELD.map(([job, run]) => ({ job: id(job), run, ...dying, progress: null, lines: [] }))],
   }),
   heartbeat: () => ({
     method: "heartbeat",
@@ -86,6 +111,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     method: "cancel",
     args: [["ready", "ready, keyed", "due", "later", "held", "running", "doomed", "done"].map(id)],
   }),
+  "pause a queue": () => ({ method: "setPaused", args: [{ queue: "q", kind: null }, true] }),
+  "pause a kind": () => ({ method: "setPaused", args: [{ queue: "q", kind: "new" }, true] }),
   promote: () => ({ method: "promote", args: [100] }),
   enqueue: () => ({
     method: "insertJobs",

@@ -351,6 +351,14 @@ const I5: readonly Seed[] = [
       run("delete from qudo_job where id = ?", "done, listed");
     },
   },
+  {
+    name: "lines of a job that is gone",
+    invariant: "I5",
+    job: "unheard of",
+    run: 3,
+    says: /lines of its log were not/,
+    spoil: (run) => run("insert into qudo_job_log values (?, 3, 1, 0, 2, 'a line')", "unheard of"),
+  },
 ];
 
 const I6: readonly Seed[] = [

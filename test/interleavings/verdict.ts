@@ -2,7 +2,7 @@
  * What must hold after any two calls, in whatever order their statements came: the invariants, and that every answer given
  * is true. An answer that says "decided" stands for exactly one new row of the log.
  */
-import { RUN_STATES, runStateOf, type RunState } from "../../src/core/states.js";
+import { ENQUEUED, RUN_STATES, runStateOf, type RunState } from "../../src/core/states.js";
 import type {
   CancelOutcome,
   Driver,
@@ -22,6 +22,14 @@ export interface Snapshot {
   readonly outcomes: ReadonlyMap<string, string>;
   readonly jobs: ReadonlySet<string>;
   readonly violations: readonly string[];
+  /** "job/run" → progress, of what is shown as running. */
+  readonly running: ReadonlyMap<string, string | null>;
+  /** "job/run/number" of log lines. */
+  readonly lines: ReadonlySet<string>;
+  /** Queues, and kinds by themselves, that are paused. */
+  readonly paused: ReadonlySet<string>;
+  /** What the tally has counted, by the number of the event. */
+  readonly tally: ReadonlyMap<number, number>;
 }
 
 interface OutcomeColumns {
@@ -35,6 +43,17 @@ export async function snapshot(driver: Driver, handle: HandleLike): Promise<Snap
   const violations = await driver.audit();
   const log = handle.prepare("select job_id, run, state, writer from qudo_outcome").all();
   const jobs = handle.prepare("select id from qudo_job").all() as { id: Uint8Array }[];
+  const running = handle.prepare("select job_id, run, progress from qudo_running").all();
+  const lines = handle.prepare("select job_id, run, seq from qudo_job_log").all();
+  const paused = handle
+    .prepare(
+      `select name from qudo_queue where paused_at is not null
+       union all select queue || '/' || kind from qudo_lane where paused_at is not null`,
+    )
+    .all() as { name: string }[];
+  const tally = handle
+    .prepare("select event, sum(n) as n from qudo_tally group by event")
+    .all() as { event: number; n: number }[];
   return {
     outcomes: new Map(
       (log as OutcomeColumns[]).map((row) => [
@@ -44,6 +63,19 @@ export async function snapshot(driver: Driver, handle: HandleLike): Promise<Snap
     ),
     jobs: new Set(jobs.map((row) => idText(row.id))),
     violations: violations.map((v) => `${v.invariant} ${v.job}/${v.run}: ${v.detail}`),
+    running: new Map(
+      (running as { job_id: Uint8Array; run: number; progress: string | null }[]).map((row) => [
+        `${idText(row.job_id)}/${row.run}`,
+        row.progress,
+      ]),
+    ),
+    lines: new Set(
+      (lines as { job_id: Uint8Array; run: number; seq: number }[]).map(
+        (row) => `${idText(row.job_id)}/${row.run}/${row.seq}`,
+      ),
+    ),
+    paused: new Set(paused.map((row) => row.name)),
+    tally: new Map(tally.map((row) => [row.event, row.n])),
   };
 }
 
@@ -53,6 +85,12 @@ class Claims {
   readonly decided = new Map<RunState, number>();
   /** Decided jobs by name where the answer names them: they must still be there. */
   readonly kept = new Set<string>();
+  /** "job/run/number" of lines that were taken. */
+  readonly lines = new Set<string>();
+  /** "job/run" → progress, of runs that were said to go on. */
+  readonly going = new Map<string, string>();
+  /** Target → how often it was said to have changed. */
+  readonly changed = new Map<string, number>();
   pruned = 0;
   reaped = false;
   beating = false;
@@ -83,6 +121,10 @@ class Claims {
         return this.many("released", value as number);
       case "reap":
         return this.addReap(value as ReapOutcome[]);
+      case "report":
+        return this.addReports(call, value as boolean[]);
+      case "setPaused":
+        return this.addPause(call, value as boolean);
       case "heartbeat":
         this.beating ||= (value as HeartbeatOutcome).alive;
         return;
@@ -94,7 +136,8 @@ class Claims {
   private addTrip(call: Extract<Call, { method: "trip" }>, trip: TripOutcome): void {
     const [{ settle, claim }] = call.args;
     settle.forEach((group, g) =>
-      group.settlements.forEach(({ job, run, state }, s) => {
+      group.settlements.forEach(({ job, run, state, lines = [] }, s) => {
+        for (const { seq } of lines) this.lines.add(`${job}/${run}/${seq}`);
         if (trip.settled[g]![s] === "accepted") this.end(job, run, `${state}/${group.session}`);
       }),
     );
@@ -140,6 +183,19 @@ class Claims {
     });
   }
 
+  private addReports(call: Extract<Call, { method: "report" }>, ours: readonly boolean[]): void {
+    for (const [i, { job, run, lines, progress }] of call.args[0].entries()) {
+      for (const { seq } of lines) this.lines.add(`${job}/${run}/${seq}`);
+      if (ours[i] && progress !== null) this.going.set(`${job}/${run}`, progress);
+    }
+  }
+
+  private addPause(call: Extract<Call, { method: "setPaused" }>, changed: boolean): void {
+    const [{ queue, kind }] = call.args;
+    const target = kind === null ? queue : `${queue}/${kind}`;
+    if (changed) this.changed.set(target, (this.changed.get(target) ?? 0) + 1);
+  }
+
   private addReap(outcomes: readonly ReapOutcome[]): void {
     for (const outcome of outcomes) {
       if (outcome.status !== "reaped") continue;
@@ -172,6 +228,9 @@ export function judge(
   if (claims.reaped && claims.beating)
     wrong.push("the session was reaped and its heartbeat answered alive");
   compareLog(before, after, claims, wrong);
+  compareReports(before, after, claims, wrong);
+  comparePauses(before, after, claims, wrong);
+  compareTally(before, after, wrong);
   for (const job of claims.kept)
     if (!after.jobs.has(job)) wrong.push(`${job} was acknowledged, and is not there`);
   const gone = [...before.jobs].filter((job) => !after.jobs.has(job)).length;
@@ -193,5 +252,42 @@ function compareLog(before: Snapshot, after: Snapshot, claims: Claims, wrong: st
     const written = added.get(state) ?? 0;
     if (told !== written)
       wrong.push(`the answers tell of ${told} runs ${state}, the log has ${written} new ones`);
+  }
+}
+
+/** A line that was taken is there, once, as long as its job is; progress is shown until the run has ended. */
+function compareReports(before: Snapshot, after: Snapshot, claims: Claims, wrong: string[]): void {
+  for (const line of claims.lines)
+    if (after.jobs.has(line.split("/")[0]!) && !after.lines.has(line))
+      wrong.push(`the line ${line} is lost`);
+  for (const line of after.lines)
+    if (!before.lines.has(line) && !claims.lines.has(line))
+      wrong.push(`nobody wrote the line ${line}`);
+  for (const [run, progress] of claims.going)
+    if (!after.outcomes.has(run) && after.running.get(run) !== progress)
+      wrong.push(`${run} goes on, and its progress is lost`);
+}
+
+/** Of two that pause the same, one is told that it changed. */
+function comparePauses(before: Snapshot, after: Snapshot, claims: Claims, wrong: string[]): void {
+  for (const target of new Set([...before.paused, ...after.paused, ...claims.changed.keys()])) {
+    const changed = before.paused.has(target) === after.paused.has(target) ? 0 : 1;
+    const told = claims.changed.get(target) ?? 0;
+    if (told !== changed) wrong.push(`${target} changed ${changed} times, the answers say ${told}`);
+  }
+}
+
+/** What is counted is what was written: a row of the log for each end, a job for each enqueue. */
+function compareTally(before: Snapshot, after: Snapshot, wrong: string[]): void {
+  const written = new Map<number, number>();
+  const add = (event: number): void => void written.set(event, (written.get(event) ?? 0) + 1);
+  for (const [run, end] of after.outcomes)
+    if (!before.outcomes.has(run)) add(RUN_STATES[end.split("/")[0] as RunState]);
+  for (const job of after.jobs) if (!before.jobs.has(job)) add(ENQUEUED);
+  for (const event of [ENQUEUED, ...Object.values(RUN_STATES)]) {
+    const counted = (after.tally.get(event) ?? 0) - (before.tally.get(event) ?? 0);
+    const found = written.get(event) ?? 0;
+    if (counted !== found)
+      wrong.push(`${counted} of event ${event} were counted, ${found} were written`);
   }
 }

@@ -46,7 +46,7 @@ export interface Installed {
 /** Both need npm; only the second may need its registry, for what is not in npm's cache. */
 export async function install(): Promise<Installed> {
   if (!existsSync(join(ROOT, "dist/index.js"))) throw new Error("run npm run build first");
-  const folder = mkdtempSync(join(tmpdir(), "qudo-package-"));
+  const folder = mkdtempSync(join(outside(), "qudo-package-"));
   // What stands in dist is what is tested: packing builds nothing here.
   const packing = ["pack", "--json", "--ignore-scripts", "--pack-destination", folder];
   const [tarball] = JSON.parse(await npm(packing, ROOT)) as [Tarball];
@@ -63,6 +63,21 @@ export async function install(): Promise<Installed> {
     qudo: (...args) => node(join("node_modules", "qudo", "dist", "cli", "main.js"), ...args),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** A place above which nothing is installed: what a package does not bring must not be found there. */
+function outside(): string {
+  const places = [tmpdir(), "/var/tmp", "/dev/shm"].filter((place) => existsSync(place));
+  const free = places.find((place) =>
+    above(place).every((at) => !existsSync(join(at, "node_modules"))),
+  );
+  if (free === undefined) throw new Error(`node_modules stands above ${places.join(", ")}`);
+  return free;
+}
+
+function above(folder: string): string[] {
+  const parent = dirname(folder);
+  return parent === folder ? [folder] : [folder, ...above(parent)];
 }
 
 /** What a user of an older Node installs beside it: here the tree's own copy. */

@@ -11,6 +11,7 @@ const PAGES = [
   "docs/cli.md",
   "docs/platforms.md",
   "docs/writing-a-driver.md",
+  "docs/sqlite.md",
 ];
 const TOPICS = new Set(laws.map(({ id }) => id.split(".")[0]));
 const read = (page: string): string => readFileSync(page, "utf8");

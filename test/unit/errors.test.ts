@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import {
@@ -72,6 +72,36 @@ describe("the source", () => {
   });
 });
 
+/** Codes that a test expects of the product. One that a test makes itself (`new DatabaseError("…")`) shows nothing. */
+function codesExpected(module: Module): string[] {
+  const codes: string[] = [];
+  walk(module.tree, (node) => {
+    if (!ts.isStringLiteralLike(node)) return;
+    const isMade = ts.isNewExpression(node.parent) && node.parent.arguments?.[0] === node;
+    // Also within a longer text: what is kept of an error names its code.
+    if (!isMade) codes.push(...(node.text.match(/QUDO_[A-Z_]+/g) ?? []));
+  });
+  return codes;
+}
+
+describe("the tests", () => {
+  it("provoke every code", () => {
+    const files = readdirSync("test", { recursive: true, encoding: "utf8" });
+    const expected = new Set(
+      files
+        .filter((path) => path.endsWith(".test.ts") && !path.endsWith("unit/errors.test.ts"))
+        .flatMap((path) => codesExpected(parseModule(path, readFileSync(`test/${path}`, "utf8")))),
+    );
+    expect(known.filter((code) => !expected.has(code))).toEqual([]);
+  });
+
+  it("are read for codes that they expect, not for those that they make", () => {
+    const text = `expect(e).toMatchObject({ code: "QUDO_A" }); new DatabaseError("QUDO_NO", "m");
+      expect(error).toContain("[QUDO_B]"); // QUDO_NO`;
+    expect(codesExpected(parseModule("a.ts", text))).toEqual(["QUDO_A", "QUDO_B"]);
+  });
+});
+
 describe("docs/errors.md", () => {
   const docs = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
   const pages = docs.split(/^### /m).slice(1);
@@ -82,7 +112,7 @@ describe("docs/errors.md", () => {
 
   it("says of each what it means and what to do", () => {
     for (const page of pages)
-      expect(page).toMatch(/^QUDO_[A-Z_]+\n[A-Z].*\n(?:.*\n)*What to do: \w/);
+      expect(page).toMatch(/^QUDO_[A-Z_]+\n[A-Z`].*\n(?:.*\n)*What to do: \w/);
   });
 
   it("names no code in its texts that does not exist", () => {

@@ -134,6 +134,11 @@ describe("an id from a name", () => {
     );
   });
 
+  it("is made of texts and bytes, at least one, and not of half a character", () => {
+    for (const bad of [[], [5], ["a", null], [undefined], ["\ud800"], [{}]])
+      expect(refusal(() => idFromName(...(bad as string[]))).code).toBe("QUDO_INVALID_ID");
+  });
+
   it("keeps its parts apart", () => {
     const ids = [["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""], ["", "abc"], ["1:a"], ["a", "1:"]];
     expect(new Set(ids.map((names) => idFromName(...names))).size).toBe(ids.length);

@@ -140,6 +140,15 @@ describe("a registry", () => {
     expect(message).toContain('"mail"');
   });
 
+  it("refuses what defineJob did not make, and what is no list", () => {
+    for (const bad of [undefined, null, {}, "mail", { kind: "mail", run }])
+      expect(refusal(() => registry([mail, bad as unknown as typeof mail])).code).toBe(
+        "QUDO_INVALID_OPTION",
+      );
+    for (const bad of [null, "mail", { mail }, 5])
+      expect(refusal(() => registry(bad as unknown as [])).message).toContain("defineJob");
+  });
+
   it("takes the same job twice", () => {
     expect(registry([mail, mail]).size).toBe(1);
   });

@@ -1,7 +1,8 @@
 /** Waiting for results: one watch for all who wait, soon where something hints, patient behind, gone when nobody waits. */
 import { describe, expect, test, vi } from "vitest";
-import { Results } from "../../src/client/results.js";
+import { hinting, Results } from "../../src/client/results.js";
 import { DatabaseError } from "../../src/core/errors.js";
+import { silent, type EventName } from "../../src/core/events.js";
 import { QudoError } from "../../src/index.js";
 import type { AttemptRow, Driver, Ending } from "../../src/storage/driver.js";
 import { newId } from "../../src/storage/ids.js";
@@ -47,6 +48,10 @@ function asked() {
   };
   return { endings, sets, subscribers, driver: () => Promise.resolve(driver as Driver) };
 }
+
+const boom = (): never => {
+  throw new Error("it was made");
+};
 
 /** Lets everything happen that waits for no timer of its own. */
 async function turns(n = 5): Promise<void> {
@@ -240,6 +245,30 @@ describe("the watch", () => {
     await until("it has ended", () => second !== null);
     expect(await second).toBe(1);
   });
+
+  test("is told of what ends in workers here, while somebody waits and only then", () =>
+    standing(async (results, found, look) => {
+      const told: string[] = [];
+      const emit = hinting(
+        results,
+        Object.assign((name: string) => void told.push(name), {
+          listening: (name: string) => name === "failed",
+        }),
+      );
+      expect(
+        ["done", "abandoned", "failed", "started"].map((n) => emit.listening(n as EventName)),
+      ).toEqual([true, true, true, false]);
+      for (let i = 0; i < 12; i++) await look();
+      emit("done", boom);
+      expect(await look()).toBeLessThanOrEqual(10);
+      for (let i = 0; i < 12; i++) await look();
+      emit("started", boom);
+      expect(await look()).toBeGreaterThan(200);
+      expect(told).toEqual(["done", "started"]);
+      const idle = hinting(new Results(found.driver), emit);
+      expect(hinting(new Results(found.driver), silent).listening("done")).toBe(false);
+      expect(idle.listening("failed")).toBe(true);
+    }));
 
   test("goes on through trouble of the database that may pass, and tells what does not", async () => {
     const { endings, driver } = asked();

@@ -269,16 +269,22 @@ describe("a run that others have decided", () => {
     const { driver } = bench;
     const jobs = Array.from({ length: 5 }, () => order("holds"));
     await driver.insertJobs(jobs);
-    let asked = 0;
+    const asked: number[] = [];
     const worker = bench.worker(
       { lease: "1h" },
-      { report: (all) => (asked++, expect(all).toHaveLength(5), driver.report(all)) },
+      {
+        report: (all) => {
+          asked.push(performance.now());
+          if (aborted.length === 0) expect(all).toHaveLength(5);
+          return driver.report(all);
+        },
+      },
     );
     await until("they are shown as running", async () => {
       const [lane] = await driver.counts({});
       return lane?.running === 5;
     });
-    await until("they were asked for", () => asked > 0);
+    await until("they were asked for", () => asked.length > 0);
     const ids = jobs.slice(0, 2).map(({ id }) => id);
     const begin = performance.now();
     expect(await driver.cancel(ids)).toEqual(["cancelled", "cancelled"]);
@@ -286,6 +292,9 @@ describe("a run that others have decided", () => {
     expect(performance.now() - begin).toBeLessThan(DEFAULTS.reportMs + 500);
     expect(aborted.toSorted()).toEqual(ids.toSorted());
     await until("their ends are lost", () => worker.stats.lost === 2);
+    expect(asked.length).toBeGreaterThan(1);
+    for (const [i, at] of asked.slice(1).entries())
+      expect(at - asked[i]!).toBeGreaterThanOrEqual(DEFAULTS.reportMs - 1);
     await worker.stop({ grace: 0 });
     expect(await driver.audit()).toEqual([]);
   });

@@ -100,12 +100,23 @@ export class Connection {
 
   private configure(busyTimeoutMs = BUSY_TIMEOUT_MS): void {
     this.handle.exec(`pragma busy_timeout=${busyTimeoutMs}`);
-    // It is kept in the file, and whoever makes our tables sets it: a look must not rewrite a file that is not ours.
-    if (this.options.create !== false) this.handle.exec("pragma journal_mode=wal");
     this.handle.exec(`pragma synchronous=${this.options.synchronous}`);
     this.handle.exec("pragma foreign_keys=on");
     this.handle.exec("pragma journal_size_limit=67108864");
     this.handle.exec("pragma cache_size=-16384");
+  }
+
+  /**
+   * The journal mode is kept in the file: it is set where our tables are or are about to be made, and by nobody who only looks.
+   * A file that is not ours, opened by mistake, stays as it is to the last byte.
+   */
+  async useWal(): Promise<void> {
+    await this.outside(() => this.useWalNow());
+  }
+
+  useWalNow(): void {
+    if (this.options.handle !== undefined || this.options.create === false) return;
+    this.handle.exec("pragma journal_mode=wal");
   }
 
   /** The statement of this text, prepared once. */

@@ -1,4 +1,4 @@
-/** SQLite's result codes in the words of the product. Told apart by number, never by message text. */
+/** SQLite's result codes in the words of the product. Told apart by number wherever there is one. */
 import { DatabaseError } from "../../core/errors.js";
 
 const ERROR = 1;
@@ -23,13 +23,29 @@ const byName: ReadonlyMap<string, number> = new Map([
   ["SQLITE_NOTADB", NOTADB],
 ]);
 
+/**
+ * SQLite's own fixed words for a code (sqlite3_errstr), asked only where a client gives no number: @photostructure/sqlite 1.2
+ * forgets it for what goes wrong while `all()` steps.
+ */
+const byWords: ReadonlyMap<string, number> = new Map([
+  ["database is locked", BUSY],
+  ["database table is locked", LOCKED],
+  ["attempt to write a readonly database", READONLY],
+  ["disk I/O error", IOERR],
+  ["database disk image is malformed", CORRUPT],
+  ["database or disk is full", FULL],
+  ["unable to open database file", CANTOPEN],
+  ["file is not a database", NOTADB],
+]);
+
 /** The primary result code: node:sqlite and its twin give numbers, better-sqlite3 gives names. */
 function primaryCode(error: unknown): number | null {
   if (!(error instanceof Error)) return null;
   if ("errcode" in error && typeof error.errcode === "number") return error.errcode & 0xff;
   if (!("code" in error) || typeof error.code !== "string") return null;
   const name = /^SQLITE_[A-Z]+/.exec(error.code)?.[0];
-  return name === undefined ? null : (byName.get(name) ?? null);
+  if (name !== undefined) return byName.get(name) ?? null;
+  return error.code === "ERR_SQLITE_ERROR" ? (byWords.get(error.message) ?? null) : null;
 }
 
 /** It came from SQLite or the file system, not from a mistake in our own code: that is thrown on as it is. */

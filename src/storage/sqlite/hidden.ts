@@ -23,11 +23,11 @@ export function isHidden(job: KeepColumns, last: EndColumns | undefined, now: nu
 /** The job `j` was kept long enough after its terminal outcome `o`; null where it has no keep time. One value: now. */
 const KEPT = `o.ended_at + case o.state when ${RUN_STATES.done} then j.keep_ms else j.keep_other_ms end <= ?`;
 
-/** For a query over terminal outcomes `o`, each its job's last. */
-export const ENDED_SHOWN = `not exists (select 1 from qudo_job j where j.id = o.job_id and ${KEPT})`;
+/** For a query over terminal outcomes `o`, each its job's last. Without `prune_at` there is no keep time: most look no further. */
+export const ENDED_SHOWN = `(o.prune_at is null
+  or not exists (select 1 from qudo_job j where j.id = o.job_id and ${KEPT}))`;
 
 /** For a query over any outcomes `a`. */
-export const SHOWN = `not exists (select 1 from qudo_job j join qudo_outcome o on o.job_id = j.id
-  where j.id = a.job_id and coalesce(j.keep_ms, j.keep_other_ms) is not null and ${KEPT}
-    and o.state in (${RUN_STATES.done}, ${RUN_STATES.abandoned}, ${RUN_STATES.cancelled}, ${RUN_STATES.moved})
-    and not exists (select 1 from qudo_outcome n where n.job_id = j.id and n.run > o.run))`;
+export const SHOWN = `not exists (select 1 from qudo_outcome o join qudo_job j on j.id = o.job_id
+  where o.job_id = a.job_id and o.prune_at is not null and ${KEPT}
+    and not exists (select 1 from qudo_outcome n where n.job_id = o.job_id and n.run > o.run))`;

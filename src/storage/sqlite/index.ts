@@ -92,6 +92,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
 async function checkVersion(engine: Engine): Promise<void> {
   const version = await read(engine, () => schemaVersion(engine.db));
   refuseNewer(version, engine.db.path);
+  if (version !== null) await engine.db.useWal();
 }
 
 async function ping(engine: Engine): Promise<{ now: number }> {

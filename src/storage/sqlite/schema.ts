@@ -103,12 +103,18 @@ export function schemaVersion(db: Connection): number | null {
 export async function migrate(db: Connection): Promise<MigrationReport> {
   const current = await db.read(() => schemaVersion(db));
   if (current === SCHEMA_VERSION) return { from: current, to: current };
+  refuseNewer(current, db.path);
+  await db.useWal();
   return db.write(() => upgrade(db));
 }
 
 /** The same for a connection that answers at once. */
 export function migrateNow(db: Connection): void {
-  if (schemaVersion(db) !== SCHEMA_VERSION) db.writeNow(() => upgrade(db));
+  const current = schemaVersion(db);
+  if (current === SCHEMA_VERSION) return;
+  refuseNewer(current, db.path);
+  db.useWalNow();
+  db.writeNow(() => upgrade(db));
 }
 
 function upgrade(db: Connection): MigrationReport {

@@ -42,11 +42,11 @@ async function everywhere(h: Harness): Promise<Record<string, string[]>> {
   const later = await h.enqueueAll([{ delayMs: 50_000 }, { delayMs: 90_000 }]);
   const failed = await h.enqueue({ priority: 3 });
   await worker.fail(await worker.claimOne(), 70_000);
-  const ready = await h.enqueueAll([{ priority: 2 }, { priority: 1 }, {}]);
+  const [second, first, third] = await h.enqueueAll([{ priority: 1 }, { priority: 2 }, {}]);
   const delayed = [later[0]!, failed, later[1]!];
   return {
     held,
-    waiting: [...ready, ...delayed],
+    waiting: [first!, second!, third!, ...delayed],
     ended: [abandoned, cancelled!, ...done.toReversed()],
   };
 }
@@ -202,19 +202,17 @@ export const listLaws: readonly Law[] = [
   {
     id: "list.bounded",
     law: "A filter that hardly anything passes blocks nobody: its pages may be empty before the end.",
+    requires: ["clock"],
     async run(h) {
-      const cancelled = await h.enqueueAll(times(1_000, () => ({})));
-      await h.driver.cancel(cancelled);
       await h.enqueueAll(times(1_000, () => ({})));
-      const wanted = await h.enqueue({ kind: "fax", delayMs: 9e6 });
-      const rare = { since: 9e15, limit: 1 };
+      await h.enqueueAll(times(100, () => ({})));
+      h.clock.advance(1);
+      const wanted = await h.enqueue({ delayMs: 1_000 });
+      const rare = { since: h.clock.now(), limit: 1 };
       const first = await h.driver.listJobs(rare);
       deepEqual(first.rows, []);
       ok(first.next !== null, "not everything was looked at");
-      deepEqual(await pages(h, rare), []);
-      const done = await h.driver.listJobs({ states: ["done"], limit: 1 });
-      equal(done.next, null, "a thousand rows are looked at");
-      deepEqual(ids(await pages(h, { kind: "fax", limit: 1 })), [wanted]);
+      deepEqual(ids(await pages(h, rare)), [wanted]);
     },
   },
   {

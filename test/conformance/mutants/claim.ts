@@ -204,4 +204,23 @@ export const claimMutants: readonly Mutant[] = [
     caughtBy: ["enqueue.as-it-went-in"],
     rewrites: [change(SQL.claimedJob, "timeout_ms", "null as timeout_ms")],
   },
+  {
+    name: "idle-without-session",
+    breaks: "Where nothing is ready nobody asks whether the session still lives.",
+    caughtBy: ["claim.unknown-session-of-an-idle-queue"],
+    wrap: (driver, db) => ({
+      ...driver,
+      async trip(trip) {
+        const ready = db.prepare("select 1 from qudo_ready").get();
+        if (ready != null || trip.settle.length > 0) return driver.trip(trip);
+        return driver.trip(trip).catch(() => ({ settled: [], claimed: [], more: false }));
+      },
+    }),
+  },
+  {
+    name: "idle-before-resend",
+    breaks: "Where nothing is ready a claim that is sent again is answered with nothing.",
+    caughtBy: ["claim.resend-of-the-rest"],
+    rewrites: [change(SQL.leaseKnown, "where", "where 0 and")],
+  },
 ];

@@ -1,11 +1,14 @@
 /** Every broken engine. What none of them breaks is not proved by the laws. */
 import { claimMutants } from "./claim.js";
 import { enqueueMutants } from "./enqueue.js";
+import { listMutants } from "./list.js";
 import type { Mutant } from "./mutant.js";
 import { operateMutants } from "./operate.js";
 import { pruneMutants } from "./prune.js";
+import { reportMutants } from "./report.js";
 import { sessionMutants } from "./sessions.js";
 import { settleMutants } from "./settle.js";
+import { tallyMutants } from "./tally.js";
 import { upkeepMutants } from "./upkeep.js";
 
 export const mutants: readonly Mutant[] = [
@@ -15,5 +18,8 @@ export const mutants: readonly Mutant[] = [
   ...sessionMutants,
   ...operateMutants,
   ...upkeepMutants,
+  ...listMutants,
+  ...reportMutants,
+  ...tallyMutants,
   ...pruneMutants,
 ];

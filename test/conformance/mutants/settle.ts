@@ -237,4 +237,23 @@ export const settleMutants: readonly Mutant[] = [
       },
     }),
   },
+  {
+    name: "completed-is-lost",
+    breaks: "What the handler recorded as done is taken for another's outcome.",
+    caughtBy: ["settle.completed"],
+    wrap: (driver) => ({
+      ...driver,
+      trip: (trip) => driver.trip(settling(trip, (s) => ({ ...s, completed: undefined }))),
+    }),
+  },
+  {
+    name: "completed-is-believed",
+    breaks: "What the handler recorded counts as done though it was rolled back.",
+    caughtBy: ["settle.completed-rolled-back"],
+    wrap: (driver) => ({
+      ...driver,
+      trip: (trip) =>
+        driver.trip(settling(trip, (s) => (s.completed ? { ...s, state: "done", next: null } : s))),
+    }),
+  },
 ];

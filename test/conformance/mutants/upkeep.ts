@@ -83,8 +83,8 @@ export const upkeepMutants: readonly Mutant[] = [
     caughtBy: ["look.attempt-pages"],
     rewrites: [
       {
-        find: "(o.ended_at, o.job_id, o.run) > (?, ?, ?)",
-        put: "(o.ended_at > ?1 and ?2 is not null and ?3 is not null)",
+        find: "(a.ended_at, a.job_id, a.run) > (?, ?, ?)",
+        put: "(a.ended_at > ?1 and ?2 is not null and ?3 is not null)",
       },
     ],
   },
@@ -93,7 +93,7 @@ export const upkeepMutants: readonly Mutant[] = [
     breaks: "Attempts are listed newest first, while the cursor goes forward.",
     caughtBy: ["look.attempt-order"],
     rewrites: [
-      { find: "order by o.ended_at, o.job_id, o.run limit", put: "order by o.ended_at desc limit" },
+      { find: "order by a.ended_at, a.job_id, a.run limit", put: "order by a.ended_at desc limit" },
     ],
   },
   {
