@@ -5,10 +5,21 @@ import type { Reason, RunState } from "../core/states.js";
 import type { SessionRow } from "../storage/driver.js";
 import { hasEnded, statePaint } from "./job-text.js";
 import { painter, plural, type Paint, type Painter } from "./output.js";
-import type { Known } from "./show.js";
 import { table, type Column } from "./table.js";
 import { firstLine, safe, safeLines, wrap } from "./text.js";
 import { brief, clockMs, day, relative, stamp } from "./when.js";
+
+/** All that is known of a job. */
+export interface Known {
+  readonly job: JobInfo;
+  /** Sessions that are still known, by their ids. */
+  readonly workers: ReadonlyMap<string, SessionRow>;
+  /** Oldest first. */
+  readonly attempts: readonly AttemptInfo[];
+  /** The last lines, oldest first, and how many there are in all. */
+  readonly log: readonly JobLogLine[];
+  readonly lines: number;
+}
 
 const INDENT = "  ";
 /** More of a payload or an error is for --json. */

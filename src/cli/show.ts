@@ -9,24 +9,12 @@ import { openExisting } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { Hider } from "./hide.js";
 import { print, printJson } from "./output.js";
-import { showText } from "./show-text.js";
+import { showText, type Known } from "./show-text.js";
 import { whole } from "./values.js";
 
 interface ShowFlags extends CommonOptions {
   log: string;
   reveal?: true;
-}
-
-/** All that is known of a job. */
-export interface Known {
-  readonly job: JobInfo;
-  /** Sessions that are still known, by their ids. */
-  readonly workers: ReadonlyMap<string, SessionRow>;
-  /** Oldest first. */
-  readonly attempts: readonly AttemptInfo[];
-  /** The last lines, oldest first, and how many there are in all. */
-  readonly log: readonly JobLogLine[];
-  readonly lines: number;
 }
 
 export function addShow(program: Command): void {
