@@ -1,6 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Qudo, type AttemptInfo, type JobInfo, type JobLogLine } from "../../src/index.js";
-import { Cli, fixture, newFolder, run, runInTerminal, runJson, TERMINALS } from "./support/cli.js";
+import {
+  Cli,
+  fixture,
+  newFolder,
+  rawSql,
+  run,
+  runInTerminal,
+  runJson,
+  TERMINALS,
+} from "./support/cli.js";
 import { zoo } from "./support/jobs.js";
 
 let folder: ReturnType<typeof newFolder>;
@@ -158,6 +167,24 @@ describe("secrets of a payload", () => {
     expect(job.uniqueKey).toBe("key [redacted]");
     expect(attempts[0]?.error).toContain("no entry with [redacted] and [redacted]");
     expect(log[0]?.text).toBe("trying [redacted] for [redacted]");
+  });
+
+  it("are hidden also where an older worker wrote them into errors and logs", async () => {
+    const id = await leaked();
+    const path = folder.path("jobs.db");
+    await rawSql(path, `update qudo_outcome set error = 'Error: ${key} and ${card}'`);
+    await rawSql(path, `update qudo_job_log set line = 'trying ${key}'`);
+    for (const args of everything(id))
+      expect((await run([...args, "--database", database])).stdout, args.join(" ")).not.toMatch(
+        /hunter2|4242/,
+      );
+    expect((await show(id, "--reveal")).stdout).toContain(`trying ${key}`);
+    await run(["cancel", id, "--database", database]);
+    await rawSql(path, `update qudo_outcome set error = 'Error: ${key} and ${card}'`);
+    const again = ["enqueue", "leak", payload, "--id", id, "--wait", "--jobs", fixture("jobs.mjs")];
+    const { code, stderr } = await run([...again, "--database", database]);
+    expect(stderr).toContain("was cancelled: Error: [redacted] and [redacted]");
+    expect(code).toBe(1);
   });
 
   it("--reveal shows the payload as it is", async () => {
