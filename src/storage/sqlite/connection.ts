@@ -4,7 +4,8 @@
  *
  * Writes are BEGIN IMMEDIATE, always: a deferred transaction that upgrades ignores the busy time-out. The time-out itself
  * is short, because SQLite waits by blocking the thread, and unfairly; behind it we try again with jitter, between
- * which the event loop runs.
+ * which the event loop runs. Writes of one connection take turns: whoever waits for other processes waits for all of ours,
+ * and many processes do not keep the machine busy with trying.
  */
 import { closeSync, existsSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -49,12 +50,22 @@ export interface ConnectionOptions {
 }
 
 const BUSY_TIMEOUT_MS = 5;
-const RETRY_MAX_MS = 20;
+const RETRY_MAX_MS = 150;
+const URGENT_RETRY_MAX_MS = 10;
+
+export interface WriteOptions {
+  /** Called in the same turn as the commit, before another transaction can begin. */
+  readonly committed?: () => void;
+  /** A heartbeat: it waits for no other write of ours, and tries more often than others. Default false. */
+  readonly urgent?: boolean;
+}
 
 export class Connection {
   readonly path: string;
   private readonly prepared = new Map<string, StatementLike>();
   private closed = false;
+  /** The end of the last write that was asked for; null when none is under way. */
+  private lastWrite: Promise<unknown> | null = null;
   /** Set by {@link announce} in the transaction that is open. */
   announced = false;
   private nudge: Nudge | null = null;
@@ -160,14 +171,31 @@ export class Connection {
   }
 
   /** One write transaction. The body is synchronous: nothing of ours stays open across an await. */
-  write<T>(body: () => T, committed: () => void = () => undefined): Promise<T> {
-    return this.patiently(() => {
+  write<T>(
+    body: () => T,
+    { committed = () => undefined, urgent = false }: WriteOptions = {},
+  ): Promise<T> {
+    const work = (): T => {
       this.announced = false;
       const value = this.transaction("begin immediate", body, "commit");
       committed();
       this.nudgeOthers();
       return value;
-    });
+    };
+    return urgent ? this.patiently(work, URGENT_RETRY_MAX_MS) : this.inTurn(work);
+  }
+
+  /** After the writes that were asked for before; its patience begins now. */
+  private inTurn<T>(work: () => T): Promise<T> {
+    const deadline = this.deadline();
+    const start = (): Promise<T> => this.patiently(work, RETRY_MAX_MS, this.path, deadline);
+    const done = this.lastWrite === null ? start() : this.lastWrite.then(start);
+    const over = (): void => {
+      if (this.lastWrite === ended) this.lastWrite = null;
+    };
+    const ended = done.then(over, over);
+    this.lastWrite = ended;
+    return done;
   }
 
   /** The same at once. */
@@ -187,12 +215,12 @@ export class Connection {
 
   /** A write that proves the database takes writes, and leaves nothing. */
   rehearse<T>(body: () => T): Promise<T> {
-    return this.patiently(() => this.transaction("begin immediate", body, "rollback"));
+    return this.inTurn(() => this.transaction("begin immediate", body, "rollback"));
   }
 
   /** What SQLite allows in no transaction. `path` is what errors name when it is not this file that the work is about. */
   outside<T>(work: () => T, path = this.path): Promise<T> {
-    return this.patiently(work, path);
+    return this.patiently(work, RETRY_MAX_MS, path);
   }
 
   private transaction<T>(begin: string, body: () => T, end: "commit" | "rollback"): T {
@@ -215,8 +243,16 @@ export class Connection {
     }
   }
 
-  private async patiently<T>(work: () => T, path = this.path): Promise<T> {
-    const deadline = performance.now() + (this.options.busyDeadlineMs ?? DEFAULTS.busyDeadlineMs);
+  private deadline(): number {
+    return performance.now() + (this.options.busyDeadlineMs ?? DEFAULTS.busyDeadlineMs);
+  }
+
+  private async patiently<T>(
+    work: () => T,
+    longestPauseMs = RETRY_MAX_MS,
+    path = this.path,
+    deadline = this.deadline(),
+  ): Promise<T> {
     for (let tries = 1; ; tries++) {
       if (this.closed) throw closedError();
       const expired = performance.now() > deadline;
@@ -227,7 +263,7 @@ export class Connection {
         if (error instanceof QudoError || !isFromDatabase(error)) throw error;
         if (!isBusy(error) || expired) throw asDatabaseError(error, path);
       }
-      await pause(Math.random() * Math.min(RETRY_MAX_MS, 2 ** Math.min(tries, 10)));
+      await pause(Math.random() * Math.min(longestPauseMs, 2 ** Math.min(tries, 10)));
     }
   }
 

@@ -60,11 +60,13 @@ export function newEngine(db: Connection, clock: () => number): Engine {
 }
 
 /** One write transaction of an operation: the body is given the database's time. */
-export function write<T>(engine: Engine, body: (now: number) => T): Promise<T> {
-  return engine.db.write(
-    () => within(engine, body),
-    () => engine.lanes.committed(),
-  );
+export function write<T>(
+  engine: Engine,
+  body: (now: number) => T,
+  { urgent = false } = {},
+): Promise<T> {
+  const committed = (): void => engine.lanes.committed();
+  return engine.db.write(() => within(engine, body), { committed, urgent });
 }
 
 /** The same inside a write transaction that is open already; whoever opened it commits it. */

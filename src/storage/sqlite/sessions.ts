@@ -37,7 +37,7 @@ export function openSession(engine: Engine, session: NewSession): Promise<void> 
 export function heartbeat(engine: Engine, beat: Heartbeat): Promise<HeartbeatOutcome> {
   const { db } = engine;
   const session = idBytes(beat.session);
-  return write(engine, (now) => {
+  const renew = (now: number): HeartbeatOutcome => {
     if (db.run(SQL.beat, now, session) === 0) return { alive: false, leases: [], fenced: [] };
     const leases = openLeases(engine, session);
     const fenced = beat.running.filter(({ job, run }) => {
@@ -45,7 +45,8 @@ export function heartbeat(engine: Engine, beat: Heartbeat): Promise<HeartbeatOut
       return found !== undefined && !session.equals(found.writer);
     });
     return { alive: true, leases, fenced };
-  });
+  };
+  return write(engine, renew, { urgent: true });
 }
 
 /**
