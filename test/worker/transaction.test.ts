@@ -39,6 +39,8 @@ async function inFile(): Promise<{ qudo: Qudo; db: HandleLike; orders(): number 
   const qudo = newQudo([note, prompt, slow], path);
   await qudo.migrate();
   const db = await openHandle(path);
+  // Without it a user's handle does not wait for others at all.
+  db.exec("pragma busy_timeout=5000");
   db.exec("create table orders (n integer)");
   const count = db.prepare("select count(*) as n from orders");
   return { qudo, db, orders: () => (count.get() as { n: number }).n };
