@@ -38,3 +38,17 @@ test.each(Object.entries(BROKEN))("%s", async (_, change) => {
   for (const { error } of attempts) expect(error).not.toBeNull();
   await expectSound(qudo);
 });
+
+test("options that cannot be read hold up nobody, and the job runs", async () => {
+  const path = newPath();
+  const seen: number[] = [];
+  const step = defineJob("step", { run: async (n: number) => void seen.push(n) });
+  const qudo = newQudo([step], path);
+  await qudo.enqueueMany(Array.from({ length: 3 }, (_, n) => [step, n] as const));
+  const handle = await openHandle(path);
+  handle.exec(`update qudo_job set opts = '{"redact":'`);
+  handle.close();
+  await qudo.work();
+  await until("all have ended", async () => (await attemptsOf(qudo)).length === 3);
+  expect(seen.toSorted((a, b) => a - b)).toEqual([0, 1, 2]);
+});
