@@ -16,7 +16,7 @@ import {
   type Pruned,
   type PruneOptions,
 } from "./client/upkeep.js";
-import { QudoError } from "./core/errors.js";
+import { closedError, QudoError } from "./core/errors.js";
 import type { EventName } from "./core/events.js";
 import {
   registry,
@@ -322,10 +322,6 @@ export class Qudo<
       );
     return driver;
   }
-}
-
-function closedError(): QudoError {
-  return new QudoError("QUDO_CLOSED", "This Qudo was closed. Make a new one to go on.");
 }
 
 /** A promise that is kept, unless it fails: then the next call tries again. */

@@ -1,6 +1,6 @@
 /** Enqueueing: everything is checked before anything is written, then calls share commits. */
 import { LIMITS } from "../core/defaults.js";
-import { InvalidInputError, QudoError } from "../core/errors.js";
+import { closedError, InvalidInputError } from "../core/errors.js";
 import type { Emit } from "../core/events.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
 import { Batcher } from "./batcher.js";
@@ -69,9 +69,7 @@ export class Producer {
   private counted<T>(call: Promise<T>): Promise<T> {
     if (this.closed) {
       call.catch(() => undefined);
-      return Promise.reject(
-        new QudoError("QUDO_CLOSED", "This Qudo was closed. Make a new one to go on."),
-      );
+      return Promise.reject(closedError());
     }
     this.calls.add(call);
     const forget = (): boolean => this.calls.delete(call);

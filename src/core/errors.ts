@@ -59,6 +59,10 @@ export class QudoError extends Error {
   }
 }
 
+export function closedError(): QudoError {
+  return new QudoError("QUDO_CLOSED", "This Qudo was closed. Make a new one to go on.");
+}
+
 /** What the caller gave cannot be used; nothing was written. */
 export class InvalidInputError extends QudoError {
   override readonly name = "InvalidInputError";

@@ -7,7 +7,8 @@ const cross = (thrown: unknown): Error => unpackError(structuredClone(packError(
 
 /** JobFailedError is made by who waits for a result, never by a driver. */
 const classes = Object.values(errors).filter(
-  (one): one is typeof QudoError => typeof one === "function" && one !== errors.JobFailedError,
+  (one): one is typeof QudoError =>
+    typeof one === "function" && one.prototype instanceof Error && one !== errors.JobFailedError,
 );
 
 describe("errors between threads", () => {

@@ -8,6 +8,11 @@ export interface LeaseEntry {
   readonly run: number;
 }
 
+/** Bytes of an id as a short string: what a Map can look up. */
+export function keyOf(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("latin1");
+}
+
 export function encodeLease(entries: readonly LeaseEntry[]): Buffer {
   const blob = Buffer.allocUnsafe(RECORD * entries.length);
   entries.forEach((entry, i) => {

@@ -10,7 +10,7 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
 import { DEFAULTS } from "../../core/defaults.js";
-import { DatabaseError, QudoError } from "../../core/errors.js";
+import { closedError, DatabaseError, QudoError } from "../../core/errors.js";
 import { asDatabaseError, isBusy, isFromDatabase } from "./errors.js";
 import { checkFileSystem } from "./filesystem.js";
 import { Nudge, nudgeFile } from "./nudge.js";
@@ -282,10 +282,6 @@ export class Connection {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function closedError(): QudoError {
-  return new QudoError("QUDO_CLOSED", "This Qudo was closed. Make a new one to go on.");
 }
 
 type Opener = (path: string) => HandleLike;

@@ -6,7 +6,7 @@ import { LIMITS } from "../../core/defaults.js";
 import { idBytes, idText } from "../../core/ids.js";
 import { isTerminal, RUN_STATES, runStateOf } from "../../core/states.js";
 import type { PruneOutcome, PruneStep } from "../driver.js";
-import { decodeLease } from "../sql/lease.js";
+import { decodeLease, keyOf } from "../sql/lease.js";
 import type { Connection } from "./connection.js";
 import { KEEP_AT_LEAST_MS, read, write, type Engine } from "./engine.js";
 import { SQL } from "./statements.js";
@@ -111,7 +111,7 @@ function jobScan(name: "done" | "other" | "own"): Scan<EndRow> {
       for (const row of [...again, ...rows]) {
         if (name === "done" && !dryRun) dropOldRuns(db, row, leased);
         if (!endsJob(row, name)) continue;
-        if (leased.has(key(row.job_id))) {
+        if (leased.has(keyOf(row.job_id))) {
           held.push(row.at);
           continue;
         }
@@ -153,7 +153,7 @@ function dropOldRuns(
   { job_id, run, last }: EndRow,
   leased: ReadonlyMap<string, number>,
 ): void {
-  const upTo = Math.min(run, last - LIMITS.runsKept, (leased.get(key(job_id)) ?? Infinity) - 1);
+  const upTo = Math.min(run, last - LIMITS.runsKept, (leased.get(keyOf(job_id)) ?? Infinity) - 1);
   if (upTo < 1) return;
   db.run("delete from qudo_outcome where job_id = ? and run <= ?", job_id, upTo);
   db.run("delete from qudo_job_log where job_id = ? and run <= ?", job_id, upTo);
@@ -164,7 +164,7 @@ function leasedRuns(db: Connection): Map<string, number> {
   const leased = new Map<string, number>();
   for (const { jobs } of db.all<{ jobs: Uint8Array }>("select jobs from qudo_lease"))
     for (const { id, run } of decodeLease(jobs))
-      leased.set(key(id), Math.min(run, leased.get(key(id)) ?? run));
+      leased.set(keyOf(id), Math.min(run, leased.get(keyOf(id)) ?? run));
   return leased;
 }
 
@@ -224,9 +224,4 @@ function oldEnough(keepMs: number, now: number): number {
 /** Empty before the first id. */
 function bytes(id: string): Buffer {
   return id === "" ? Buffer.alloc(0) : idBytes(id);
-}
-
-/** Bytes as a short string: what a Map can look up. */
-function key(id: Uint8Array): string {
-  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("latin1");
 }

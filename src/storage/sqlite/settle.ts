@@ -10,7 +10,7 @@ import type {
   Trip,
   TripOutcome,
 } from "../driver.js";
-import { decodeLease } from "../sql/lease.js";
+import { decodeLease, keyOf } from "../sql/lease.js";
 import { claim, isIdle } from "./claim.js";
 import { concludeLease } from "./conclude.js";
 import type { Connection } from "./connection.js";
@@ -49,7 +49,7 @@ function settleGroup(engine: Engine, group: SettleGroup, now: number): SettleOut
   const laneOf = laneFinder(engine, group.lease, open);
   const outcomes = group.settlements.map((settlement) => {
     const id = idBytes(settlement.job);
-    const name = key(id);
+    const name = keyOf(id);
     const held = open !== null && open.get(name) === settlement.run;
     if (held) open.delete(name);
     return settleRun(settling, settlement, id, held ? { lane: laneOf(name) } : null);
@@ -95,12 +95,7 @@ function laneFinder(
 function openRuns({ db }: Engine, lease: Buffer, session: Buffer): Map<string, number> | null {
   const row = db.get<{ worker: Uint8Array; jobs: Uint8Array }>(SQL.lease, lease);
   if (row === undefined || !session.equals(row.worker)) return null;
-  return new Map(decodeLease(row.jobs).map(({ id, run }) => [key(id), run]));
-}
-
-/** Bytes as a short string: what a Map can look up. */
-function key(id: Uint8Array): string {
-  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("latin1");
+  return new Map(decodeLease(row.jobs).map(({ id, run }) => [keyOf(id), run]));
 }
 
 /** A lease with something undecided in it stays, whatever its worker says: that job would stand nowhere. */

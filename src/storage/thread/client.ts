@@ -6,7 +6,7 @@
  * (transient errors: every operation may be repeated); the next call starts another.
  */
 import { Worker as Thread } from "node:worker_threads";
-import { DatabaseError, QudoError } from "../../core/errors.js";
+import { closedError, DatabaseError, QudoError } from "../../core/errors.js";
 import type { Driver, KeepAlive } from "../driver.js";
 import { watchExit } from "./exit.js";
 import { Pulse } from "./pulse.js";
@@ -242,8 +242,4 @@ class Life {
       { cause },
     );
   }
-}
-
-function closedError(): QudoError {
-  return new QudoError("QUDO_CLOSED", "This Qudo was closed. Make a new one to go on.");
 }
