@@ -1,8 +1,6 @@
 /** An Emit for tests: told to whoever wants it, and nothing is made of what nobody asked for. */
 import type { Emit, EventName, QudoEvents } from "../../src/core/events.js";
 
-export type Told = { [Name in EventName]: { name: Name; event: QudoEvents[Name] } }[EventName];
-
 export function listening(
   names: readonly EventName[],
   hear: (name: EventName, event: QudoEvents[EventName]) => void,

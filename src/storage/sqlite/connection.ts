@@ -52,6 +52,8 @@ export interface ConnectionOptions {
 const BUSY_TIMEOUT_MS = 5;
 const RETRY_MAX_MS = 150;
 const URGENT_RETRY_MAX_MS = 10;
+/** Whoever has waited for so long tries as often as a heartbeat: SQLite keeps no line, and newcomers would pass it for ever. */
+const PATIENCE_MS = 2_000;
 
 export interface WriteOptions {
   /** Called in the same turn as the commit, before another transaction can begin. */
@@ -253,6 +255,7 @@ export class Connection {
     path = this.path,
     deadline = this.deadline(),
   ): Promise<T> {
+    const impatient = performance.now() + PATIENCE_MS;
     for (let tries = 1; ; tries++) {
       if (this.closed) throw closedError();
       const expired = performance.now() > deadline;
@@ -263,7 +266,8 @@ export class Connection {
         if (error instanceof QudoError || !isFromDatabase(error)) throw error;
         if (!isBusy(error) || expired) throw asDatabaseError(error, path);
       }
-      await pause(Math.random() * Math.min(longestPauseMs, 2 ** Math.min(tries, 10)));
+      const longest = performance.now() > impatient ? URGENT_RETRY_MAX_MS : longestPauseMs;
+      await pause(Math.random() * Math.min(longest, 2 ** Math.min(tries, 10)));
     }
   }
 

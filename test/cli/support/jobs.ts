@@ -1,7 +1,7 @@
 /** Jobs in every state, as tests of the operator's commands need them. */
 import { defineJob, fixed, Qudo } from "../../../src/index.js";
 
-export const NASTY = "\u001B[31mred\u001B]0;title\u0007 \u202Egnp.exe";
+const NASTY = "\u001B[31mred\u001B]0;title\u0007 \u202Egnp.exe";
 
 const mail = defineJob("mail.send", {
   queue: "mail",
