@@ -18,7 +18,7 @@ interface Left {
   readonly errors: readonly string[];
 }
 
-test(`${PROCESSES} processes, ${JOBS} jobs, one file`, { timeout: 240_000 }, async () => {
+test(`${PROCESSES} processes, ${JOBS} jobs, one file`, async () => {
   const folder = temporaryFolder();
   const url = `sqlite:${join(folder.path, "jobs.db")}`;
   const qudo = new Qudo({ databases: url });

@@ -112,7 +112,7 @@ describe("docs/errors.md", () => {
 
   it("says of each what it means and what to do", () => {
     for (const page of pages)
-      expect(page).toMatch(/^QUDO_[A-Z_]+\n[A-Z`].*\n(?:.*\n)*What to do: \w/);
+      expect(page).toMatch(/^QUDO_[A-Z_]+\n[A-Z].*\n(?:.*\n)*What to do: \w/);
   });
 
   it("names no code in its texts that does not exist", () => {

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { Worker as ThreadOfNode } from "node:worker_threads";
 import { afterEach, describe, expect, test } from "vitest";
 import { DatabaseError, defineJob, SessionLostError } from "../../src/index.js";
 import type { Driver } from "../../src/storage/driver.js";
@@ -159,8 +160,12 @@ describe("a thread that dies", () => {
 
   test("and was idle is missed by nobody", async () => {
     const die = mortal();
+    const started = once(process, "worker");
     const driver = await open();
+    const [thread] = (await started) as [ThreadOfNode];
+    const ended = new Promise((resolve) => thread.once("exit", resolve));
     await die();
+    await ended;
     await until("it answers under a new thread", async () => (await driver.ping()).now > 0);
     await driver.close();
     expect(await refused(driver.ping())).toMatchObject({ code: "QUDO_CLOSED" });
