@@ -1,0 +1,113 @@
+/** Where the engines behind a server speak differently: what the shared operations leave to each of them. */
+import type { Tx } from "./database.js";
+import type { LeaseEntry } from "./lease.js";
+import type { Query, Value } from "./query.js";
+import type { RowOf, Shape, ColumnType } from "./rows.js";
+
+/** Every table by its bare name, with schema and prefix, quoted. */
+export const TABLES = [
+  "meta",
+  "lane",
+  "queue",
+  "job",
+  "ready",
+  "delayed",
+  "worker",
+  "lease",
+  "running",
+  "outcome",
+  "unique_key",
+  "job_log",
+  "tally",
+] as const;
+
+export type Tables = Readonly<Record<(typeof TABLES)[number], Query>>;
+
+/** A waiting row of ready, or of delayed. */
+export const WAITING = {
+  lane: "int",
+  prio: "int",
+  run_at: "int",
+  id: "id",
+  run: "int",
+  fails: "int",
+  crashes: "int",
+} as const satisfies Shape;
+
+export type WaitingRow = RowOf<typeof WAITING>;
+
+/** A lease row. Ids here are text. */
+export interface LeaseRow {
+  readonly id: string;
+  readonly worker: string;
+  readonly entries: readonly RunOfLease[];
+}
+
+/** One run that a lease lists. */
+export interface RunOfLease {
+  readonly id: string;
+  readonly run: number;
+}
+
+/** How many jobs of which lane a claim wants at most. */
+export interface Take {
+  readonly lane: number;
+  readonly limit: number;
+}
+
+/** "update": waits for whoever has it; "nowait": fails at once, and the transaction begins again or gives up. */
+export type Lock = "none" | "update" | "nowait" | "skip";
+
+/** What happened in one minute, lane, event and session. */
+export const TALLY = {
+  minute: "int",
+  lane: "int",
+  event: "int",
+  session: "id",
+  n: "int",
+} as const satisfies Shape;
+
+export interface Dialect {
+  readonly tables: Tables;
+  /** The database's clock at the statement, in milliseconds UTC. */
+  readonly now: Query;
+  /** `column` is one of these. Of no values: false. */
+  among(column: string, type: ColumnType, values: readonly (string | number)[]): Query;
+  /** The columns, which are the table's whole primary key, are those of one of these rows. Of no rows: false. */
+  amongKeys<S extends Shape>(
+    table: Query,
+    key: S,
+    rows: readonly RowOf<S>[],
+    alias?: string,
+  ): Query;
+  /** The columns come after (or before) this key in their order: a condition that an index on them follows. */
+  beyond(direction: "after" | "before", columns: readonly string[], key: readonly Value[]): Query;
+  /**
+   * Rows to be inserted by one statement. "fail": a key that is there is an error that makes the transaction begin again.
+   * "leave": rows whose key is there stay as they are.
+   */
+  insert<S extends Shape>(
+    table: Query,
+    shape: S,
+    rows: readonly RowOf<S>[],
+    whenThere: "fail" | "leave",
+  ): Query;
+  /** Adds to what is counted already. */
+  addToTally(rows: readonly RowOf<typeof TALLY>[]): Query;
+  /** "for update" and its kin, at the end of a select. */
+  lock(lock: Lock): Query;
+
+  // — leases
+  insertLease(lease: LeaseRow, claimedAt: number): Query;
+  /** Leases that meet a condition on the columns id and worker of `l`, in the order of their ids. */
+  leases(tx: Tx, where: Query, lock: Lock, limit?: number): Promise<LeaseRow[]>;
+
+  // — the two moves that have to pass by rows which others are moving, never to wait for them
+  /** Takes the first rows of each lane out of ready, in claim order within each. */
+  takeReady(tx: Tx, takes: readonly Take[]): Promise<WaitingRow[]>;
+  /** Takes the first rows that are due out of delayed. */
+  takeDue(tx: Tx, now: number, limit: number): Promise<WaitingRow[]>;
+}
+
+/** Entries for engines that keep them as bytes. */
+export type { LeaseEntry };

@@ -1,0 +1,230 @@
+/**
+ * The one rule. An event takes run number last + 1 and inserts the outcome (job, run); only the transaction that inserted it
+ * moves the job to where the decision says. Nothing else in these engines inserts outcomes or waiting rows but enqueue.
+ */
+import { RUN_STATES, REASONS } from "../../core/states.js";
+import type { Counters, Decision } from "../../core/outcome.js";
+import { WAITING, type RunOfLease, type WaitingRow } from "./dialect.js";
+import { KEEP_AT_LEAST_MS, type Work } from "./engine.js";
+import { columnsOf, type RowOf, type Shape } from "./rows.js";
+import { sql } from "./query.js";
+
+export interface Event {
+  readonly id: string;
+  readonly run: number;
+  readonly decision: Decision;
+  /** Null: nobody's session, but a reaper, a canceller, an operator. */
+  readonly writer: string | null;
+  readonly worker: string | null;
+  readonly startedAt: number | null;
+  readonly result: string | null;
+  readonly error: string | null;
+}
+
+/** The writer of events that no worker's session made. */
+export const NOBODY = "00000000-0000-0000-0000-000000000000";
+
+export const OUTCOME = {
+  job_id: "id",
+  run: "int",
+  state: "int",
+  lane: "int",
+  reason: "int?",
+  writer: "id",
+  worker: "id?",
+  started_at: "int?",
+  ended_at: "int",
+  fails: "int",
+  crashes: "int",
+  next_at: "int?",
+  next_prio: "int?",
+  result: "text?",
+  error: "text?",
+  prune_at: "int?",
+} as const satisfies Shape;
+
+const JOB = {
+  id: "id",
+  lane: "int",
+  prio: "int",
+  run_at: "int",
+  keep_ms: "int?",
+  keep_other_ms: "int?",
+} as const satisfies Shape;
+
+const BEFORE = {
+  job_id: "id",
+  run: "int",
+  state: "int",
+  writer: "id",
+  fails: "int",
+  crashes: "int",
+  next_at: "int?",
+  next_prio: "int?",
+} as const satisfies Shape;
+
+const RUN = { job_id: "id", run: "int" } as const satisfies Shape;
+
+export type BeforeRow = RowOf<typeof BEFORE>;
+
+/** A run's name in a Map. */
+export const runKey = (id: string, run: number): string => `${id}/${run}`;
+
+/** Outcomes of these runs, by {@link runKey}. */
+export async function outcomesOf(
+  work: Work,
+  runs: readonly RunOfLease[],
+): Promise<Map<string, BeforeRow>> {
+  if (runs.length === 0) return new Map();
+  const { t, dialect } = work;
+  const keys = runs.map(({ id: job_id, run }) => ({ job_id, run }));
+  const among = dialect.amongKeys(t.outcome, RUN, keys);
+  const rows = await work.all(
+    sql`select ${columnsOf(BEFORE)} from ${t.outcome} where ${among}`,
+    BEFORE,
+  );
+  return new Map(rows.map((row) => [runKey(row.job_id, row.run), row]));
+}
+
+/** Where the waiting row of a run stands, or would stand: the locator. */
+export interface Place {
+  readonly lane: number;
+  readonly prio: number;
+  readonly runAt: number;
+  readonly nextPrio: number | null;
+  /** What the run starts with: the counters of the outcome before it. */
+  readonly counters: Counters;
+  readonly keepMs: number | null;
+  readonly keepOtherMs: number | null;
+}
+
+/** What is known of runs: their own outcomes, and where they stand or would stand. */
+export interface Known {
+  readonly outcomes: ReadonlyMap<string, BeforeRow>;
+  /** By {@link runKey}; nothing for a job that is gone. */
+  readonly places: ReadonlyMap<string, Place>;
+}
+
+export async function lookUp(work: Work, runs: readonly RunOfLease[]): Promise<Known> {
+  if (runs.length === 0) return { outcomes: new Map(), places: new Map() };
+  const { t, dialect } = work;
+  const ids = [...new Set(runs.map((run) => run.id))];
+  const [jobs, outcomes] = await Promise.all([
+    work.all(
+      sql`select ${columnsOf(JOB)} from ${t.job} where ${dialect.among("id", "id", ids)}`,
+      JOB,
+    ),
+    outcomesOf(work, [
+      ...runs,
+      ...runs.filter(({ run }) => run > 1).map(({ id, run }) => ({ id, run: run - 1 })),
+    ]),
+  ]);
+  const byId = new Map(jobs.map((job) => [job.id, job]));
+  const places = new Map<string, Place>();
+  for (const { id, run } of runs) {
+    const job = byId.get(id);
+    if (job === undefined) continue;
+    const before = outcomes.get(runKey(id, run - 1));
+    places.set(runKey(id, run), {
+      lane: job.lane,
+      prio: before?.next_prio ?? job.prio,
+      runAt: before?.next_at ?? job.run_at,
+      nextPrio: before?.next_prio ?? null,
+      counters: { fails: before?.fails ?? 0, crashes: before?.crashes ?? 0 },
+      keepMs: job.keep_ms,
+      keepOtherMs: job.keep_other_ms,
+    });
+  }
+  return { outcomes, places };
+}
+
+/** Records what can be recorded: says for each event whether this transaction decided its run. */
+export async function record(
+  work: Work,
+  events: readonly Event[],
+  known?: Known,
+): Promise<boolean[]> {
+  const { outcomes, places } = known ?? (await lookUp(work, events));
+  const taken = new Set<string>();
+  const answers = events.map(({ id, run }) => {
+    const key = runKey(id, run);
+    if (outcomes.has(key) || !places.has(key) || taken.has(key)) return false;
+    taken.add(key);
+    return true;
+  });
+  const rows: RowOf<typeof OUTCOME>[] = [];
+  const waiting: WaitingRow[] = [];
+  for (const event of events.filter((_, i) => answers[i])) {
+    const place = places.get(runKey(event.id, event.run))!;
+    const row = outcomeRow(work, event, place);
+    rows.push(row);
+    work.tally.ended(place.lane, event.decision.state, event.writer);
+    if (row.next_at === null) continue;
+    const { fails, crashes } = event.decision;
+    const { lane, prio } = place;
+    waiting.push({
+      lane,
+      prio,
+      run_at: row.next_at,
+      id: event.id,
+      run: event.run + 1,
+      fails,
+      crashes,
+    });
+  }
+  // In the order of their keys: two transactions that decide the same runs meet at the first, and none waits in a circle.
+  rows.sort((a, b) => (a.job_id < b.job_id ? -1 : a.job_id > b.job_id ? 1 : a.run - b.run));
+  await Promise.all([work.insert(work.t.outcome, OUTCOME, rows), place(work, waiting)]);
+  return answers;
+}
+
+/** Puts jobs where they wait: among the ready ones when they are due, else among the delayed. */
+export async function place(work: Work, rows: readonly WaitingRow[]): Promise<void> {
+  const { t, now } = work;
+  await Promise.all([
+    work.insert(
+      t.ready,
+      WAITING,
+      rows.filter((row) => row.run_at <= now),
+    ),
+    work.insert(
+      t.delayed,
+      WAITING,
+      rows.filter((row) => row.run_at > now),
+    ),
+  ]);
+}
+
+function outcomeRow({ now }: Work, event: Event, place: Place): RowOf<typeof OUTCOME> {
+  const { decision } = event;
+  return {
+    job_id: event.id,
+    run: event.run,
+    state: RUN_STATES[decision.state],
+    lane: place.lane,
+    reason: decision.reason === null ? null : REASONS[decision.reason],
+    writer: event.writer ?? NOBODY,
+    worker: event.worker,
+    started_at: event.startedAt,
+    ended_at: now,
+    fails: decision.fails,
+    crashes: decision.crashes,
+    next_at: nextMoment(decision, place, now),
+    next_prio: place.nextPrio,
+    result: event.result,
+    error: event.error,
+    prune_at: pruneAt(decision, place, now),
+  };
+}
+
+function nextMoment({ next }: Decision, place: Place, now: number): number | null {
+  if (next === null) return null;
+  return next === "same-place" ? place.runAt : now + next.delayMs;
+}
+
+/** When a job with a keep time of its own for such an end may be pruned: null for all others. */
+function pruneAt({ state, next }: Decision, place: Place, now: number): number | null {
+  if (next !== null) return null;
+  const keep = state === "done" ? place.keepMs : place.keepOtherMs;
+  return keep === null ? null : now + Math.max(keep, KEEP_AT_LEAST_MS);
+}
