@@ -10,15 +10,7 @@ import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 import { readTls } from "./tls.js";
 
-export type {
-  Database,
-  DatabaseOptions,
-  MysqlDatabase,
-  PostgresDatabase,
-  ServerDatabase,
-  SqliteDatabase,
-  TlsOptions,
-} from "./database.js";
+export type { Database, DatabaseOptions } from "./database.js";
 
 /** @throws InvalidInputError for an address or option that cannot be, before anything is opened. */
 export async function openDatabase(database: Database): Promise<Driver> {
