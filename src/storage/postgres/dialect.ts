@@ -11,6 +11,7 @@ import {
   type WaitingRow,
 } from "../sql/dialect.js";
 import { id, join, List, NOTHING, raw, sql, type Query } from "../sql/query.js";
+import { inClaimOrder } from "../sql/order.js";
 import { columnsOf, typeOf, type ColumnType, type RowOf, type Shape } from "../sql/rows.js";
 
 const ARRAY_OF: Readonly<Record<ColumnType, string>> = {
@@ -38,6 +39,7 @@ export function postgresDialect(schema: string, prefix: string, now = CLOCK): Di
   const { ready, delayed, lease } = tables;
   return {
     tables,
+    uniqueKeysInSets: true,
     now,
     among: (column, type, values) =>
       values.length === 0 ? FALSE : sql`${raw(column)} = any(${new List(ARRAY_OF[type], values)})`,
@@ -121,10 +123,6 @@ function take(tx: Tx, table: Query, ctids: Query): Promise<WaitingRow[]> {
     sql`delete from ${table} where ctid = any(array(${ctids})) returning ${columnsOf(WAITING)}`,
     WAITING,
   );
-}
-
-function inClaimOrder(a: WaitingRow, b: WaitingRow): number {
-  return a.prio - b.prio || a.run_at - b.run_at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
 // — leases: two arrays
