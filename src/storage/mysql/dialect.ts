@@ -77,8 +77,7 @@ function tuples<S extends Shape>(shape: S, rows: readonly RowOf<S>[]): Query {
   const columns = Object.entries(shape).map(([name, type]) => [name, typeOf(type)] as const);
   return join(
     rows.map(
-      (row) =>
-        sql`(${join(columns.map(([name, type]) => valueOf(type, row[name as keyof S])))})`,
+      (row) => sql`(${join(columns.map(([name, type]) => valueOf(type, row[name as keyof S])))})`,
     ),
   );
 }
@@ -137,17 +136,11 @@ async function takeReady(tx: Tx, ready: Query, takes: readonly Take[]): Promise<
         order by prio, run_at, id limit ${limit} for update skip locked)`,
   );
   const rows = await tx.all(join(ofLanes, " union all "), WAITING);
-  if (rows.length > 0)
-    await tx.run(sql`delete from ${ready} where ${amongKeys(READY_KEY, rows)}`);
+  if (rows.length > 0) await tx.run(sql`delete from ${ready} where ${amongKeys(READY_KEY, rows)}`);
   return wanted.length === 1 ? rows : rows.toSorted(inClaimOrder);
 }
 
-async function takeDue(
-  tx: Tx,
-  delayed: Query,
-  due: number,
-  limit: number,
-): Promise<WaitingRow[]> {
+async function takeDue(tx: Tx, delayed: Query, due: number, limit: number): Promise<WaitingRow[]> {
   const rows = await tx.all(
     sql`select ${columnsOf(WAITING)} from ${delayed} force index (primary) where run_at <= ${due}
       order by run_at, id limit ${limit} for update skip locked`,
