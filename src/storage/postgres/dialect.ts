@@ -12,6 +12,7 @@ import {
 } from "../sql/dialect.js";
 import { id, join, List, NOTHING, raw, sql, type Query } from "../sql/query.js";
 import { inClaimOrder } from "../sql/order.js";
+import type { Names } from "./schema.js";
 import { columnsOf, typeOf, type ColumnType, type RowOf, type Shape } from "../sql/rows.js";
 
 const ARRAY_OF: Readonly<Record<ColumnType, string>> = {
@@ -31,8 +32,8 @@ const LOCKS: Readonly<Record<Lock, Query>> = {
   skip: raw("for update skip locked"),
 };
 
-/** `now`: the clock as SQL, for tests that set it. */
-export function postgresDialect(schema: string, prefix: string, now = CLOCK): Dialect {
+/** `clock`: milliseconds UTC instead of the server's, for tests. */
+export function postgresDialect({ schema, prefix }: Names, clock?: () => number): Dialect {
   const tables = Object.fromEntries(
     TABLES.map((name) => [name, raw(`"${schema}"."${prefix}${name}"`)]),
   ) as Tables;
@@ -40,7 +41,9 @@ export function postgresDialect(schema: string, prefix: string, now = CLOCK): Di
   return {
     tables,
     uniqueKeysInSets: true,
-    now,
+    get now() {
+      return clock === undefined ? CLOCK : sql`${clock()}::bigint`;
+    },
     among: (column, type, values) =>
       values.length === 0 ? FALSE : sql`${raw(column)} = any(${new List(ARRAY_OF[type], values)})`,
     amongKeys,

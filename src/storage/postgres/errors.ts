@@ -1,7 +1,8 @@
 /** PostgreSQL's SQLSTATEs in the words of the product. */
-import { DatabaseError, QudoError } from "../../core/errors.js";
+import { DatabaseError } from "../../core/errors.js";
 
 const CONFLICTS: ReadonlySet<string> = new Set([
+  "23503", // foreign_key_violation: a session ended, or a lease of it was made, at this moment; a second look sees it
   "23505", // unique_violation: somebody else had the key first; a second look sees it
   "40001", // serialization_failure
   "40P01", // deadlock_detected
@@ -12,11 +13,10 @@ const codeOf = (error: unknown): string => String((error as { code?: unknown } |
 
 /** It met others: nothing happened, and the same again may succeed at once. */
 export function isConflict(error: unknown): boolean {
-  return CONFLICTS.has(codeOf(error));
+  return error instanceof DatabaseError && CONFLICTS.has(codeOf(error.cause));
 }
 
-export function asDatabaseError(cause: unknown, label: string): Error {
-  if (cause instanceof QudoError) return cause;
+export function asDatabaseError(cause: unknown, label: string): DatabaseError {
   const because = cause instanceof Error ? cause.message : String(cause);
   return new DatabaseError(
     "QUDO_DATABASE_FAILED",
