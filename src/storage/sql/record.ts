@@ -52,6 +52,9 @@ const JOB = {
   keep_other_ms: "int?",
 } as const satisfies Shape;
 
+/** Whether the job was enqueued with a unique key. */
+const FOUND = { ...JOB, keyed: "flag" } as const satisfies Shape;
+
 const BEFORE = {
   job_id: "id",
   run: "int",
@@ -75,14 +78,11 @@ export async function outcomesOf(
   work: Work,
   runs: readonly RunOfLease[],
 ): Promise<Map<string, BeforeRow>> {
-  if (runs.length === 0) return new Map();
   const { t, dialect } = work;
   const keys = runs.map(({ id: job_id, run }) => ({ job_id, run }));
-  const among = dialect.amongKeys(t.outcome, RUN, keys);
-  const rows = await work.all(
-    sql`select ${columnsOf(BEFORE)} from ${t.outcome} where ${among}`,
-    BEFORE,
-  );
+  const find = (some: readonly RowOf<typeof RUN>[]) =>
+    sql`select ${columnsOf(BEFORE)} from ${t.outcome} where ${dialect.amongKeys(t.outcome, RUN, some)}`;
+  const rows = await work.allOf(keys, find, BEFORE);
   return new Map(rows.map((row) => [runKey(row.job_id, row.run), row]));
 }
 
@@ -96,6 +96,8 @@ export interface Place {
   readonly counters: Counters;
   readonly keepMs: number | null;
   readonly keepOtherMs: number | null;
+  /** It was enqueued with a unique key. */
+  readonly keyed: boolean;
 }
 
 /** What is known of runs: their own outcomes, and where they stand or would stand. */
@@ -106,14 +108,13 @@ export interface Known {
 }
 
 export async function lookUp(work: Work, runs: readonly RunOfLease[]): Promise<Known> {
-  if (runs.length === 0) return { outcomes: new Map(), places: new Map() };
   const { t, dialect } = work;
   const ids = [...new Set(runs.map((run) => run.id))];
+  const find = (some: readonly string[]) =>
+    sql`select ${columnsOf(JOB)}, unique_hash is not null as keyed from ${t.job}
+      where ${dialect.among("id", "id", some)}`;
   const [jobs, outcomes] = await Promise.all([
-    work.all(
-      sql`select ${columnsOf(JOB)} from ${t.job} where ${dialect.among("id", "id", ids)}`,
-      JOB,
-    ),
+    work.allOf(ids, find, FOUND),
     outcomesOf(work, [
       ...runs,
       ...runs.filter(({ run }) => run > 1).map(({ id, run }) => ({ id, run: run - 1 })),
@@ -133,9 +134,21 @@ export async function lookUp(work: Work, runs: readonly RunOfLease[]): Promise<K
       counters: { fails: before?.fails ?? 0, crashes: before?.crashes ?? 0 },
       keepMs: job.keep_ms,
       keepOtherMs: job.keep_other_ms,
+      keyed: job.keyed,
     });
   }
   return { outcomes, places };
+}
+
+/** Which of these events decide their runs: those of living jobs whose run has no outcome yet, the first of each run. */
+export function deciding(events: readonly RunOfLease[], { outcomes, places }: Known): boolean[] {
+  const taken = new Set<string>();
+  return events.map(({ id, run }) => {
+    const key = runKey(id, run);
+    if (outcomes.has(key) || !places.has(key) || taken.has(key)) return false;
+    taken.add(key);
+    return true;
+  });
 }
 
 /** Records what can be recorded: says for each event whether this transaction decided its run. */
@@ -144,14 +157,9 @@ export async function record(
   events: readonly Event[],
   known?: Known,
 ): Promise<boolean[]> {
-  const { outcomes, places } = known ?? (await lookUp(work, events));
-  const taken = new Set<string>();
-  const answers = events.map(({ id, run }) => {
-    const key = runKey(id, run);
-    if (outcomes.has(key) || !places.has(key) || taken.has(key)) return false;
-    taken.add(key);
-    return true;
-  });
+  const found = known ?? (await lookUp(work, events));
+  const { places } = found;
+  const answers = deciding(events, found);
   const rows: RowOf<typeof OUTCOME>[] = [];
   const waiting: WaitingRow[] = [];
   for (const event of events.filter((_, i) => answers[i])) {
@@ -181,12 +189,10 @@ export async function record(
 /** Puts jobs where they wait: among the ready ones when they are due, else among the delayed. */
 export async function place(work: Work, rows: readonly WaitingRow[]): Promise<void> {
   const { t, now } = work;
+  const ready = rows.filter((row) => row.run_at <= now);
+  if (ready.length > 0) work.tx.announce();
   await Promise.all([
-    work.insert(
-      t.ready,
-      WAITING,
-      rows.filter((row) => row.run_at <= now),
-    ),
+    work.insert(t.ready, WAITING, ready),
     work.insert(
       t.delayed,
       WAITING,

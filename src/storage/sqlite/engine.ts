@@ -103,16 +103,6 @@ export function place(db: Connection, job: Waiting, now: number): void {
   db.announce();
 }
 
-/** Of a job's options. A row that was damaged must not stop the claim of others: the names that look secret are hidden all the same. */
-export function redactedPaths(opts: string | null): readonly string[] | null {
-  if (opts === null) return null;
-  try {
-    return (JSON.parse(opts) as { redact?: string[] } | null)?.redact ?? null;
-  } catch {
-    return null;
-  }
-}
-
 export interface Place {
   readonly lane: number;
   readonly prio: number;

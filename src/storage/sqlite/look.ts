@@ -3,9 +3,10 @@ import { idBytes, idText } from "../../core/ids.js";
 import { isTerminal, jobState, runStateOf, type Whereabouts } from "../../core/states.js";
 import type { Ending, JobRow, StoredPayload } from "../driver.js";
 import { decodeLease } from "../sql/lease.js";
+import { redactedPaths } from "../sql/options.js";
 import { attemptOf } from "./attempts.js";
 import type { Connection } from "./connection.js";
-import { locate, read, redactedPaths, type Engine } from "./engine.js";
+import { locate, read, type Engine } from "./engine.js";
 import { isHidden, type KeepColumns } from "./hidden.js";
 import { SQL } from "./statements.js";
 
