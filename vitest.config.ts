@@ -11,7 +11,7 @@ const project = (name: string, timeoutMs: number, sequence = {}) => ({
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: timeoutMs,
     sequence,
-    ...(name !== "unit" && { globalSetup: source("test/build.ts") }),
+    ...(name !== "unit" && { globalSetup: ["test/build.ts", "test/servers/setup.ts"].map(source) }),
   },
 });
 
@@ -40,6 +40,7 @@ export default defineConfig({
       project("faults", 120_000, { groupOrder: 1 }),
       project("cli", 60_000),
       project("package", 60_000),
+      project("servers", 60_000),
     ],
   },
 });
