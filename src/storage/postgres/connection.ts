@@ -1,27 +1,34 @@
 /** Connections to PostgreSQL: the only place that knows the client library. */
-import pg from "pg";
+import { Pool, type PoolClient, type QueryResult } from "pg";
+import type { PostgresSettings } from "../server.js";
 import type { Body, Database, Tx } from "../sql/database.js";
 import { Id, List, raw, render, sql, type Query, type Value } from "../sql/query.js";
 import { decode, type RowOf, type Shape } from "../sql/rows.js";
 import { asDatabaseError, isConflict } from "./errors.js";
 
-export interface PostgresConnectionOptions {
-  readonly label: string;
-  readonly config: pg.PoolConfig;
-  readonly prepare: boolean;
-  /** The database's clock, asked at the start of each transaction. */
-  readonly now: () => Query;
-}
-
 const CONFLICTS_MAX = 20;
 
 export class PostgresDatabase implements Database {
   readonly label: string;
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
 
-  constructor(private readonly options: PostgresConnectionOptions) {
-    this.label = options.label;
-    this.pool = new pg.Pool({ ...options.config, pipeline: true } as pg.PoolConfig);
+  /** `now`: the database's clock, asked at the start of each transaction. */
+  constructor(
+    settings: PostgresSettings,
+    private readonly now: () => Query,
+  ) {
+    const { label, hosts, user, password, database, connections, connectTimeoutMs } = settings;
+    this.label = label;
+    const config = {
+      ...hosts[0],
+      user,
+      password: password ?? undefined,
+      database,
+      max: connections,
+      connectionTimeoutMillis: connectTimeoutMs,
+      pipeline: true,
+    };
+    this.pool = new Pool(config);
     // An idle connection that breaks is replaced by the next one; without a listener the process would end.
     this.pool.on("error", () => undefined);
   }
@@ -31,37 +38,31 @@ export class PostgresDatabase implements Database {
       try {
         return await this.once(raw("begin"), body);
       } catch (error) {
-        if (!isConflict(error) || tries >= CONFLICTS_MAX) throw asDatabaseError(error, this.label);
+        if (!isConflict(error) || tries >= CONFLICTS_MAX) throw error;
         await jitter(tries);
       }
   }
 
-  async snapshot<T>(body: Body<T>): Promise<T> {
-    try {
-      return await this.once(raw("begin isolation level repeatable read, read only"), body);
-    } catch (error) {
-      throw asDatabaseError(error, this.label);
-    }
+  snapshot<T>(body: Body<T>): Promise<T> {
+    return this.once(raw("begin isolation level repeatable read, read only"), body);
   }
 
   async look<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
-    const client = await this.pool.connect();
+    const client = await this.connect();
     try {
       return await body(this.tx(client));
-    } catch (error) {
-      throw asDatabaseError(error, this.label);
     } finally {
       client.release();
     }
   }
 
   private async once<T>(begin: Query, body: Body<T>): Promise<T> {
-    const client = await this.pool.connect();
+    const client = await this.connect();
     const tx = this.tx(client);
     try {
       const [, rows] = await Promise.all([
         tx.run(begin),
-        tx.all(sql`select ${this.options.now()} as now`, { now: "int" }),
+        tx.all(sql`select ${this.now()} as now`, { now: "int" }),
       ]);
       const value = await body(tx, rows[0]!.now);
       const { command } = await client.query("commit");
@@ -77,10 +78,22 @@ export class PostgresDatabase implements Database {
     }
   }
 
-  private tx(client: pg.PoolClient): Tx {
-    const send = (query: Query): Promise<pg.QueryResult> => {
+  private async connect(): Promise<PoolClient> {
+    try {
+      return await this.pool.connect();
+    } catch (error) {
+      throw asDatabaseError(error, this.label);
+    }
+  }
+
+  private tx(client: PoolClient): Tx {
+    const send = async (query: Query): Promise<QueryResult> => {
       const { text, values } = render(query, placeholder);
-      return client.query({ text, values: values.map(encode) });
+      try {
+        return await client.query({ text, values: values.map(encode) });
+      } catch (error) {
+        throw asDatabaseError(error, this.label);
+      }
     };
     return {
       all: async <S extends Shape>(query: Query, shape: S): Promise<RowOf<S>[]> =>

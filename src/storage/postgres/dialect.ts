@@ -11,6 +11,7 @@ import {
   type WaitingRow,
 } from "../sql/dialect.js";
 import { id, join, List, NOTHING, raw, sql, type Query } from "../sql/query.js";
+import type { Names } from "./schema.js";
 import { columnsOf, typeOf, type ColumnType, type RowOf, type Shape } from "../sql/rows.js";
 
 const ARRAY_OF: Readonly<Record<ColumnType, string>> = {
@@ -30,15 +31,17 @@ const LOCKS: Readonly<Record<Lock, Query>> = {
   skip: raw("for update skip locked"),
 };
 
-/** `now`: the clock as SQL, for tests that set it. */
-export function postgresDialect(schema: string, prefix: string, now = CLOCK): Dialect {
+/** `clock`: milliseconds UTC instead of the server's, for tests. */
+export function postgresDialect({ schema, prefix }: Names, clock?: () => number): Dialect {
   const tables = Object.fromEntries(
     TABLES.map((name) => [name, raw(`"${schema}"."${prefix}${name}"`)]),
   ) as Tables;
   const { ready, delayed, lease } = tables;
   return {
     tables,
-    now,
+    get now() {
+      return clock === undefined ? CLOCK : sql`${clock()}::bigint`;
+    },
     among: (column, type, values) =>
       values.length === 0 ? FALSE : sql`${raw(column)} = any(${new List(ARRAY_OF[type], values)})`,
     amongKeys,

@@ -1,5 +1,5 @@
 /** PostgreSQL's SQLSTATEs in the words of the product. */
-import { DatabaseError, QudoError } from "../../core/errors.js";
+import { DatabaseError } from "../../core/errors.js";
 
 const CONFLICTS: ReadonlySet<string> = new Set([
   "23505", // unique_violation: somebody else had the key first; a second look sees it
@@ -12,11 +12,10 @@ const codeOf = (error: unknown): string => String((error as { code?: unknown } |
 
 /** It met others: nothing happened, and the same again may succeed at once. */
 export function isConflict(error: unknown): boolean {
-  return CONFLICTS.has(codeOf(error));
+  return error instanceof DatabaseError && CONFLICTS.has(codeOf(error.cause));
 }
 
-export function asDatabaseError(cause: unknown, label: string): Error {
-  if (cause instanceof QudoError) return cause;
+export function asDatabaseError(cause: unknown, label: string): DatabaseError {
   const because = cause instanceof Error ? cause.message : String(cause);
   return new DatabaseError(
     "QUDO_DATABASE_FAILED",

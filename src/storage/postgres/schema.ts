@@ -2,19 +2,21 @@
  * Numbered migrations. Each runs once, in one transaction under an advisory lock: of many processes that come at once one
  * migrates, the others find it done. What a table is for stands in docs/internals.md, "The data model".
  */
-import type { Tables } from "../sql/dialect.js";
+import type { Tx } from "../sql/database.js";
+import { raw, sql } from "../sql/query.js";
 
-/** `schema` and `prefix` are checked names. Statements of one migration, in order. */
-export type Migration = (tables: Tables, names: { schema: string; prefix: string }) => string[];
+/** Where the tables are. Both are checked names. */
+export interface Names {
+  readonly schema: string;
+  readonly prefix: string;
+}
 
-const table = (names: { schema: string; prefix: string }, name: string): string =>
-  `"${names.schema}"."${names.prefix}${name}"`;
-
-export const MIGRATIONS: readonly Migration[] = [
-  (_, names) => {
-    const t = (name: string): string => table(names, name);
-    const index = (name: string): string => `"${names.prefix}${name}"`;
-    return [
+/** Statements of each migration, in order. */
+export function migrations({ schema, prefix }: Names): string[][] {
+  const t = (name: string): string => `"${schema}"."${prefix}${name}"`;
+  const index = (name: string): string => `"${prefix}${name}"`;
+  return [
+    [
       `create table ${t("meta")} (name text collate "C" primary key, value text not null)`,
       `create table ${t("lane")} (
         id int generated always as identity primary key, queue text collate "C" not null, kind text collate "C" not null,
@@ -60,9 +62,30 @@ export const MIGRATIONS: readonly Migration[] = [
       `create table ${t("tally")} (
         minute bigint, lane int, event smallint, session uuid, n bigint not null,
         primary key (minute, lane, event, session))`,
-      `insert into ${t("meta")} (name, value) values ('database_id', gen_random_uuid()::text)`,
-    ];
-  },
-];
+    ],
+  ];
+}
 
-export const SCHEMA_VERSION = MIGRATIONS.length;
+export async function tablesExist(tx: Tx, { schema, prefix }: Names): Promise<boolean> {
+  const found = await tx.all(
+    sql`select to_regclass(${`"${schema}"."${prefix}meta"`}) is not null as found`,
+    { found: "flag" },
+  );
+  return found[0]!.found;
+}
+
+/** Until the end of the transaction nobody else migrates these tables. Makes the schema that holds them. */
+export async function lockForMigration(tx: Tx, { schema, prefix }: Names): Promise<void> {
+  // Whoever migrates may take its time, and whoever waits for it too.
+  await tx.run(raw("set local statement_timeout = 0"));
+  await tx.run(raw("set local lock_timeout = 0"));
+  await tx.all(
+    sql`select pg_advisory_xact_lock(hashtextextended(${`qudo ${schema}.${prefix}`}, 0))::text as locked`,
+    { locked: "text" },
+  );
+  const [found] = await tx.all(sql`select to_regnamespace(${`"${schema}"`}) is not null as found`, {
+    found: "flag",
+  });
+  // Asked first: "if not exists" wants the right to make schemas even where there is nothing to make.
+  if (!found!.found) await tx.run(raw(`create schema "${schema}"`));
+}

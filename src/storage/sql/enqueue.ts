@@ -75,8 +75,13 @@ export async function insertRows(
   const rows = jobs.map((job) => jobRow(job, lanes.get(keyOf(job))!, work.now));
   for (const { lane } of rows) work.tally.enqueued(lane);
   const waiting = rows.map(({ id, lane, prio, run_at }) => ({
-    ...{ lane, prio, run_at, id },
-    ...{ run: 1, fails: 0, crashes: 0 },
+    lane,
+    prio,
+    run_at,
+    id,
+    run: 1,
+    fails: 0,
+    crashes: 0,
   }));
   await Promise.all([work.insert(work.t.job, JOB, rows), place(work, waiting)]);
 }

@@ -3,13 +3,20 @@
  * few rows per commit, however many jobs it moves. The session is part of the key, so that no two workers write to one row.
  */
 import { ENQUEUED, RUN_STATES, type RunState } from "../../core/states.js";
-import type { TALLY } from "./dialect.js";
+import type { Tx } from "./database.js";
+import type { Dialect, TALLY } from "./dialect.js";
 import type { RowOf } from "./rows.js";
-import type { Work } from "./engine.js";
 
 const MINUTE_MS = 60_000;
 
 export const startOfMinute = (at: number): number => at - (at % MINUTE_MS);
+
+/** The transaction whose counts are written. */
+interface Counted {
+  readonly dialect: Dialect;
+  readonly tx: Tx;
+  readonly now: number;
+}
 
 /** Of one transaction. */
 export class Tally {
@@ -29,7 +36,7 @@ export class Tally {
   }
 
   /** The last thing before the commit: rows that others may wait for are held for as short as can be, and always in one order. */
-  async write({ dialect, now, tx }: Work): Promise<void> {
+  async write({ dialect, now, tx }: Counted): Promise<void> {
     if (this.counts.size === 0) return;
     const minute = startOfMinute(now);
     const rows = [...this.counts.keys()]

@@ -1,0 +1,63 @@
+/** The PostgreSQL engine: one database, many machines. */
+import type { Driver } from "../driver.js";
+import { newId } from "../ids.js";
+import type { PostgresSettings } from "../server.js";
+import { serverDriver } from "../sql/driver.js";
+import { newEngine, type Engine } from "../sql/engine.js";
+import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
+import { PostgresDatabase } from "./connection.js";
+import { postgresDialect } from "./dialect.js";
+import { lockForMigration, migrations, tablesExist } from "./schema.js";
+
+/** Connects; does not create the tables: that is `migrate()`. */
+export async function openPostgres(settings: PostgresSettings): Promise<Driver> {
+  const dialect = postgresDialect(settings, settings.clock);
+  const db = new PostgresDatabase(settings, () => dialect.now);
+  const engine = newEngine(db, dialect, newId());
+  const schema: Schema = {
+    label: settings.label,
+    dialect,
+    steps: migrations(settings),
+    exists: (tx) => tablesExist(tx, settings),
+    look: (body) => db.look(body),
+    locked: (body) =>
+      db.transaction(async (tx) => {
+        await lockForMigration(tx, settings);
+        return body(tx);
+      }),
+  };
+  try {
+    refuseNewer(schema, await schemaVersion(schema));
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+  return serverDriver(engine, {
+    label: settings.label,
+    capabilities: { wakeups: false },
+    migrate: () => migrate(schema),
+    schemaVersion: () => schemaVersion(schema),
+    ping: () => ping(engine),
+    close: () => db.close(),
+  });
+}
+
+class Rehearsed extends Error {
+  constructor(readonly now: number) {
+    super("rolled back on purpose");
+  }
+}
+
+/** One row more in the counts, and rolled back: all that work or add jobs may write there. */
+async function ping({ db, dialect, self }: Engine): Promise<{ now: number }> {
+  const nothing = { minute: 0, lane: 0, event: 0, session: self, n: 0 };
+  try {
+    return await db.transaction(async (tx, now) => {
+      await tx.run(dialect.addToTally([nothing]));
+      throw new Rehearsed(now);
+    });
+  } catch (error) {
+    if (error instanceof Rehearsed) return { now: error.now };
+    throw error;
+  }
+}
