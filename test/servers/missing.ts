@@ -2,9 +2,14 @@
 
 export type Kind = "postgres" | "mariadb" | "mysql" | "pgbouncer" | "galera" | "libraries";
 
-export interface WhichVersion {
+/** What tests need of a server, beside its kind. */
+export interface Need {
+  /** A major version. PostgreSQL only. */
   readonly version?: number;
+  /** Any later major version. PostgreSQL only. */
   readonly newerThan?: number;
+  /** One that they start themselves, to stop, kill or pause it: an address in the environment will not do. */
+  readonly own?: boolean;
 }
 
 const HOW_TO_GET: Readonly<Record<Kind, { readonly called: string; readonly how: string }>> = {
@@ -29,10 +34,10 @@ const HOW_TO_GET: Readonly<Record<Kind, { readonly called: string; readonly how:
 };
 
 /** "PostgreSQL newer than 15". */
-export function nameOf(kind: Kind, { version, newerThan }: WhichVersion = {}): string {
-  const { called } = HOW_TO_GET[kind];
-  if (newerThan !== undefined) return `${called} newer than ${newerThan}`;
-  return version === undefined ? called : `${called} ${version}`;
+export function nameOf(kind: Kind, { version, newerThan, own }: Need = {}): string {
+  const which = version === undefined ? "" : ` ${version}`;
+  const newer = newerThan === undefined ? "" : ` newer than ${newerThan}`;
+  return HOW_TO_GET[kind].called + which + newer + (own ? " that tests start and kill" : "");
 }
 
 export function howToGet(kind: Kind): string {
@@ -43,8 +48,8 @@ export function howToGet(kind: Kind): string {
 export class MissingServer extends Error {
   override readonly name = "MissingServer";
 
-  constructor(kind: Kind, which?: WhichVersion) {
-    super(`This machine has no ${nameOf(kind, which)}. To get it: ${howToGet(kind)}.`);
+  constructor(kind: Kind, need?: Need) {
+    super(`This machine has no ${nameOf(kind, need)}. To get it: ${howToGet(kind)}.`);
   }
 }
 
