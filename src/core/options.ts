@@ -75,9 +75,15 @@ export function checkOptions(
       );
 }
 
-/** A value as an error message shows it: short, and for every value there is (BigInt, cycles, no prototype). */
+/** Who and with which password, wherever an address stands: it may have been given in a wrong place. */
+const CREDENTIALS = /(?<=:\/\/)[^]*@|(?<=[?&]password=)[^&]*/gi;
+
+/**
+ * A value as an error message shows it: short, for every value there is (BigInt, cycles, no prototype), and without the
+ * passwords of addresses.
+ */
 export function show(value: unknown): string {
-  const text = textOf(value);
+  const text = textOf(value).replace(CREDENTIALS, "…@");
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
