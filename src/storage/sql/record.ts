@@ -201,7 +201,11 @@ export async function place(work: Work, rows: readonly WaitingRow[]): Promise<vo
   ]);
 }
 
-function outcomeRow({ now }: Work, event: Event, place: Place): RowOf<typeof OUTCOME> {
+export function outcomeRow(
+  { now }: Pick<Work, "now">,
+  event: Event,
+  place: Place,
+): RowOf<typeof OUTCOME> {
   const { decision } = event;
   return {
     job_id: event.id,
