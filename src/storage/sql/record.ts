@@ -5,9 +5,10 @@
 import { RUN_STATES, REASONS } from "../../core/states.js";
 import type { Counters, Decision } from "../../core/outcome.js";
 import { WAITING, type RunOfLease, type WaitingRow } from "./dialect.js";
-import { KEEP_AT_LEAST_MS, type Work } from "./engine.js";
+import type { Work } from "./engine.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { sql } from "./query.js";
+import { KEEP_AT_LEAST_MS } from "./scan.js";
 
 export interface Event {
   readonly id: string;

@@ -6,7 +6,8 @@ import { afterExpiry } from "../../core/outcome.js";
 import type { ClaimedJob, ClaimRequest, StoredPayload, Want } from "../driver.js";
 import { decodeLease, encodeLease, NOBODY, type LeaseEntry } from "../sql/lease.js";
 import type { Connection } from "./connection.js";
-import { countersOf, locate, record, redactedPaths, type Engine, type LaneRow } from "./engine.js";
+import { redactedPaths } from "../sql/views.js";
+import { countersOf, locate, record, type Engine, type LaneRow } from "./engine.js";
 import { SQL } from "./statements.js";
 
 interface ReadyRow {
