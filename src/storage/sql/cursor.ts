@@ -2,6 +2,7 @@
 import { InvalidInputError } from "../../core/errors.js";
 import { isUuid } from "../../core/ids.js";
 import { show } from "../../core/options.js";
+import { id, type Value } from "./query.js";
 
 /** The parts of a key: numbers, and ids as text. */
 export type Key = readonly (number | string)[];
@@ -23,6 +24,11 @@ export function keyOf(cursor: string, shape: KeyShape): Key {
   );
   if (!fits || parts.length !== shape.length) throw badCursor(cursor);
   return parts.map((part, i) => (shape[i] === "number" ? Number(part) : part.toLowerCase()));
+}
+
+/** The parts of a key as values of a statement. */
+export function valuesOf(key: Key): Value[] {
+  return key.map((part) => (typeof part === "string" ? id(part) : part));
 }
 
 export function badCursor(cursor: string): InvalidInputError {

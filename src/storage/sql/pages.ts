@@ -91,7 +91,3 @@ export class Page {
     return { rows: this.rows, next: source === null ? null : `${source.name}/${cursor}` };
   }
 }
-
-// Before and after every key: no time and no priority comes near.
-export const LOWEST = Number.MIN_SAFE_INTEGER;
-export const HIGHEST = Number.MAX_SAFE_INTEGER;

@@ -2,7 +2,7 @@
 import { jobState, runStateOf, type JobState } from "../../core/states.js";
 import type { JobPage, JobQuery } from "../driver.js";
 import { decodeLease, NOBODY } from "../sql/lease.js";
-import { HIGHEST, LOWEST, Page, sourcesOf, type Seen, type Source } from "../sql/pages.js";
+import { Page, sourcesOf, type Seen, type Source } from "../sql/pages.js";
 import { isOf } from "../sql/views.js";
 import type { Connection } from "./connection.js";
 import { cursorOfBytes, toBytes, type Key } from "./cursor.js";
@@ -68,6 +68,9 @@ function* inPieces<T>(
   }
 }
 
+// Before and after every key: no time and no priority comes near.
+const LOWEST = Number.MIN_SAFE_INTEGER;
+const HIGHEST = Number.MAX_SAFE_INTEGER;
 const LOWEST_ID = NOBODY;
 
 interface LeaseColumns {
