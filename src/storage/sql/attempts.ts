@@ -92,7 +92,13 @@ async function conditions(
   if (after !== null) all.push(dialect.beyond("after", COLUMNS, valuesOf(after)));
   if (job !== undefined) all.push(sql`a.job_id = ${id(job)}`);
   if (query.queue !== undefined || query.kind !== undefined)
-    all.push(dialect.among("a.lane", "int", (await lanesOf(work, query)).map((lane) => lane.id)));
+    all.push(
+      dialect.among(
+        "a.lane",
+        "int",
+        (await lanesOf(work, query)).map((lane) => lane.id),
+      ),
+    );
   if (states !== undefined) {
     const codes = states.map((state) => RUN_STATES[state]);
     all.push(dialect.among("a.state", "int", codes));

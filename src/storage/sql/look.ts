@@ -1,5 +1,5 @@
 /** Reading jobs by id. Nothing here writes. */
-import { isTerminal, jobState, RUN_STATES, runStateOf, type JobState } from "../../core/states.js";
+import { isTerminal, jobState, runStateOf, TERMINAL_CODES, type JobState } from "../../core/states.js";
 import type { Ending, JobRow } from "../driver.js";
 import { attemptsOf, type AttemptColumns } from "./attempts.js";
 import { read, type Engine, type Work } from "./engine.js";
@@ -85,10 +85,7 @@ async function foundJobs(work: Work, ids: readonly string[]): Promise<Found[]> {
   const [jobs, lasts] = await Promise.all([work.allOf(ids, find, JOB), lastRuns(work, ids)]);
   const runs = [...lasts].map(([id, run]) => ({ id, run }));
   const earlier = runs.filter(({ run }) => run > 1).map(({ id, run }) => ({ id, run: run - 1 }));
-  const [attempts, before] = await Promise.all([
-    attemptsOf(work, runs),
-    outcomesOf(work, earlier),
-  ]);
+  const [attempts, before] = await Promise.all([attemptsOf(work, runs), outcomesOf(work, earlier)]);
   return jobs.flatMap((job) => {
     const run = lasts.get(job.id) ?? 0;
     const last = attempts.get(runKey(job.id, run));
@@ -124,10 +121,6 @@ async function holdersOf(work: Work): Promise<ReadonlyMap<string, string>> {
 }
 
 const ID = { id: "id" } as const satisfies Shape;
-const TERMINAL = Object.entries(RUN_STATES).flatMap(([name, code]) =>
-  isTerminal(name as keyof typeof RUN_STATES) ? [code] : [],
-);
-
 export async function endings(engine: Engine, ids: readonly string[]): Promise<Ending[]> {
   if (ids.length === 0) return [];
   const { jobs, ends } = await read(engine, (work) => lastWords(work, [...new Set(ids)]));
@@ -145,7 +138,7 @@ async function lastWords(work: Work, ids: readonly string[]) {
     sql`select id from ${t.job} where ${dialect.among("id", "id", some)}`;
   const [jobs, lasts] = await Promise.all([work.allOf(ids, find, ID), lastRuns(work, ids)]);
   const runs = [...lasts].map(([id, run]) => ({ id, run }));
-  const ends = await attemptsOf(work, runs, TERMINAL);
+  const ends = await attemptsOf(work, runs, TERMINAL_CODES);
   return {
     jobs: new Set(jobs.map(({ id }) => id)),
     ends: new Map([...ends.values()].map((end) => [end.job_id, end])),

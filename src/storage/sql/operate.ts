@@ -3,7 +3,7 @@ import { afterCancel, afterRequeue, type Decision } from "../../core/outcome.js"
 import { isRetryable, isTerminal, runStateOf } from "../../core/states.js";
 import type { CancelOutcome, RetryOutcome } from "../driver.js";
 import { write, type Engine, type Work } from "./engine.js";
-import { freeKeys, hashText, takeKeys, type KeyRow } from "./keys.js";
+import { freeKeys, hashText, KEY, takeKeys, type KeyRow } from "./keys.js";
 import { lastRuns } from "./last.js";
 import { stateOf } from "./look.js";
 import { sql, type Query } from "./query.js";
@@ -155,7 +155,7 @@ async function takeAgain(
     work,
     ours.map(({ job_id }) => job_id),
   );
-  await work.insert(work.t.unique_key, { hash: "bytes", job_id: "id" }, ours);
+  await work.insert(work.t.unique_key, KEY, ours);
   return holders;
 }
 

@@ -5,7 +5,6 @@
 import { RUN_STATES } from "../../core/states.js";
 import type { PruneOutcome, PruneStep } from "../driver.js";
 import { valuesOf } from "./cursor.js";
-import { TALLY } from "./dialect.js";
 import { read, write, type Engine, type Work } from "./engine.js";
 import { freeKeys } from "./keys.js";
 import { lastRuns } from "./last.js";
@@ -204,10 +203,18 @@ async function deleteJobs(work: Work, rows: readonly Judged[]): Promise<void> {
       ids,
       (some) => sql`delete from ${table} where ${dialect.among("job_id", "id", some)}`,
     );
-  await work.runOf(ids, (some) => sql`delete from ${t.job} where ${dialect.among("id", "id", some)}`);
+  await work.runOf(
+    ids,
+    (some) => sql`delete from ${t.job} where ${dialect.among("id", "id", some)}`,
+  );
 }
 
-const { n: _, ...MINUTE } = TALLY;
+const MINUTE = {
+  minute: "int",
+  lane: "int",
+  event: "int",
+  session: "id",
+} as const satisfies Shape;
 
 interface CountRow extends RowOf<typeof MINUTE> {
   readonly at: Position;
@@ -225,7 +232,7 @@ const countScan: Scan<CountRow> = {
     );
     return rows.map((row) => ({ ...row, at: [row.minute, row.lane, row.event, row.session] }));
   },
-  async take(work, rows, __, { dryRun }) {
+  async take(work, rows, _, { dryRun }) {
     const { t, dialect } = work;
     if (dryRun !== true)
       await work.runOf(

@@ -2,8 +2,9 @@
 import type { RunOfLease } from "./dialect.js";
 import type { Work } from "./engine.js";
 import { sql, type Query } from "./query.js";
-import { runKey } from "./record.js";
+import { outcomesOf, runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
+import { runningOf, type RunningRow } from "./running.js";
 
 export const READY_KEY = {
   lane: "int",
@@ -14,18 +15,7 @@ export const READY_KEY = {
 
 export const DELAYED_KEY = { run_at: "int", id: "id" } as const satisfies Shape;
 
-const RUN = { job_id: "id", run: "int" } as const satisfies Shape;
-
-const RUNNING = {
-  ...RUN,
-  worker: "id",
-  started_at: "int",
-  progress: "text?",
-} as const satisfies Shape;
-
 const ID = { id: "id" } as const satisfies Shape;
-
-export type RunningRow = RowOf<typeof RUNNING>;
 
 /** A run that is to come, with the place at which it would wait. */
 export interface Locator extends RunOfLease, RowOf<typeof READY_KEY> {
@@ -72,19 +62,6 @@ function waitingIn<S extends Shape>(
   return work.allOf(runs, find, ID);
 }
 
-/** Those of these runs that are shown as running, by {@link runKey}. */
-export async function runningOf(
-  work: Work,
-  runs: readonly RunOfLease[],
-): Promise<ReadonlyMap<string, RunningRow>> {
-  const { t, dialect } = work;
-  const find = (some: readonly RowOf<typeof RUN>[]) =>
-    sql`select ${columnsOf(RUNNING)} from ${t.running} where ${dialect.amongKeys(t.running, RUN, some)}`;
-  const keys = runs.map(({ id: job_id, run }) => ({ job_id, run }));
-  const rows = await work.allOf(keys, find, RUNNING);
-  return new Map(rows.map((row) => [runKey(row.job_id, row.run), row]));
-}
-
 /** A run that a lease lists, decided or not. */
 export interface LeasedRun extends RunOfLease {
   readonly lease: string;
@@ -97,4 +74,46 @@ export async function leasedRuns({ dialect, tx }: Work): Promise<LeasedRun[]> {
   return leases.flatMap(({ id: lease, worker, entries }) =>
     entries.map((entry) => ({ ...entry, lease, worker })),
   );
+}
+
+const JOB = { id: "id", lane: "int", created_at: "int" } as const satisfies Shape;
+
+export type JobOfRun = RowOf<typeof JOB>;
+
+/** What is needed to list jobs, by id; nothing for those that are gone. */
+export async function jobsOf(
+  work: Work,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, JobOfRun>> {
+  const { t, dialect } = work;
+  const find = (some: readonly string[]) =>
+    sql`select ${columnsOf(JOB)} from ${t.job} where ${dialect.among("id", "id", some)}`;
+  const rows = await work.allOf([...new Set(ids)], find, JOB);
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** A run in a lease that nobody has decided yet. */
+export interface HeldRun extends LeasedRun {
+  readonly lane: number;
+  readonly createdAt: number;
+  /** It is shown as running. */
+  readonly running: boolean;
+}
+
+/** Those of these runs that are undecided, in their order. */
+export async function heldRuns(work: Work, runs: readonly LeasedRun[]): Promise<HeldRun[]> {
+  const [jobs, outcomes, running] = await Promise.all([
+    jobsOf(
+      work,
+      runs.map(({ id }) => id),
+    ),
+    outcomesOf(work, runs),
+    runningOf(work, runs),
+  ]);
+  return runs.flatMap((run) => {
+    const key = runKey(run.id, run.run);
+    const job = jobs.get(run.id);
+    if (job === undefined || outcomes.has(key)) return [];
+    return [{ ...run, lane: job.lane, createdAt: job.created_at, running: running.has(key) }];
+  });
 }

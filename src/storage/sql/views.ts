@@ -8,6 +8,7 @@ import {
 } from "../../core/states.js";
 import type { AttemptRow, JobRow, LaneCounts } from "../driver.js";
 import type { KeepColumns } from "./hidden.js";
+import { redactedPaths } from "./options.js";
 
 export interface AttemptColumns {
   readonly job_id: string;
@@ -106,16 +107,6 @@ export function jobRow(
 export function shownRun(last: { readonly run: number; readonly state: RunState } | null): number {
   if (last === null) return 1;
   return isTerminal(last.state) ? last.run : last.run + 1;
-}
-
-/** Of a job's options. A row that was damaged must not stop the claim of others: the names that look secret are hidden all the same. */
-export function redactedPaths(opts: string | null): readonly string[] | null {
-  if (opts === null) return null;
-  try {
-    return (JSON.parse(opts) as { redact?: string[] } | null)?.redact ?? null;
-  } catch {
-    return null;
-  }
 }
 
 export interface LaneColumns {
