@@ -1,6 +1,6 @@
 /** What the operations of a server's engine share: the database, its dialect, the lanes seen so far, and one piece of work. */
 import type { Dialect, Tables } from "./dialect.js";
-import type { Body, Database, Tx } from "./database.js";
+import type { Body, Database, SnapshotOptions, Tx } from "./database.js";
 import { Lanes } from "./lanes.js";
 import type { Query } from "./query.js";
 import type { RowOf, Shape } from "./rows.js";
@@ -79,7 +79,7 @@ export function write<T>(engine: Engine, doing: Doing<T>): Promise<T> {
 }
 
 /** One consistent look. */
-export function read<T>(engine: Engine, doing: Doing<T>): Promise<T> {
+export function read<T>(engine: Engine, doing: Doing<T>, options?: SnapshotOptions): Promise<T> {
   const body: Body<T> = (tx, now) => doing(new Work(engine, tx, now));
-  return engine.db.snapshot(body);
+  return engine.db.snapshot(body, options);
 }
