@@ -159,8 +159,10 @@ class Batch {
     if (rows.length === 0) return;
     const event = { writer: null, worker: null, startedAt: null, result: null, error: null };
     const events = rows.map((row) => ({
-      ...{ id: row.id, run: row.run },
-      ...{ decision: afterExpiry(row), ...event },
+      id: row.id,
+      run: row.run,
+      decision: afterExpiry(row),
+      ...event,
     }));
     await record(this.work, events);
     await freeKeys(

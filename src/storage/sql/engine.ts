@@ -1,6 +1,6 @@
 /** What the operations of a server's engine share: the database, its dialect, the lanes seen so far, and one piece of work. */
 import type { Dialect, Tables } from "./dialect.js";
-import type { Body, Database, Tx } from "./database.js";
+import type { Body, Database, SnapshotOptions, Tx } from "./database.js";
 import { Lanes } from "./lanes.js";
 import { pieces, piecesOfRows } from "./pieces.js";
 import type { Query } from "./query.js";
@@ -105,7 +105,7 @@ export function glance<T>(engine: Engine, doing: Doing<T>): Promise<T> {
 }
 
 /** One consistent look. */
-export function read<T>(engine: Engine, doing: Doing<T>): Promise<T> {
+export function read<T>(engine: Engine, doing: Doing<T>, options?: SnapshotOptions): Promise<T> {
   const body: Body<T> = (tx, now) => doing(new Work(engine, tx, now));
-  return engine.db.snapshot(body);
+  return engine.db.snapshot(body, options);
 }

@@ -39,8 +39,12 @@ export async function linesOf(work: Work, said: readonly Said[]): Promise<LineRo
     .filter(({ id, held }) => held || known.has(id))
     .flatMap(({ id: job_id, run, lines }) =>
       lines.map(({ seq, agoMs, level, text: line }) => ({
-        ...{ job_id, run, seq, at: now - Math.round(agoMs) },
-        ...{ level: LOG_LEVELS[level], line },
+        job_id,
+        run,
+        seq,
+        at: now - Math.round(agoMs),
+        level: LOG_LEVELS[level],
+        line,
       })),
     );
 }

@@ -217,12 +217,10 @@ function inKeyOrder(a: OutcomeRow, b: OutcomeRow): number {
 /** Puts jobs where they wait: among the ready ones when they are due, else among the delayed. */
 export async function place(work: Work, rows: readonly WaitingRow[]): Promise<void> {
   const { t, now } = work;
+  const ready = rows.filter((row) => row.run_at <= now);
+  if (ready.length > 0) work.tx.announce();
   await Promise.all([
-    work.insert(
-      t.ready,
-      WAITING,
-      rows.filter((row) => row.run_at <= now),
-    ),
+    work.insert(t.ready, WAITING, ready),
     work.insert(
       t.delayed,
       WAITING,

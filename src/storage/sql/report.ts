@@ -40,7 +40,10 @@ async function keepProgress(work: Work, reports: readonly RunReport[]): Promise<
   await replaceRunning(
     work,
     Array.from(told, ([key, { job: job_id, run, session: worker, progress }]) => ({
-      ...{ job_id, run, worker, progress },
+      job_id,
+      run,
+      worker,
+      progress,
       started_at: running.get(key)?.started_at ?? work.now,
     })),
   );

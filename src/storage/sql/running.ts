@@ -26,8 +26,11 @@ export function markStarted(engine: Engine, runs: readonly HeldRun[]): Promise<b
     const rows = runs
       .filter((_, i) => ours[i])
       .map(({ job, run, session }) => ({
-        ...{ job_id: job, run, worker: session },
-        ...{ started_at: work.now, progress: null },
+        job_id: job,
+        run,
+        worker: session,
+        started_at: work.now,
+        progress: null,
       }));
     await work.insertNew(work.t.running, RUNNING, rows);
     return ours;

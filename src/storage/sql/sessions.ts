@@ -42,9 +42,17 @@ export function openSession(engine: Engine, session: NewSession): Promise<void> 
   return write(engine, (work) =>
     work.insertNew(work.t.worker, WORKER, [
       {
-        ...{ id: key, name, host, pid, process, version },
-        ...{ lease_ms: leaseMs, kinds: JSON.stringify(kinds) },
-        ...{ beat: 0, seen_at: work.now, started_at: work.now },
+        id: key,
+        name,
+        host,
+        pid,
+        process,
+        version,
+        lease_ms: leaseMs,
+        kinds: JSON.stringify(kinds),
+        beat: 0,
+        seen_at: work.now,
+        started_at: work.now,
       },
     ]),
   );

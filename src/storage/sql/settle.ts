@@ -133,7 +133,8 @@ class Verdict {
   get said() {
     return this.all.map(({ settlement, held }) => ({
       ...runOf(settlement),
-      ...{ lines: settlement.lines ?? [], held },
+      lines: settlement.lines ?? [],
+      held,
     }));
   }
 
@@ -173,8 +174,12 @@ function eventOf({ settlement, session }: Claimant, now: number): Event {
   const { result, error } = settlement;
   return {
     ...runOf(settlement),
-    ...{ decision: settlement, writer: session, worker: session },
-    ...{ startedAt: startOf(settlement, now), result, error },
+    decision: settlement,
+    writer: session,
+    worker: session,
+    startedAt: startOf(settlement, now),
+    result,
+    error,
   };
 }
 
