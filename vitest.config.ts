@@ -41,6 +41,7 @@ export default defineConfig({
       project("cli", 60_000),
       project("package", 60_000),
       project("servers", 60_000),
+      project("postgres", 60_000),
     ],
   },
 });
