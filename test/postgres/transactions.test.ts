@@ -9,8 +9,8 @@ import { errorOf, gate, number, openDatabase, superuser, until, type Opened } fr
 /** How many statements a connection has prepared after the same one came twice. */
 async function prepared(url: string, prepare: boolean): Promise<number> {
   await using one = await openDatabase(url, { prepare, connections: 1 });
-  const statement = (n: number) => new Query(["select ", "::int + 1 as n"], [n]);
-  for (const n of [1, 2]) await one.db.look((tx) => tx.all(statement(n), { n: "int" }));
+  for (const n of [1, 2])
+    await one.db.look((tx) => tx.all(new Query(["select ", "::int + 1 as n"], [n]), { n: "int" }));
   return one.db.look((tx) => number(tx, "select count(*) from pg_prepared_statements"));
 }
 
