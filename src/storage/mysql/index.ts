@@ -1,0 +1,86 @@
+/** The MySQL and MariaDB engine: one database, many machines. */
+import { createHash } from "node:crypto";
+import type { Driver } from "../driver.js";
+import { newId } from "../ids.js";
+import { DatabaseError } from "../../core/errors.js";
+import type { MysqlSettings } from "../server.js";
+import type { Tx } from "../sql/database.js";
+import { serverDriver } from "../sql/driver.js";
+import { newEngine, type Engine } from "../sql/engine.js";
+import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
+import { sql } from "../sql/query.js";
+import { MysqlDatabase } from "./database.js";
+import { mysqlDialect } from "./dialect.js";
+import { migrations, tablesExist } from "./schema.js";
+
+/** How long a migration waits for another process that migrates. */
+const LOCK_WAIT_S = 60;
+
+/** Connects; does not create the tables: that is `migrate()`. */
+export async function openMysql(settings: MysqlSettings): Promise<Driver> {
+  const { label, prefix } = settings;
+  const dialect = mysqlDialect(prefix, settings.clock);
+  const db = await MysqlDatabase.open(settings, () => dialect.now);
+  const schema: Schema = {
+    label,
+    dialect,
+    steps: migrations(prefix, db.flavour),
+    exists: (tx) => tablesExist(tx, prefix),
+    look: (body) => db.look(body),
+    locked: (body) => locked(db, settings, body),
+  };
+  try {
+    refuseNewer(schema, await schemaVersion(schema));
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+  const engine = newEngine(db, dialect, newId());
+  return serverDriver(engine, {
+    label,
+    capabilities: { wakeups: false },
+    migrate: () => migrate(schema),
+    schemaVersion: () => schemaVersion(schema),
+    ping: () => ping(engine),
+    close: () => db.close(),
+  });
+}
+
+/** The lock is the connection's, and ends with it. Its name belongs to the whole server. */
+function locked<T>(
+  db: MysqlDatabase,
+  { label, database, prefix }: MysqlSettings,
+  body: (tx: Tx) => Promise<T>,
+): Promise<T> {
+  const name = `qudo_${createHash("sha1").update(`${database}.${prefix}`).digest("hex")}`;
+  return db.alone(async (tx) => {
+    const got = sql`select get_lock(${name}, ${LOCK_WAIT_S}) as got`;
+    if ((await tx.all(got, { got: "int?" }))[0]!.got !== 1)
+      throw new DatabaseError(
+        "QUDO_DATABASE_BUSY",
+        `${label} is being migrated by another process for more than ${LOCK_WAIT_S} s. Wait for it, or look what keeps it.`,
+        true,
+      );
+    return body(tx);
+  });
+}
+
+class Rehearsed extends Error {
+  constructor(readonly now: number) {
+    super("rolled back on purpose");
+  }
+}
+
+/** One row more in the counts, and rolled back: all that work or add jobs may write there. */
+async function ping({ db, dialect, self }: Engine): Promise<{ now: number }> {
+  const nothing = { minute: 0, lane: 0, event: 0, session: self, n: 0 };
+  try {
+    return await db.transaction(async (tx, now) => {
+      await tx.run(dialect.addToTally([nothing]));
+      throw new Rehearsed(now);
+    });
+  } catch (error) {
+    if (error instanceof Rehearsed) return { now: error.now };
+    throw error;
+  }
+}
