@@ -19,7 +19,7 @@
  * QUDO_TEST_POSTGRES_URL, QUDO_TEST_MARIADB_URL and QUDO_TEST_MYSQL_URL (superusers') take the place of shared servers, where they fit what is asked.
  */
 import { askBroker } from "./broker.js";
-import { installedMariadb, program } from "./installed.js";
+import { installedMariadb, librariesInstalled, program } from "./installed.js";
 import { mysqlAt, mysqlVersion, type MariadbOptions, type MysqlServer } from "./mariadb.js";
 import { howToGet, mayLeaveOut, MissingServer, nameOf, type Kind, type Need } from "./missing.js";
 import {
@@ -85,6 +85,8 @@ async function isInstalled(kind: Kind, need: Need): Promise<boolean> {
       return (await installedMariadb()) !== undefined;
     case "pgbouncer":
       return program("pgbouncer") !== undefined;
+    case "libraries":
+      return librariesInstalled();
     case "galera":
     case "mysql":
       return false;

@@ -1,6 +1,6 @@
 /** What this machine lacks: how it is called, how to get it, and whether tests may be left out for it. */
 
-export type Kind = "postgres" | "mariadb" | "mysql" | "pgbouncer" | "galera";
+export type Kind = "postgres" | "mariadb" | "mysql" | "pgbouncer" | "galera" | "libraries";
 
 /** What tests need of a server, beside its kind. */
 export interface Need {
@@ -26,6 +26,10 @@ const HOW_TO_GET: Readonly<Record<Kind, { readonly called: string; readonly how:
     how: "QUDO_TEST_MYSQL_URL of one that you started: no test starts it",
   },
   pgbouncer: { called: "PgBouncer", how: "apt-get install pgbouncer" },
+  libraries: {
+    called: "Drizzle, Kysely, Knex, TypeORM and postgres",
+    how: "`npm run get:libraries` installs them in test/adapters",
+  },
   galera: { called: "Galera", how: "apt-get install mariadb-server galera-4 rsync" },
 };
 

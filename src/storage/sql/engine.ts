@@ -7,9 +7,6 @@ import type { Query } from "./query.js";
 import type { RowOf, Shape } from "./rows.js";
 import { Tally } from "./tally.js";
 
-/** A resend must still find its job, and a late worker its outcome: nothing is pruned before this age. */
-export const KEEP_AT_LEAST_MS = 600_000;
-
 export interface Engine {
   readonly db: Database;
   readonly dialect: Dialect;

@@ -1,12 +1,12 @@
 /** Unique keys: at most one living job per (kind, key). The primary key of their table is the arbiter, never a look before. */
 import type { RunOfLease } from "./dialect.js";
 import type { Work } from "./engine.js";
+import { lastRuns } from "./last.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { sql } from "./query.js";
 
-const KEY = { hash: "bytes", job_id: "id" } as const satisfies Shape;
+export const KEY = { hash: "bytes", job_id: "id" } as const satisfies Shape;
 const ID = { id: "id" } as const satisfies Shape;
-const LAST = { job_id: "id", run: "int" } as const satisfies Shape;
 
 export type KeyRow = RowOf<typeof KEY>;
 
@@ -60,12 +60,7 @@ export async function endedBy(work: Work, runs: readonly RunOfLease[]): Promise<
   const lock = (some: readonly string[]) =>
     sql`select id from ${t.job} where ${dialect.among("id", "id", some)} and unique_hash is not null
       order by id ${dialect.lock("update")}`;
-  const find = (some: readonly string[]) =>
-    sql`select job_id, max(run) as run from ${t.outcome} where ${dialect.among("job_id", "id", some)}
-      group by job_id`;
   const keyed = (await work.allOf(ids, lock, ID)).map(({ id }) => id);
-  const last = new Map(
-    (await work.allOf(keyed, find, LAST)).map(({ job_id, run }) => [job_id, run]),
-  );
+  const last = await lastRuns(work, keyed);
   return runs.filter(({ id, run }) => last.get(id) === run).map(({ id }) => id);
 }

@@ -5,9 +5,10 @@
 import { RUN_STATES, REASONS } from "../../core/states.js";
 import type { Counters, Decision } from "../../core/outcome.js";
 import { WAITING, type RunOfLease, type WaitingRow } from "./dialect.js";
-import { KEEP_AT_LEAST_MS, type Work } from "./engine.js";
+import type { Work } from "./engine.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { sql } from "./query.js";
+import { KEEP_AT_LEAST_MS } from "./scan.js";
 
 export interface Event {
   readonly id: string;
@@ -42,6 +43,8 @@ export const OUTCOME = {
   error: "text?",
   prune_at: "int?",
 } as const satisfies Shape;
+
+type OutcomeRow = RowOf<typeof OUTCOME>;
 
 const JOB = {
   id: "id",
@@ -160,7 +163,7 @@ export async function record(
   const found = known ?? (await lookUp(work, events));
   const { places } = found;
   const answers = deciding(events, found);
-  const rows: RowOf<typeof OUTCOME>[] = [];
+  const rows: OutcomeRow[] = [];
   const waiting: WaitingRow[] = [];
   for (const event of events.filter((_, i) => answers[i])) {
     const place = places.get(runKey(event.id, event.run))!;
@@ -180,10 +183,35 @@ export async function record(
       crashes,
     });
   }
-  // In the order of their keys: two transactions that decide the same runs meet at the first, and none waits in a circle.
-  rows.sort((a, b) => (a.job_id < b.job_id ? -1 : a.job_id > b.job_id ? 1 : a.run - b.run));
+  rows.sort(inKeyOrder);
   await Promise.all([work.insert(work.t.outcome, OUTCOME, rows), place(work, waiting)]);
   return answers;
+}
+
+/** A job's next run, and its lane. */
+export interface NextRun extends RunOfLease {
+  readonly lane: number;
+}
+
+/** A state that no committed outcome has: that of the last event of a job's life, which goes with the job. */
+const PRUNED = 10;
+
+/**
+ * Decides the next run of jobs that are deleted in this very transaction: an operator who gives one of them another life at
+ * this moment wants the same run, and one of the two begins again.
+ */
+export function fencePruned(work: Work, runs: readonly NextRun[]): Promise<void> {
+  const rows = runs.map(({ id: job_id, run, lane }) => ({
+    ...{ job_id, run, lane, state: PRUNED, ended_at: work.now },
+    ...{ writer: NOBODY, worker: null, reason: null, started_at: null, fails: 0, crashes: 0 },
+    ...{ next_at: null, next_prio: null, result: null, error: null, prune_at: null },
+  }));
+  return work.insert(work.t.outcome, OUTCOME, rows.toSorted(inKeyOrder));
+}
+
+/** Two transactions that decide the same runs meet at the first, and none waits in a circle. */
+function inKeyOrder(a: OutcomeRow, b: OutcomeRow): number {
+  return a.job_id < b.job_id ? -1 : a.job_id > b.job_id ? 1 : a.run - b.run;
 }
 
 /** Puts jobs where they wait: among the ready ones when they are due, else among the delayed. */
@@ -201,7 +229,7 @@ export async function place(work: Work, rows: readonly WaitingRow[]): Promise<vo
   ]);
 }
 
-function outcomeRow({ now }: Work, event: Event, place: Place): RowOf<typeof OUTCOME> {
+export function outcomeRow({ now }: Pick<Work, "now">, event: Event, place: Place): OutcomeRow {
   const { decision } = event;
   return {
     job_id: event.id,
