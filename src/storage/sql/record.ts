@@ -229,7 +229,7 @@ export async function place(work: Work, rows: readonly WaitingRow[]): Promise<vo
   ]);
 }
 
-function outcomeRow({ now }: Work, event: Event, place: Place): OutcomeRow {
+export function outcomeRow({ now }: Pick<Work, "now">, event: Event, place: Place): OutcomeRow {
   const { decision } = event;
   return {
     job_id: event.id,
