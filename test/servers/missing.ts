@@ -26,7 +26,7 @@ const HOW_TO_GET: Readonly<Record<Kind, { readonly called: string; readonly how:
     how: "QUDO_TEST_MYSQL_URL of one that you started: no test starts it",
   },
   pgbouncer: { called: "PgBouncer", how: "apt-get install pgbouncer" },
-  galera: { called: "Galera", how: "apt-get install mariadb-server galera-4 rsync" },
+  galera: { called: "Galera", how: "apt-get install mariadb-server galera-4 rsync lsof" },
 };
 
 /** "PostgreSQL newer than 15". */
