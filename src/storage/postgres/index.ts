@@ -1,8 +1,7 @@
 /** The PostgreSQL engine: one database, many machines. */
-import type { Driver } from "../driver.js";
 import { newId } from "../ids.js";
 import type { PostgresSettings } from "../server.js";
-import { serverDriver } from "../sql/driver.js";
+import { serverDriver, type ServerDriver } from "../sql/driver.js";
 import { newEngine, type Engine } from "../sql/engine.js";
 import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
 import { PostgresDatabase } from "./connection.js";
@@ -10,7 +9,7 @@ import { postgresDialect } from "./dialect.js";
 import { lockForMigration, migrations, tablesExist } from "./schema.js";
 
 /** Connects; does not create the tables: that is `migrate()`. */
-export async function openPostgres(settings: PostgresSettings): Promise<Driver> {
+export async function openPostgres(settings: PostgresSettings): Promise<ServerDriver> {
   const dialect = postgresDialect(settings, settings.clock);
   const db = new PostgresDatabase(settings, () => dialect.now);
   const engine = newEngine(db, dialect, newId());
