@@ -7,7 +7,10 @@ import { onPostgres } from "./support/postgres.js";
 import { serverOf, type Place } from "./support/servers.js";
 
 const note = defineJob("note", { run: (_payload: unknown) => undefined });
-const odd = defineJob("odd 名 ' \" \\ 👋", { queue: "Q?:x $1", run: (_: unknown) => undefined });
+const odd = defineJob("odd 名 ' \" \\ 👋", {
+  queue: "Q?:x $1",
+  run: (_payload: unknown) => undefined,
+});
 
 const thrown = (call: Promise<unknown>): Promise<Error & { code?: string }> =>
   call.then(
