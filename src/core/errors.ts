@@ -26,6 +26,8 @@ export const ERROR_CODES = {
   QUDO_DATABASE_UNREADABLE: "The file is corrupt, or no SQLite database.",
   QUDO_DATABASE_UNREACHABLE: "The database cannot be opened.",
   QUDO_DATABASE_FAILED: "The database refused a statement.",
+  QUDO_DATABASE_TOO_OLD: "The database server is of a version that is not supported.",
+  QUDO_DATABASE_DENIED: "The database user lacks a right.",
   QUDO_WRONG_DATABASE: "A transaction on another database than this queue's.",
   QUDO_NO_TRANSACTION: "A connection on which no transaction is open was given as one.",
   QUDO_NETWORK_FILE_SYSTEM: "A SQLite file on a network file system.",

@@ -83,6 +83,9 @@ export function reasonOf(code: number | null): Reason | null {
 const TERMINAL: ReadonlySet<RunState> = new Set(["done", "abandoned", "cancelled", "moved"]);
 const RETRYABLE: ReadonlySet<RunState> = new Set(["abandoned", "cancelled"]);
 
+/** The numbers of those after which a job stands nowhere but in the log. */
+export const TERMINAL_CODES: readonly number[] = [...TERMINAL].map((state) => RUN_STATES[state]);
+
 /** After such an outcome the job stands nowhere but in the log. */
 export function isTerminal(state: RunState): boolean {
   return TERMINAL.has(state);

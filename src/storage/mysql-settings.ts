@@ -40,7 +40,7 @@ export function mysqlSettings(options: MysqlDatabase): MysqlPlan {
   const address = {
     hosts: hostsOf(url),
     user: url.user ?? systemUser(),
-    password: passwordOf(options.password, url.password),
+    password: passwordOf(options.password, url.password, "MYSQL_PWD"),
     database: databaseOf(url),
     ssl: options.ssl === undefined ? tlsOf(url.parameters) : tlsOption(options.ssl),
     socketPath: socketOf(url),

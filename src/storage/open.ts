@@ -14,15 +14,7 @@ import type { ServerDriver } from "./sql/driver.js";
 import { userTransaction as onConnection } from "./sql/transaction.js";
 import { readTls } from "./tls.js";
 
-export type {
-  Database,
-  DatabaseOptions,
-  MysqlDatabase,
-  PostgresDatabase,
-  ServerDatabase,
-  SqliteDatabase,
-  TlsOptions,
-} from "./database.js";
+export type { Database, DatabaseOptions } from "./database.js";
 
 /** @throws InvalidInputError for an address or option that cannot be, before anything is opened. */
 export async function openDatabase(database: Database): Promise<Driver> {

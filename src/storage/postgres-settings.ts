@@ -3,6 +3,7 @@ import { durationMs } from "../core/duration.js";
 import type { PostgresDatabase } from "./database.js";
 import {
   checkIdentifier,
+  firstOf,
   invalidOption,
   labelOf,
   passwordOf,
@@ -69,14 +70,17 @@ export function postgresSettings(options: PostgresDatabase): PostgresPlan {
   const url = options.pool === undefined ? parseServerUrl(options.url!, FORM) : undefined;
   const parameters = url && inOurWords(url.parameters);
   const shared = sharedSettings(options, parameters);
-  const schema = checkIdentifier(options.schema ?? parameters?.get("schema") ?? "public", "schema");
+  const schema = checkIdentifier(
+    firstOf(options.schema, parameters?.get("schema"), "public"),
+    "schema",
+  );
   const address = url === undefined ? OF_A_POOL : addressOf(url, options);
   return {
     ...address,
     ...shared,
     schema,
-    listen: listenOf(options.listen ?? parameters?.get("listen"), options),
-    prepare: flagOf(options.prepare ?? parameters?.get("prepare"), "prepare"),
+    listen: listenOf(firstOf(options.listen, parameters?.get("listen")), options),
+    prepare: flagOf(firstOf(options.prepare, parameters?.get("prepare")), "prepare"),
     label:
       url === undefined
         ? "postgres: your pool"
@@ -121,7 +125,7 @@ function addressOf(
   return {
     hosts: hostsOf(url),
     user,
-    password: passwordOf(password, parameters.get("password") ?? url.password),
+    password: passwordOf(password, parameters.get("password") ?? url.password, "PGPASSWORD"),
     database: parameters.get("dbname") || url.database || user,
     ssl: ssl === undefined ? tlsOf(parameters) : tlsOption(ssl),
     applicationName: parameters.get("application_name") || "qudo",

@@ -32,20 +32,27 @@ export function sharedSettings(
   options: ServerDatabase,
   parameters: ServerUrl["parameters"] | undefined,
 ): SharedSettings {
-  const said = (name: (typeof SHARED_PARAMETERS)[number]): unknown =>
-    options[name] ?? figure(parameters?.get(name));
+  const said = (name: (typeof SHARED_PARAMETERS)[number], usual: unknown): unknown =>
+    firstOf(options[name], figure(parameters?.get(name)), usual);
   checkPool(options);
   return {
-    pool: options.pool ?? null,
-    prefix: checkIdentifier(said("prefix") ?? "qudo_", "prefix"),
-    connections: checkInteger(said("connections") ?? DEFAULTS.connections, "connections", 1, 1_000),
-    connectTimeoutMs: timeout(said("connectTimeout"), "connectTimeout", DEFAULTS.connectTimeoutMs),
+    pool: options.pool,
+    prefix: checkIdentifier(said("prefix", "qudo_"), "prefix"),
+    connections: checkInteger(said("connections", DEFAULTS.connections), "connections", 1, 1_000),
+    connectTimeoutMs: timeout(
+      "connectTimeout",
+      said("connectTimeout", DEFAULTS.connectTimeoutMs / 1_000),
+    ),
     statementTimeoutMs: timeout(
-      said("statementTimeout"),
       "statementTimeout",
-      DEFAULTS.statementTimeoutMs,
+      said("statementTimeout", DEFAULTS.statementTimeoutMs / 1_000),
     ),
   };
+}
+
+/** The first that was said; null was said too, and will be refused. */
+export function firstOf(...values: readonly unknown[]): unknown {
+  return values.find((value) => value !== undefined);
 }
 
 /** In an address everything is text: what looks like a number is one. */
@@ -53,8 +60,7 @@ function figure(text: string | undefined): string | number | undefined {
   return text !== undefined && /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : text;
 }
 
-function timeout(value: unknown, what: string, usual: number): number {
-  if (value === undefined) return usual;
+function timeout(what: string, value: unknown): number {
   const ms = durationMs(value as Duration, what);
   if (ms >= 1 && ms <= LIMITS.timerMs) return ms;
   throw invalidOption(`${what} is ${show(value)}; give a time from 1 ms to 24 days.`);
@@ -80,12 +86,13 @@ export function checkIdentifier(value: unknown, what: string): string {
 }
 
 /**
- * As a function always, so that no inspection of whatever holds it shows it.
+ * Of the option, the address, or the environment variable that the server's own clients read. As a function always, so that
+ * no inspection of whatever holds it shows it.
  * @throws InvalidInputError that does not show what was given.
  */
-export function passwordOf(option: unknown, ofUrl: string | null): Password {
-  const password = option ?? ofUrl;
-  if (password === null) return null;
+export function passwordOf(option: unknown, ofUrl: string | null, variable: string): Password {
+  const password = firstOf(option, ofUrl ?? undefined, process.env[variable]);
+  if (password === undefined) return null;
   if (typeof password === "string") return () => password;
   if (typeof password === "function") return password as () => string | Promise<string>;
   throw invalidOption(

@@ -61,7 +61,8 @@ function hostsOf(text: string, form: UrlForm, refuse: Refuse): ServerHost[] {
   if (text === "") return [];
   return text.split(",").map((one) => {
     const [, host, port] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(one) ?? refuse(NO_HOST);
-    return { host: hostOf(host!, refuse), port: portOf(port, form, refuse) };
+    const number = portOf(port, form, refuse);
+    return { host: hostOf(host!, refuse), port: number };
   });
 }
 

@@ -1,11 +1,13 @@
 /** Every law, for the PostgreSQL engine. */
 import { afterAll, describe, test } from "vitest";
 import { laws, runLaw } from "../../src/testing/index.js";
-import { postgres } from "./support/postgres.js";
+import { has } from "../servers/index.js";
+import { postgresSchema } from "./support/postgres.js";
 
 const skipped: string[] = [];
 
-describe.each([postgres("PostgreSQL")])("$name", (fixture) => {
+describe.skipIf(!(await has("postgres")))("PostgreSQL", () => {
+  const fixture = postgresSchema("PostgreSQL");
   for (const law of laws)
     test(`${law.id}: ${law.law}`, async ({ skip }) => {
       const result = await runLaw(law, fixture);

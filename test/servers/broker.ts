@@ -30,7 +30,7 @@ interface Closable extends Shared {
 }
 
 /** Starts what is asked for, once. `leftOut`: what tests had to do without, each once. */
-export function holder(): { ask: Holder; leftOut: ReadonlySet<string>; close(): Promise<void> } {
+function holder(): { ask: Holder; leftOut: ReadonlySet<string>; close(): Promise<void> } {
   const started = new Map<string, Promise<Closable>>();
   const leftOut = new Set<string>();
   const ask: Holder = async (request) => {

@@ -5,7 +5,7 @@
  *       it("…", async () => {
  *         const server = await postgres({ durable: false });   // one for the whole run, started when first asked for
  *         await using place = await server.newSchema();        // or newDatabase()
- *         open(place.url, { schema: place.name });
+ *         open(place.url, { schema: place.schema });
  *       });
  *       it("survives it", async () => {
  *         await using server = await startPostgres();          // of its own, to be killed, paused, started again

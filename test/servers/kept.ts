@@ -134,6 +134,7 @@ async function keeper(): Promise<{ ask: Ask; leave(): void }> {
   child.channel?.unref();
   const ask: Ask = (ask, given = {}) =>
     new Promise((resolve, reject) => {
+      if (!child.connected) return reject(new Error("This server was closed."));
       const id = ++last;
       waiting.set(id, { resolve, reject });
       child.channel?.ref();
@@ -199,7 +200,7 @@ async function startedOnFreePort(ask: Ask, plan: (port: number) => Plan): Promis
  * Below the ports that the system gives to outgoing connections: one of those could take the port while its server is down, and a
  * client that connects to a port of that range where nobody listens may even meet itself.
  */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   for (;;) {
     const port = 15_000 + Math.floor(Math.random() * 17_000);
     const probe = createServer().listen(port, "127.0.0.1");

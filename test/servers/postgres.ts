@@ -24,6 +24,8 @@ export interface Fresh extends AsyncDisposable {
   readonly url: string;
   /** Of the database or the schema. */
   readonly name: string;
+  /** Where its tables belong: the schema itself, "public" in a database. The database itself on MySQL. */
+  readonly schema: string;
   /** Away with it, whoever is connected. All goes by itself where the server was started for the tests. */
   drop(): Promise<void>;
 }
@@ -107,6 +109,7 @@ export function postgresAt(url: string, version: string): PostgresServer {
     return {
       url: what === "database" ? withDatabase(url, name) : url,
       name,
+      schema: what === "database" ? "public" : name,
       drop,
       [Symbol.asyncDispose]: drop,
     };

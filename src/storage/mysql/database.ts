@@ -170,6 +170,9 @@ class Turns implements Tx {
     return (await this.next(query)).changed;
   }
 
+  /** Nobody is told: workers ask. */
+  announce(): void {}
+
   /** Resolves when nothing is under way. */
   settled(): Promise<void> {
     return this.last.then(

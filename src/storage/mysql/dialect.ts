@@ -16,6 +16,7 @@ import {
 } from "../sql/dialect.js";
 import { decodeLease, encodeLease } from "../sql/lease.js";
 import { id, join, NOTHING, raw, sql, type Query, type Value } from "../sql/query.js";
+import { inClaimOrder } from "../sql/order.js";
 import { columnsOf, typeOf, type ColumnType, type RowOf, type Shape } from "../sql/rows.js";
 
 /**
@@ -30,6 +31,7 @@ export function mysqlDialect(prefix: string, clock?: () => number, database?: st
   const { ready, delayed, lease } = tables;
   return {
     tables,
+    uniqueKeysInSets: false,
     get now() {
       return clock === undefined ? CLOCK : sql`${clock()}`;
     },
@@ -154,10 +156,6 @@ async function takeDue(tx: Tx, delayed: Query, due: number, limit: number): Prom
   if (rows.length > 0)
     await tx.run(sql`delete from ${delayed} where ${amongKeys(DELAYED_KEY, rows)}`);
   return rows;
-}
-
-function inClaimOrder(a: WaitingRow, b: WaitingRow): number {
-  return a.prio - b.prio || a.run_at - b.run_at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
 // — leases: one blob

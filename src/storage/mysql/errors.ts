@@ -94,6 +94,8 @@ const CONFLICTS: ReadonlySet<number> = new Set([
   1062, // ER_DUP_ENTRY: somebody else had the key first; a second look sees it
   1205, // ER_LOCK_WAIT_TIMEOUT, and MariaDB's NOWAIT
   1213, // ER_LOCK_DEADLOCK, and a Galera node that came second
+  1451, // ER_ROW_IS_REFERENCED_2: a lease of this session was made at this moment; a second look sees it
+  1452, // ER_NO_REFERENCED_ROW_2: this lease's session was ended at this moment
   3572, // ER_LOCK_NOWAIT
 ]);
 

@@ -1,121 +1,201 @@
-/** Connections to PostgreSQL: the only place that knows the client library. */
-import { Pool, type PoolClient, type QueryResult } from "pg";
-import type { PostgresSettings } from "../server.js";
-import type { Body, Database, Tx } from "../sql/database.js";
-import { Id, List, raw, render, sql, type Query, type Value } from "../sql/query.js";
-import { decode, type RowOf, type Shape } from "../sql/rows.js";
-import { asDatabaseError, isConflict } from "./errors.js";
+/**
+ * One connection to one PostgreSQL: the only place that knows the client library. Statements that are not waited for go out
+ * together (pg's pipeline mode), each with an answer of its own.
+ */
+import { checkServerIdentity, type ConnectionOptions } from "node:tls";
+import { Socket } from "node:net";
+import type { ClientBase, QueryConfig, QueryResult } from "pg";
+import { DatabaseError } from "../../core/errors.js";
+import type { PostgresAddress, ServerHost, TlsSettings } from "../server.js";
+import type { Pooled } from "./pool.js";
 
-const CONFLICTS_MAX = 20;
+export type { ClientBase, QueryResult } from "pg";
 
-export class PostgresDatabase implements Database {
-  readonly label: string;
-  private readonly pool: Pool;
+/** A statement as pg takes it. With a name it is prepared once in each connection. */
+export interface Statement {
+  readonly text: string;
+  readonly values?: readonly unknown[];
+  readonly name?: string;
+}
 
-  /** `now`: the database's clock, asked at the start of each transaction. */
+/** What is said of a statement's time by whoever sends it: null, that it may take as long as it needs. */
+export type PatienceMs = number | null;
+
+/** What {@link connect} needs to know. */
+export interface ConnectOptions {
+  readonly address: PostgresAddress;
+  readonly host: ServerHost;
+  readonly connectTimeoutMs: number;
+  /** Settings of the session, sent with the first word. Poolers refuse them. */
+  readonly session?: Readonly<Record<SessionSetting, number>>;
+}
+
+/** Milliseconds. */
+export type SessionSetting =
+  | "statement_timeout"
+  | "lock_timeout"
+  | "idle_in_transaction_session_timeout";
+
+/** An error of ours about a connection, told apart from those of the server and of the socket by its class. */
+export class ConnectionLost extends Error {}
+
+/** What is done with a client is up to whoever made it. */
+export interface Control {
+  end(): Promise<void>;
+  destroy(): void;
+  hold(on: boolean): void;
+}
+
+/** A client, whoever made it: statements go in, and what is wrong with it is known. */
+export class Connection implements Pooled {
+  private failure: Error | null = null;
+  private last: Promise<unknown> = Promise.resolve();
+  private readonly onError = (error: Error): void => void (this.failure ??= error);
+  private readonly onEnd = (): void => this.onError(new ConnectionLost("the connection has ended"));
+
   constructor(
-    settings: PostgresSettings,
-    private readonly now: () => Query,
+    readonly client: ClientBase,
+    /** Statements may be sent before the one before them is answered. */
+    private readonly pipelined: boolean,
+    private readonly control: Control,
   ) {
-    const { label, hosts, user, password, database, connections, connectTimeoutMs } = settings;
-    this.label = label;
-    const config = {
-      ...hosts[0],
-      user,
-      password: password ?? undefined,
-      database,
-      max: connections,
-      connectionTimeoutMillis: connectTimeoutMs,
-      pipeline: true,
-    };
-    this.pool = new Pool(config);
-    // An idle connection that breaks is replaced by the next one; without a listener the process would end.
-    this.pool.on("error", () => undefined);
+    // Without a listener an error on a connection that nobody is waiting for would end the process.
+    client.on("error", this.onError);
+    client.on("end", this.onEnd);
   }
 
-  async transaction<T>(body: Body<T>): Promise<T> {
-    for (let tries = 0; ; tries++)
-      try {
-        return await this.once(raw("begin"), body);
-      } catch (error) {
-        if (!isConflict(error) || tries >= CONFLICTS_MAX) throw error;
-        await jitter(tries);
-      }
+  get usable(): boolean {
+    return this.failure === null;
   }
 
-  snapshot<T>(body: Body<T>): Promise<T> {
-    return this.once(raw("begin isolation level repeatable read, read only"), body);
+  /** @throws what the server, the socket or the library says. */
+  send(statement: Statement, patienceMs: PatienceMs): Promise<QueryResult> {
+    if (this.pipelined) return this.sendNow(statement, patienceMs);
+    const sent = this.last.then(() => this.sendNow(statement, patienceMs));
+    this.last = sent.catch(() => undefined);
+    return sent;
   }
 
-  async look<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
-    const client = await this.connect();
+  private async sendNow(statement: Statement, patienceMs: PatienceMs): Promise<QueryResult> {
+    if (this.failure !== null) throw this.failure;
+    const late = (): void => this.fail(new ConnectionLost(`no answer for ${patienceMs} ms`));
+    const timer = patienceMs === null ? undefined : setTimeout(late, patienceMs);
     try {
-      return await body(this.tx(client));
+      return await (this.client.query(statement as QueryConfig) as Promise<QueryResult>);
+    } catch (error) {
+      throw this.reasonFor(error);
     } finally {
-      client.release();
+      clearTimeout(timer);
     }
   }
 
-  private async once<T>(begin: Query, body: Body<T>): Promise<T> {
-    const client = await this.connect();
-    const tx = this.tx(client);
-    try {
-      const [, rows] = await Promise.all([
-        tx.run(begin),
-        tx.all(sql`select ${this.now()} as now`, { now: "int" }),
-      ]);
-      const value = await body(tx, rows[0]!.now);
-      const { command } = await client.query("commit");
-      if (command !== "COMMIT") throw new Error("the transaction was rolled back at its commit");
-      client.release();
-      return value;
-    } catch (error) {
-      await client.query("rollback").then(
-        () => client.release(),
-        (broken: Error) => client.release(broken),
-      );
-      throw error;
-    }
+  /** Where we gave it up ourselves, that is what happened, and not what the library made of it. */
+  private reasonFor(error: unknown): unknown {
+    return this.failure instanceof ConnectionLost ? this.failure : error;
   }
 
-  private async connect(): Promise<PoolClient> {
-    try {
-      return await this.pool.connect();
-    } catch (error) {
-      throw asDatabaseError(error, this.label);
-    }
+  /** It is in no state to be used again: what it was still asked ends with this error. */
+  fail(error: Error): void {
+    this.failure ??= error;
+    this.control.destroy();
   }
 
-  private tx(client: PoolClient): Tx {
-    const send = async (query: Query): Promise<QueryResult> => {
-      const { text, values } = render(query, placeholder);
-      try {
-        return await client.query({ text, values: values.map(encode) });
-      } catch (error) {
-        throw asDatabaseError(error, this.label);
-      }
-    };
-    return {
-      all: async <S extends Shape>(query: Query, shape: S): Promise<RowOf<S>[]> =>
-        (await send(query)).rows.map((row) => decode(shape, row as Record<string, unknown>)),
-      run: async (query) => (await send(query)).rowCount ?? 0,
-    };
+  hold(on: boolean): void {
+    this.control.hold(on);
   }
 
-  async close(): Promise<void> {
-    await this.pool.end();
+  destroy(): void {
+    this.fail(new ConnectionLost("the connection was closed"));
+  }
+
+  end(): Promise<void> {
+    this.failure ??= new ConnectionLost("the connection was closed");
+    return this.control.end();
+  }
+
+  /** The client goes back to whoever made it. */
+  letGo(): void {
+    this.client.off("error", this.onError);
+    this.client.off("end", this.onEnd);
   }
 }
 
-function placeholder(n: number, value: Value): string {
-  return value instanceof List ? `$${n}::${value.type}[]` : `$${n}`;
+/** @throws what the socket, the server or the library says; ConnectionLost when it takes longer than it may. */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const { address, host, connectTimeoutMs } = options;
+  const { Client: PgClient } = await load();
+  // Asked by ourselves and each time anew: a password may be good for minutes only.
+  const password = await passwordOf(address);
+  const socket = new Socket();
+  const client = new PgClient({
+    host: host.host,
+    port: host.port,
+    user: address.user,
+    database: address.database,
+    ...(password !== null && { password }),
+    ssl: address.ssl === null ? false : tlsOptions(address.ssl),
+    application_name: address.applicationName,
+    stream: () => socket,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+    pipeline: true,
+    ...options.session,
+  });
+  const connection = new Connection(client, true, {
+    end: () => client.end(),
+    destroy: () => socket.destroy(),
+    hold: (on) => (on ? socket.ref() : socket.unref()),
+  });
+  const late = new ConnectionLost(`no answer for ${connectTimeoutMs} ms`);
+  const timer = setTimeout(() => connection.fail(late), connectTimeoutMs);
+  try {
+    await client.connect();
+    return connection;
+  } catch (error) {
+    const cause = connection.usable ? error : late;
+    connection.destroy();
+    throw cause;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
-function encode(value: Value): unknown {
-  if (value instanceof Id) return value.text;
-  return value instanceof List ? value.values : value;
+/** A peer that is gone without a word is noticed in the end, also by those who only listen. */
+const KEEP_ALIVE_AFTER_MS = 10_000;
+
+async function passwordOf({ password }: PostgresAddress): Promise<string | null> {
+  return typeof password === "function" ? password() : password;
 }
 
-function jitter(tries: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(100, 2 ** tries)));
+function tlsOptions({ verify, ca, cert, key, servername }: TlsSettings): ConnectionOptions {
+  const name = servername;
+  return {
+    ca: ca as ConnectionOptions["ca"],
+    cert: cert as ConnectionOptions["cert"],
+    key: key as ConnectionOptions["key"],
+    servername,
+    rejectUnauthorized: verify !== "nothing",
+    ...(verify === "authority" && { checkServerIdentity: () => undefined }),
+    // The library sends the host's own name in any case; what the certificate is checked for is up to us.
+    ...(verify === "host" &&
+      name !== undefined && {
+        checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+      }),
+  };
+}
+
+const PACKAGE = "pg";
+
+async function load(): Promise<typeof import("pg")> {
+  try {
+    const library = (await import(PACKAGE)) as { default: typeof import("pg") };
+    return library.default;
+  } catch (cause) {
+    throw new DatabaseError(
+      "QUDO_PACKAGE_MISSING",
+      `PostgreSQL needs a package that is not installed. Run: npm install ${PACKAGE}@8`,
+      false,
+      { cause },
+    );
+  }
 }

@@ -11,6 +11,7 @@ import {
   type WaitingRow,
 } from "../sql/dialect.js";
 import { id, join, List, NOTHING, raw, sql, type Query } from "../sql/query.js";
+import { inClaimOrder } from "../sql/order.js";
 import type { Names } from "./schema.js";
 import { columnsOf, typeOf, type ColumnType, type RowOf, type Shape } from "../sql/rows.js";
 
@@ -40,6 +41,7 @@ export function postgresDialect({ schema, prefix }: Names, clock?: () => number)
   const { ready, delayed, lease } = tables;
   return {
     tables,
+    uniqueKeysInSets: true,
     get now() {
       return clock === undefined ? CLOCK : sql`${clock()}::bigint`;
     },
@@ -125,10 +127,6 @@ function take(tx: Tx, table: Query, ctids: Query): Promise<WaitingRow[]> {
     sql`delete from ${table} where ctid = any(array(${ctids})) returning ${columnsOf(WAITING)}`,
     WAITING,
   );
-}
-
-function inClaimOrder(a: WaitingRow, b: WaitingRow): number {
-  return a.prio - b.prio || a.run_at - b.run_at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
 // — leases: two arrays

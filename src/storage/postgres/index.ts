@@ -4,26 +4,36 @@ import type { PostgresSettings } from "../server.js";
 import { serverDriver, type ServerDriver } from "../sql/driver.js";
 import { newEngine, type Engine } from "../sql/engine.js";
 import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
-import { PostgresDatabase } from "./connection.js";
+import { PostgresDatabase } from "./database.js";
 import { postgresDialect } from "./dialect.js";
 import { lockForMigration, migrations, tablesExist } from "./schema.js";
 
-/** Connects; does not create the tables: that is `migrate()`. */
+/**
+ * Connects; does not create the tables: that is `migrate()`.
+ * @throws DatabaseError QUDO_DATABASE_TOO_OLD, QUDO_SCHEMA_TOO_NEW, QUDO_DATABASE_UNREACHABLE.
+ */
 export async function openPostgres(settings: PostgresSettings): Promise<ServerDriver> {
+  const { label } = settings;
   const dialect = postgresDialect(settings, settings.clock);
-  const db = new PostgresDatabase(settings, () => dialect.now);
+  const db = await PostgresDatabase.open(settings, {
+    now: () => dialect.now,
+    onAnnounced: () => undefined,
+  });
   const engine = newEngine(db, dialect, newId());
   const schema: Schema = {
-    label: settings.label,
+    label,
     dialect,
     steps: migrations(settings),
     exists: (tx) => tablesExist(tx, settings),
     look: (body) => db.look(body),
     locked: (body) =>
-      db.transaction(async (tx) => {
-        await lockForMigration(tx, settings);
-        return body(tx);
-      }),
+      db.transaction(
+        async (tx) => {
+          await lockForMigration(tx, settings);
+          return body(tx);
+        },
+        { patient: true },
+      ),
   };
   try {
     refuseNewer(schema, await schemaVersion(schema));
@@ -32,7 +42,7 @@ export async function openPostgres(settings: PostgresSettings): Promise<ServerDr
     throw error;
   }
   return serverDriver(engine, {
-    label: settings.label,
+    label,
     capabilities: { wakeups: false },
     migrate: () => migrate(schema),
     schemaVersion: () => schemaVersion(schema),

@@ -76,9 +76,6 @@ export async function tablesExist(tx: Tx, { schema, prefix }: Names): Promise<bo
 
 /** Until the end of the transaction nobody else migrates these tables. Makes the schema that holds them. */
 export async function lockForMigration(tx: Tx, { schema, prefix }: Names): Promise<void> {
-  // Whoever migrates may take its time, and whoever waits for it too.
-  await tx.run(raw("set local statement_timeout = 0"));
-  await tx.run(raw("set local lock_timeout = 0"));
   await tx.all(
     sql`select pg_advisory_xact_lock(hashtextextended(${`qudo ${schema}.${prefix}`}, 0))::text as locked`,
     { locked: "text" },

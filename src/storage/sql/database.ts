@@ -1,4 +1,5 @@
 /** One database behind a pool of connections, as the operations see it. Each engine's connection.ts makes one. */
+import { DatabaseError } from "../../core/errors.js";
 import type { Query } from "./query.js";
 import type { RowOf, Shape } from "./rows.js";
 
@@ -7,6 +8,16 @@ export interface Tx {
   all<S extends Shape>(query: Query, shape: S): Promise<RowOf<S>[]>;
   /** Rows changed. */
   run(query: Query): Promise<number>;
+  /** What this transaction writes can be worked on at once: after its commit others are told, where the engine can do that. */
+  announce(): void;
+}
+
+/** A row names another one that is not there: a lease, its session. The transaction was rolled back. */
+export class ForeignKeyError extends DatabaseError {}
+
+export interface SnapshotOptions {
+  /** Its statements may take as long as they need. Default false. */
+  readonly patient?: boolean;
 }
 
 /** What a body is given inside a transaction: `now` is the database's time, in milliseconds UTC. */
@@ -21,7 +32,7 @@ export interface Database {
    */
   transaction<T>(body: Body<T>): Promise<T>;
   /** One consistent look: what others commit meanwhile is not seen. Writes nothing. */
-  snapshot<T>(body: Body<T>): Promise<T>;
+  snapshot<T>(body: Body<T>, options?: SnapshotOptions): Promise<T>;
   /** Statements by themselves, each seeing what is committed when it begins. */
   look<T>(body: (tx: Tx) => Promise<T>): Promise<T>;
   close(): Promise<void>;

@@ -72,10 +72,15 @@ export const TALLY = {
 
 export interface Dialect {
   readonly tables: Tables;
+  /**
+   * Unique keys of one call are taken in one transaction, in the order of their hashes. False: each in a transaction of its
+   * own, because there inserts of several rows into a much used unique index end in deadlocks (RELIABILITY, 12).
+   */
+  readonly uniqueKeysInSets: boolean;
   /** The database's clock at the statement, in milliseconds UTC. */
   readonly now: Query;
   /** `column` is one of these. Of no values: false. */
-  among(column: string, type: ColumnType, values: readonly (string | number)[]): Query;
+  among(column: string, type: ColumnType, values: readonly (string | number | Uint8Array)[]): Query;
   /** The columns, which are the table's whole primary key, are those of one of these rows. Of no rows: false. */
   amongKeys<S extends Shape>(
     table: Query,

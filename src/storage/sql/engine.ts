@@ -1,13 +1,11 @@
 /** What the operations of a server's engine share: the database, its dialect, the lanes seen so far, and one piece of work. */
 import type { Dialect, Tables } from "./dialect.js";
-import type { Body, Database, Tx } from "./database.js";
+import type { Body, Database, SnapshotOptions, Tx } from "./database.js";
 import { Lanes } from "./lanes.js";
+import { pieces, piecesOfRows } from "./pieces.js";
 import type { Query } from "./query.js";
 import type { RowOf, Shape } from "./rows.js";
 import { Tally } from "./tally.js";
-
-/** A resend must still find its job, and a late worker its outcome: nothing is pruned before this age. */
-export const KEEP_AT_LEAST_MS = 600_000;
 
 export interface Engine {
   readonly db: Database;
@@ -31,7 +29,7 @@ export class Work {
   constructor(
     readonly engine: Pick<Engine, "dialect" | "self">,
     readonly tx: Tx,
-    /** The database's time. */
+    /** The database's time; none in a glance. */
     readonly now: number,
   ) {
     this.dialect = engine.dialect;
@@ -51,18 +49,41 @@ export class Work {
     return this.tx.run(query);
   }
 
+  /** Rows for a set of any size, in statements of at most 1,000 each; nothing is sent for none. */
+  async allOf<T, S extends Shape>(
+    items: readonly T[],
+    query: (some: readonly T[]) => Query,
+    shape: S,
+  ): Promise<RowOf<S>[]> {
+    const rows = await Promise.all(pieces(items).map((some) => this.all(query(some), shape)));
+    return rows.length === 1 ? rows[0]! : rows.flat();
+  }
+
+  /** The same for statements without an answer. */
+  async runOf<T>(items: readonly T[], query: (some: readonly T[]) => Query): Promise<void> {
+    await Promise.all(pieces(items).map((some) => this.run(query(some))));
+  }
+
   /** Rows into a table; nothing is sent for none. A key that is there makes the transaction begin again. */
-  async insert<S extends Shape>(table: Query, shape: S, rows: readonly RowOf<S>[]): Promise<void> {
-    if (rows.length > 0) await this.run(this.dialect.insert(table, shape, rows, "fail"));
+  insert<S extends Shape>(table: Query, shape: S, rows: readonly RowOf<S>[]): Promise<void> {
+    return this.put(table, shape, rows, "fail");
   }
 
   /** The same, but rows whose key is there are left as they are. */
-  async insertNew<S extends Shape>(
+  insertNew<S extends Shape>(table: Query, shape: S, rows: readonly RowOf<S>[]): Promise<void> {
+    return this.put(table, shape, rows, "leave");
+  }
+
+  private async put<S extends Shape>(
     table: Query,
     shape: S,
     rows: readonly RowOf<S>[],
+    whenThere: "fail" | "leave",
   ): Promise<void> {
-    if (rows.length > 0) await this.run(this.dialect.insert(table, shape, rows, "leave"));
+    const inserts = piecesOfRows(shape, rows).map((some) =>
+      this.run(this.dialect.insert(table, shape, some, whenThere)),
+    );
+    await Promise.all(inserts);
   }
 }
 
@@ -78,8 +99,13 @@ export function write<T>(engine: Engine, doing: Doing<T>): Promise<T> {
   });
 }
 
+/** Statements by themselves, each seeing what is committed when it begins: there is no one time in them. */
+export function glance<T>(engine: Engine, doing: Doing<T>): Promise<T> {
+  return engine.db.look((tx) => doing(new Work(engine, tx, Number.NaN)));
+}
+
 /** One consistent look. */
-export function read<T>(engine: Engine, doing: Doing<T>): Promise<T> {
+export function read<T>(engine: Engine, doing: Doing<T>, options?: SnapshotOptions): Promise<T> {
   const body: Body<T> = (tx, now) => doing(new Work(engine, tx, now));
-  return engine.db.snapshot(body);
+  return engine.db.snapshot(body, options);
 }

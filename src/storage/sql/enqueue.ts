@@ -2,9 +2,12 @@
 import { uniqueHash } from "../../core/ids.js";
 import type { InsertOutcome, NewJob } from "../driver.js";
 import { write, type Engine, type Work } from "./engine.js";
+import { hashText, takeKeys } from "./keys.js";
 import { keyOf } from "./lanes.js";
+import { optsText } from "./options.js";
+import { pieces } from "./pieces.js";
 import { place } from "./record.js";
-import { columnsOf, type RowOf, type Shape } from "./rows.js";
+import type { RowOf, Shape } from "./rows.js";
 import { sql } from "./query.js";
 
 export const JOB = {
@@ -31,39 +34,117 @@ const ID = { id: "id" } as const satisfies Shape;
 const INSERTED: InsertOutcome = { status: "inserted" };
 const DUPLICATE: InsertOutcome = { status: "duplicate" };
 
+type LaneIds = ReadonlyMap<string, number>;
+
 export async function insertJobs(
   engine: Engine,
   jobs: readonly NewJob[],
 ): Promise<InsertOutcome[]> {
   const lanes = await engine.lanes.ids(jobs);
-  const plain = jobs.filter(({ uniqueKey }) => uniqueKey === null);
-  if (plain.length === 0) return [];
-  const outcomes = await write(engine, (work) => insertPlain(work, plain, lanes));
-  let next = 0;
-  return jobs.map(() => outcomes[next++]!);
+  const first = new Map<string, NewJob>();
+  for (const job of jobs) if (!first.has(job.id)) first.set(job.id, job);
+  const outcomes = new Map<NewJob, InsertOutcome>();
+  for (const { some, insert } of partsOf(engine, [...first.values()])) {
+    const answers = await write(engine, (work) => insert(work, some, lanes));
+    for (const [i, job] of some.entries()) outcomes.set(job, answers[i]!);
+  }
+  return again(engine, jobs, first, outcomes);
 }
 
-type LaneIds = ReadonlyMap<string, number>;
+interface Part {
+  readonly some: readonly NewJob[];
+  readonly insert: typeof insertPlain;
+}
 
+/** A transaction each. */
+function partsOf({ dialect }: Engine, jobs: readonly NewJob[]): Part[] {
+  const plain = jobs.filter(({ uniqueKey }) => uniqueKey === null);
+  const unique = jobs.filter(({ uniqueKey }) => uniqueKey !== null);
+  const sets = dialect.uniqueKeysInSets ? pieces(inHashOrder(unique)) : unique.map((job) => [job]);
+  return [
+    ...(plain.length === 0 ? [] : [{ some: plain, insert: insertPlain }]),
+    ...sets.map((some) => ({ some, insert: insertUnique })),
+  ];
+}
+
+/** The same id more than once in one call: as if its turn came after the first one's commit. */
+async function again(
+  engine: Engine,
+  jobs: readonly NewJob[],
+  first: ReadonlyMap<string, NewJob>,
+  outcomes: ReadonlyMap<NewJob, InsertOutcome>,
+): Promise<InsertOutcome[]> {
+  const seen = new Set<string>();
+  const open: number[] = [];
+  const answers = jobs.map(({ id }, i) => {
+    const outcome = outcomes.get(first.get(id)!)!;
+    if (!seen.has(id)) {
+      seen.add(id);
+      return outcome;
+    }
+    if (outcome.status === "unique") open.push(i);
+    return DUPLICATE;
+  });
+  if (open.length === 0) return answers;
+  const rest = await insertJobs(
+    engine,
+    open.map((i) => jobs[i]!),
+  );
+  for (const [n, i] of open.entries()) answers[i] = rest[n]!;
+  return answers;
+}
+
+/** Called inside a write, as what follows. Each job's id is another one. */
 async function insertPlain(
   work: Work,
   jobs: readonly NewJob[],
   lanes: LaneIds,
 ): Promise<InsertOutcome[]> {
-  const { t, dialect } = work;
-  const ids = jobs.map((job) => job.id);
-  const among = dialect.among("id", "id", ids);
-  const there = await work.all(sql`select ${columnsOf(ID)} from ${t.job} where ${among}`, ID);
-  const known = new Set(there.map((row) => row.id));
-  const fresh: NewJob[] = [];
-  const outcomes = jobs.map((job) => {
-    if (known.has(job.id)) return DUPLICATE;
-    known.add(job.id);
-    fresh.push(job);
-    return INSERTED;
-  });
+  const known = await knownOf(work, jobs);
+  const fresh = jobs.filter(({ id }) => !known.has(id));
   await insertRows(work, fresh, lanes);
-  return outcomes;
+  return jobs.map(({ id }) => (known.has(id) ? DUPLICATE : INSERTED));
+}
+
+/** The keys first. A job that is known, and has perhaps ended, takes none. */
+async function insertUnique(
+  work: Work,
+  jobs: readonly NewJob[],
+  lanes: LaneIds,
+): Promise<InsertOutcome[]> {
+  const known = await knownOf(work, jobs);
+  const fresh = jobs.filter(({ id }) => !known.has(id));
+  const keys = fresh.map((job) => ({ hash: hashOf(job), job_id: job.id }));
+  const holders = await takeKeys(work, keys);
+  const holderOf = (job: NewJob): string | undefined => holders.get(hashText(hashOf(job)));
+  // One that somebody else is inserting under the same id meets that at its primary key, and the transaction begins again.
+  const ours = fresh.filter((job) => holderOf(job) === job.id);
+  await insertRows(work, ours, lanes);
+  return jobs.map((job) => {
+    if (known.has(job.id)) return DUPLICATE;
+    const holder = holderOf(job)!;
+    return holder === job.id ? INSERTED : { status: "unique", holder };
+  });
+}
+
+async function knownOf(work: Work, jobs: readonly NewJob[]): Promise<ReadonlySet<string>> {
+  const { t, dialect } = work;
+  const ids = jobs.map(({ id }) => id);
+  const find = (some: readonly string[]) =>
+    sql`select id from ${t.job} where ${dialect.among("id", "id", some)}`;
+  return new Set((await work.allOf(ids, find, ID)).map(({ id }) => id));
+}
+
+function hashOf(job: NewJob): Buffer {
+  return uniqueHash(job.kind, job.uniqueKey!);
+}
+
+/** Two calls that want the same keys meet at the first of them, so that none waits in a circle. */
+function inHashOrder(jobs: readonly NewJob[]): NewJob[] {
+  return jobs
+    .map((job) => ({ job, hash: hashOf(job) }))
+    .toSorted((a, b) => Buffer.compare(a.hash, b.hash))
+    .map(({ job }) => job);
 }
 
 /** Jobs that are not there, with the rows in which they wait. */
@@ -103,12 +184,7 @@ export function jobRow(job: NewJob, lane: number, now: number): RowOf<typeof JOB
     codec: job.payload.codec,
     payload_version: 1,
     unique_text: job.uniqueKey,
-    unique_hash: job.uniqueKey === null ? null : uniqueHash(job.kind, job.uniqueKey),
+    unique_hash: job.uniqueKey === null ? null : hashOf(job),
     opts: optsText(job),
   };
-}
-
-/** What has no column of its own, as JSON; null for nothing. */
-function optsText({ redact }: NewJob): string | null {
-  return redact === null ? null : JSON.stringify({ redact });
 }

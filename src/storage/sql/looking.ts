@@ -1,6 +1,16 @@
 /** The operations of maintenance, of operators and of those who look, as the contract names them. */
 import type { Driver } from "../driver.js";
+import { listAttempts } from "./attempts.js";
+import { audit } from "./audit.js";
+import { counts, tally } from "./counts.js";
 import type { Engine } from "./engine.js";
+import { listJobs } from "./list.js";
+import { listLog } from "./log.js";
+import { endings, getJobs } from "./look.js";
+import { promote } from "./maintain.js";
+import { cancel, retry } from "./operate.js";
+import { setPaused } from "./pause.js";
+import { prune } from "./prune.js";
 
 export type Looking = Pick<
   Driver,
@@ -19,6 +29,20 @@ export type Looking = Pick<
   | "audit"
 >;
 
-export function looking(_engine: Engine): Looking {
-  return {} as Looking;
+export function looking(engine: Engine): Looking {
+  return {
+    promote: (limit) => promote(engine, limit),
+    prune: (step) => prune(engine, step),
+    cancel: (ids) => cancel(engine, ids),
+    retry: (ids) => retry(engine, ids),
+    setPaused: (target, paused) => setPaused(engine, target, paused),
+    getJobs: (ids) => getJobs(engine, ids),
+    listJobs: (query) => listJobs(engine, query),
+    endings: (ids) => endings(engine, ids),
+    listLog: (query) => listLog(engine, query),
+    tally: (since) => tally(engine, since),
+    listAttempts: (query) => listAttempts(engine, query),
+    counts: (filter) => counts(engine, filter),
+    audit: () => audit(engine),
+  };
 }

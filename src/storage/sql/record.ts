@@ -5,9 +5,10 @@
 import { RUN_STATES, REASONS } from "../../core/states.js";
 import type { Counters, Decision } from "../../core/outcome.js";
 import { WAITING, type RunOfLease, type WaitingRow } from "./dialect.js";
-import { KEEP_AT_LEAST_MS, type Work } from "./engine.js";
+import type { Work } from "./engine.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { sql } from "./query.js";
+import { KEEP_AT_LEAST_MS } from "./scan.js";
 
 export interface Event {
   readonly id: string;
@@ -43,6 +44,8 @@ export const OUTCOME = {
   prune_at: "int?",
 } as const satisfies Shape;
 
+type OutcomeRow = RowOf<typeof OUTCOME>;
+
 const JOB = {
   id: "id",
   lane: "int",
@@ -51,6 +54,9 @@ const JOB = {
   keep_ms: "int?",
   keep_other_ms: "int?",
 } as const satisfies Shape;
+
+/** Whether the job was enqueued with a unique key. */
+const FOUND = { ...JOB, keyed: "flag" } as const satisfies Shape;
 
 const BEFORE = {
   job_id: "id",
@@ -75,14 +81,11 @@ export async function outcomesOf(
   work: Work,
   runs: readonly RunOfLease[],
 ): Promise<Map<string, BeforeRow>> {
-  if (runs.length === 0) return new Map();
   const { t, dialect } = work;
   const keys = runs.map(({ id: job_id, run }) => ({ job_id, run }));
-  const among = dialect.amongKeys(t.outcome, RUN, keys);
-  const rows = await work.all(
-    sql`select ${columnsOf(BEFORE)} from ${t.outcome} where ${among}`,
-    BEFORE,
-  );
+  const find = (some: readonly RowOf<typeof RUN>[]) =>
+    sql`select ${columnsOf(BEFORE)} from ${t.outcome} where ${dialect.amongKeys(t.outcome, RUN, some)}`;
+  const rows = await work.allOf(keys, find, BEFORE);
   return new Map(rows.map((row) => [runKey(row.job_id, row.run), row]));
 }
 
@@ -96,7 +99,12 @@ export interface Place {
   readonly counters: Counters;
   readonly keepMs: number | null;
   readonly keepOtherMs: number | null;
+  /** It was enqueued with a unique key. */
+  readonly keyed: boolean;
 }
+
+/** The same without whether the job has a unique key. */
+export type Spot = Omit<Place, "keyed">;
 
 /** What is known of runs: their own outcomes, and where they stand or would stand. */
 export interface Known {
@@ -106,14 +114,13 @@ export interface Known {
 }
 
 export async function lookUp(work: Work, runs: readonly RunOfLease[]): Promise<Known> {
-  if (runs.length === 0) return { outcomes: new Map(), places: new Map() };
   const { t, dialect } = work;
   const ids = [...new Set(runs.map((run) => run.id))];
+  const find = (some: readonly string[]) =>
+    sql`select ${columnsOf(JOB)}, unique_hash is not null as keyed from ${t.job}
+      where ${dialect.among("id", "id", some)}`;
   const [jobs, outcomes] = await Promise.all([
-    work.all(
-      sql`select ${columnsOf(JOB)} from ${t.job} where ${dialect.among("id", "id", ids)}`,
-      JOB,
-    ),
+    work.allOf(ids, find, FOUND),
     outcomesOf(work, [
       ...runs,
       ...runs.filter(({ run }) => run > 1).map(({ id, run }) => ({ id, run: run - 1 })),
@@ -133,9 +140,21 @@ export async function lookUp(work: Work, runs: readonly RunOfLease[]): Promise<K
       counters: { fails: before?.fails ?? 0, crashes: before?.crashes ?? 0 },
       keepMs: job.keep_ms,
       keepOtherMs: job.keep_other_ms,
+      keyed: job.keyed,
     });
   }
   return { outcomes, places };
+}
+
+/** Which of these events decide their runs: those of living jobs whose run has no outcome yet, the first of each run. */
+export function deciding(events: readonly RunOfLease[], { outcomes, places }: Known): boolean[] {
+  const taken = new Set<string>();
+  return events.map(({ id, run }) => {
+    const key = runKey(id, run);
+    if (outcomes.has(key) || !places.has(key) || taken.has(key)) return false;
+    taken.add(key);
+    return true;
+  });
 }
 
 /** Records what can be recorded: says for each event whether this transaction decided its run. */
@@ -144,15 +163,10 @@ export async function record(
   events: readonly Event[],
   known?: Known,
 ): Promise<boolean[]> {
-  const { outcomes, places } = known ?? (await lookUp(work, events));
-  const taken = new Set<string>();
-  const answers = events.map(({ id, run }) => {
-    const key = runKey(id, run);
-    if (outcomes.has(key) || !places.has(key) || taken.has(key)) return false;
-    taken.add(key);
-    return true;
-  });
-  const rows: RowOf<typeof OUTCOME>[] = [];
+  const found = known ?? (await lookUp(work, events));
+  const { places } = found;
+  const answers = deciding(events, found);
+  const rows: OutcomeRow[] = [];
   const waiting: WaitingRow[] = [];
   for (const event of events.filter((_, i) => answers[i])) {
     const place = places.get(runKey(event.id, event.run))!;
@@ -172,21 +186,44 @@ export async function record(
       crashes,
     });
   }
-  // In the order of their keys: two transactions that decide the same runs meet at the first, and none waits in a circle.
-  rows.sort((a, b) => (a.job_id < b.job_id ? -1 : a.job_id > b.job_id ? 1 : a.run - b.run));
+  rows.sort(inKeyOrder);
   await Promise.all([work.insert(work.t.outcome, OUTCOME, rows), place(work, waiting)]);
   return answers;
+}
+
+/** A job's next run, and its lane. */
+export interface NextRun extends RunOfLease {
+  readonly lane: number;
+}
+
+/** A state that no committed outcome has: that of the last event of a job's life, which goes with the job. */
+const PRUNED = 10;
+
+/**
+ * Decides the next run of jobs that are deleted in this very transaction: an operator who gives one of them another life at
+ * this moment wants the same run, and one of the two begins again.
+ */
+export function fencePruned(work: Work, runs: readonly NextRun[]): Promise<void> {
+  const rows = runs.map(({ id: job_id, run, lane }) => ({
+    ...{ job_id, run, lane, state: PRUNED, ended_at: work.now },
+    ...{ writer: NOBODY, worker: null, reason: null, started_at: null, fails: 0, crashes: 0 },
+    ...{ next_at: null, next_prio: null, result: null, error: null, prune_at: null },
+  }));
+  return work.insert(work.t.outcome, OUTCOME, rows.toSorted(inKeyOrder));
+}
+
+/** Two transactions that decide the same runs meet at the first, and none waits in a circle. */
+function inKeyOrder(a: OutcomeRow, b: OutcomeRow): number {
+  return a.job_id < b.job_id ? -1 : a.job_id > b.job_id ? 1 : a.run - b.run;
 }
 
 /** Puts jobs where they wait: among the ready ones when they are due, else among the delayed. */
 export async function place(work: Work, rows: readonly WaitingRow[]): Promise<void> {
   const { t, now } = work;
+  const ready = rows.filter((row) => row.run_at <= now);
+  if (ready.length > 0) work.tx.announce();
   await Promise.all([
-    work.insert(
-      t.ready,
-      WAITING,
-      rows.filter((row) => row.run_at <= now),
-    ),
+    work.insert(t.ready, WAITING, ready),
     work.insert(
       t.delayed,
       WAITING,
@@ -195,11 +232,7 @@ export async function place(work: Work, rows: readonly WaitingRow[]): Promise<vo
   ]);
 }
 
-export function outcomeRow(
-  { now }: Pick<Work, "now">,
-  event: Event,
-  place: Place,
-): RowOf<typeof OUTCOME> {
+export function outcomeRow({ now }: Pick<Work, "now">, event: Event, place: Spot): OutcomeRow {
   const { decision } = event;
   return {
     job_id: event.id,
@@ -221,13 +254,13 @@ export function outcomeRow(
   };
 }
 
-function nextMoment({ next }: Decision, place: Place, now: number): number | null {
+function nextMoment({ next }: Decision, place: Spot, now: number): number | null {
   if (next === null) return null;
   return next === "same-place" ? place.runAt : now + next.delayMs;
 }
 
 /** When a job with a keep time of its own for such an end may be pruned: null for all others. */
-function pruneAt({ state, next }: Decision, place: Place, now: number): number | null {
+function pruneAt({ state, next }: Decision, place: Spot, now: number): number | null {
   if (next !== null) return null;
   const keep = state === "done" ? place.keepMs : place.keepOtherMs;
   return keep === null ? null : now + Math.max(keep, KEEP_AT_LEAST_MS);

@@ -1,55 +1,29 @@
 /** Reading outcomes: the log of what runs came to. */
 import { idBytes, idText } from "../../core/ids.js";
-import { reasonOf, RUN_STATES, runStateOf, type RunState } from "../../core/states.js";
+import { RUN_STATES, type RunState } from "../../core/states.js";
 import type { AttemptPage, AttemptQuery, AttemptRow } from "../driver.js";
+import { cursorOf, keyOf } from "../sql/cursor.js";
+import { attemptRow, type AttemptColumns } from "../sql/views.js";
 import type { Connection, Value } from "./connection.js";
-import { cursorOf, keyOf } from "./cursor.js";
+import { toBytes } from "./cursor.js";
 import { read, type Engine } from "./engine.js";
 import { SHOWN } from "./hidden.js";
 
-interface AttemptColumns {
+type Row = Omit<AttemptColumns, "job_id" | "worker"> & {
   job_id: Uint8Array;
-  run: number;
-  queue: string;
-  kind: string;
-  state: number;
-  reason: number | null;
   worker: Uint8Array | null;
-  started_at: number | null;
-  ended_at: number;
-  fails: number;
-  crashes: number;
-  next_at: number | null;
-  result: string | null;
-  error: string | null;
-}
+};
 
 const ATTEMPT = `select a.job_id, a.run, l.queue, l.kind, a.state, a.reason, a.worker, a.started_at, a.ended_at, a.fails,
   a.crashes, a.next_at, a.result, a.error from qudo_outcome a join qudo_lane l on l.id = a.lane`;
 
 export function attemptOf(db: Connection, id: Uint8Array, run: number): AttemptRow {
-  return attemptRow(
-    db.get<AttemptColumns>(`${ATTEMPT} where a.job_id = ? and a.run = ?`, id, run)!,
-  );
+  return shownRow(db.get<Row>(`${ATTEMPT} where a.job_id = ? and a.run = ?`, id, run)!);
 }
 
-function attemptRow(row: AttemptColumns): AttemptRow {
-  return {
-    job: idText(row.job_id),
-    run: row.run,
-    queue: row.queue,
-    kind: row.kind,
-    state: runStateOf(row.state),
-    reason: reasonOf(row.reason),
-    session: row.worker === null ? null : idText(row.worker),
-    startedAt: row.started_at,
-    endedAt: row.ended_at,
-    fails: row.fails,
-    crashes: row.crashes,
-    nextAt: row.next_at,
-    result: row.result,
-    error: row.error,
-  };
+function shownRow(row: Row): AttemptRow {
+  const worker = row.worker === null ? null : idText(row.worker);
+  return attemptRow({ ...row, job_id: idText(row.job_id), worker });
 }
 
 const KEY = ["number", "id", "number"] as const;
@@ -59,7 +33,7 @@ export async function listAttempts(engine: Engine, query: AttemptQuery): Promise
   const values: Value[] = [];
   if (query.after !== undefined) {
     where.push("(a.ended_at, a.job_id, a.run) > (?, ?, ?)");
-    values.push(...keyOf(query.after, KEY));
+    values.push(...toBytes(keyOf(query.after, KEY)));
   }
   if (query.job !== undefined) {
     where.push("a.job_id = ?");
@@ -75,8 +49,8 @@ export async function listAttempts(engine: Engine, query: AttemptQuery): Promise
   where.push(SHOWN);
   const sql = `${ATTEMPT} where ${where.join(" and ")} order by a.ended_at, a.job_id, a.run limit ?`;
   return read(engine, (now) => {
-    const rows = engine.db.all<AttemptColumns>(sql, ...values, now, query.limit).map(attemptRow);
+    const rows = engine.db.all<Row>(sql, ...values, now, query.limit).map(shownRow);
     const last = rows.length === query.limit ? rows.at(-1) : undefined;
-    return { rows, next: last ? cursorOf([last.endedAt, idBytes(last.job), last.run]) : null };
+    return { rows, next: last ? cursorOf([last.endedAt, last.job, last.run]) : null };
   });
 }

@@ -5,8 +5,10 @@ import { idBytes, idText } from "../../core/ids.js";
 import { afterExpiry } from "../../core/outcome.js";
 import type { ClaimedJob, ClaimRequest, StoredPayload, Want } from "../driver.js";
 import { decodeLease, encodeLease, NOBODY, type LeaseEntry } from "../sql/lease.js";
+import { redactedPaths } from "../sql/options.js";
+import { inClaimOrder } from "../sql/order.js";
 import type { Connection } from "./connection.js";
-import { countersOf, locate, record, redactedPaths, type Engine, type LaneRow } from "./engine.js";
+import { countersOf, locate, record, type Engine, type LaneRow } from "./engine.js";
 import { SQL } from "./statements.js";
 
 interface ReadyRow {
@@ -98,21 +100,13 @@ function* inOrder(
   for (;;) {
     let first: LaneReader | undefined;
     for (const head of heads)
-      if (head.row !== undefined && (first === undefined || before(head.row, first.row!)))
+      if (head.row !== undefined && (first === undefined || inClaimOrder(head.row, first.row!) < 0))
         first = head;
     if (first === undefined) return;
     const row = first.row!;
     first.advance();
     yield [row, first.lane];
   }
-}
-
-function before(a: ReadyRow, b: ReadyRow): boolean {
-  return a.prio !== b.prio
-    ? a.prio < b.prio
-    : a.run_at !== b.run_at
-      ? a.run_at < b.run_at
-      : Buffer.compare(a.id, b.id) < 0;
 }
 
 class LaneReader {

@@ -2,11 +2,12 @@
 import { ENQUEUED, RUN_STATES, runStateOf } from "../../core/states.js";
 import type { LaneCounts, TallyRow } from "../driver.js";
 import { decodeLease } from "../sql/lease.js";
+import { startOfMinute } from "../sql/tally.js";
+import { Totals } from "../sql/views.js";
 import type { Connection } from "./connection.js";
 import { locate, read, type Engine, type LaneRow } from "./engine.js";
 import { ENDED_SHOWN } from "./hidden.js";
 import { SQL } from "./statements.js";
-import { startOfMinute } from "./tally.js";
 
 interface Waiting {
   lane: number;
@@ -27,48 +28,23 @@ export function counts(
 ): Promise<LaneCounts[]> {
   const { db } = engine;
   return read(engine, (now) => {
-    const byLane = new Map<number, { -readonly [K in keyof LaneCounts]: LaneCounts[K] }>();
-    for (const lane of db.all<LaneRow>(SQL.lanes))
-      if ((filter.queue ?? lane.queue) === lane.queue && (filter.kind ?? lane.kind) === lane.kind)
-        byLane.set(lane.id, emptyCounts(lane));
+    const lanes = db.all<LaneRow>(SQL.lanes);
+    const totals = new Totals(
+      lanes.map((lane) => ({ ...lane, paused: lane.paused !== 0 })),
+      filter,
+    );
     for (const table of ["qudo_ready", "qudo_delayed"] as const)
       for (const { lane, n, failed } of db.all<Waiting>(waitingIn(table))) {
-        const row = byLane.get(lane);
-        if (row === undefined) continue;
-        row.pending += n - failed;
-        row.failed += failed;
-        if (table === "qudo_delayed") row.delayed += n;
+        totals.add(lane, "pending", n - failed);
+        totals.add(lane, "failed", failed);
+        if (table === "qudo_delayed") totals.add(lane, "delayed", n);
       }
-    for (const { lane, running } of leasedRuns(db)) {
-      const row = byLane.get(lane);
-      if (row !== undefined) row[running ? "running" : "reserved"]++;
-    }
-    for (const { lane, state, n } of finishedRuns(db, now)) {
-      const row = byLane.get(lane);
-      if (row !== undefined) row[runStateOf(state) as "done" | "abandoned" | "cancelled"] += n;
-    }
-    return [...byLane.values()].toSorted((a, b) =>
-      a.queue === b.queue ? compare(a.kind, b.kind) : compare(a.queue, b.queue),
-    );
+    for (const { lane, running } of leasedRuns(db))
+      totals.add(lane, running ? "running" : "reserved", 1);
+    for (const { lane, state, n } of finishedRuns(db, now))
+      totals.add(lane, runStateOf(state) as "done" | "abandoned" | "cancelled", n);
+    return totals.rows;
   });
-}
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
-function emptyCounts({ queue, kind, paused }: LaneRow): LaneCounts {
-  return {
-    queue,
-    kind,
-    paused: paused !== 0,
-    pending: 0,
-    failed: 0,
-    delayed: 0,
-    reserved: 0,
-    running: 0,
-    done: 0,
-    abandoned: 0,
-    cancelled: 0,
-  };
 }
 
 function* leasedRuns(db: Connection): Generator<{ lane: number; running: boolean }> {

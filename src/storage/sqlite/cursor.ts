@@ -1,33 +1,14 @@
-/** Where a page ended, as text: numbers and ids in the order of the list's key. Callers hand it back and read nothing in it. */
-import { InvalidInputError } from "../../core/errors.js";
-import { idBytes, idText, isUuid } from "../../core/ids.js";
-import { show } from "../../core/options.js";
+/** Keys of cursors (storage/sql/cursor.ts) as this engine takes and gives them: ids are bytes. */
+import { idBytes, idText } from "../../core/ids.js";
+import { cursorOf, type Key as TextKey } from "../sql/cursor.js";
 
 /** The parts of a key: numbers, and ids as bytes. */
 export type Key = readonly (number | Uint8Array)[];
 
-/** What the parts of a key are, in order. */
-export type KeyShape = readonly ("number" | "id")[];
-
-const NUMBER = /^-?\d{1,15}$/;
-
-export function cursorOf(key: Key): string {
-  return key.map((part) => (typeof part === "number" ? String(part) : idText(part))).join("/");
+export function toBytes(key: TextKey): Key {
+  return key.map((part) => (typeof part === "number" ? part : idBytes(part)));
 }
 
-/** @throws InvalidInputError QUDO_INVALID_OPTION for a text that no page of this list ends with. */
-export function keyOf(cursor: string, shape: KeyShape): Key {
-  const parts = cursor.split("/");
-  const fits = shape.every((type, i) =>
-    type === "number" ? NUMBER.test(parts[i] ?? "") : isUuid(parts[i]),
-  );
-  if (!fits || parts.length !== shape.length) throw badCursor(cursor);
-  return parts.map((part, i) => (shape[i] === "number" ? Number(part) : idBytes(part)));
-}
-
-export function badCursor(cursor: string): InvalidInputError {
-  return new InvalidInputError(
-    "QUDO_INVALID_OPTION",
-    `${show(cursor)} is no cursor of this list. Give "next" of the page before as it is, or nothing to begin.`,
-  );
+export function cursorOfBytes(key: Key): string {
+  return cursorOf(key.map((part) => (typeof part === "number" ? part : idText(part))));
 }

@@ -1,6 +1,7 @@
 /** What the operations of this engine share: the connection, the clock, the lanes seen so far, and the two moves of every event. */
 import type { Counters, Decision } from "../../core/outcome.js";
 import { RUN_STATES, REASONS } from "../../core/states.js";
+import { KEEP_AT_LEAST_MS } from "../sql/scan.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
 import { LeaseLanes, Tally } from "./tally.js";
@@ -20,9 +21,6 @@ export interface LaneRow {
   kind: string;
   paused: number;
 }
-
-/** A resend must still find its job, and a late worker its outcome: nothing is pruned before this age. */
-export const KEEP_AT_LEAST_MS = 600_000;
 
 /** Ids of lanes, by name. Those of a transaction are remembered only after its commit: a rollback takes them back. */
 export class Lanes {
@@ -101,16 +99,6 @@ export function place(db: Connection, job: Waiting, now: number): void {
   }
   db.run(SQL.insertReady, lane, prio, runAt, id, run, fails, crashes);
   db.announce();
-}
-
-/** Of a job's options. A row that was damaged must not stop the claim of others: the names that look secret are hidden all the same. */
-export function redactedPaths(opts: string | null): readonly string[] | null {
-  if (opts === null) return null;
-  try {
-    return (JSON.parse(opts) as { redact?: string[] } | null)?.redact ?? null;
-  } catch {
-    return null;
-  }
 }
 
 export interface Place {

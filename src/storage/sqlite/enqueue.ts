@@ -1,6 +1,7 @@
 import { idBytes, idText, uniqueHash } from "../../core/ids.js";
 import type { InsertOutcome, NewJob } from "../driver.js";
 import { NOBODY } from "../sql/lease.js";
+import { optsText } from "../sql/options.js";
 import { place, write, type Engine } from "./engine.js";
 import { SQL } from "./statements.js";
 
@@ -43,11 +44,6 @@ export function insertJob(engine: Engine, job: NewJob, now: number): InsertOutco
   tally.enqueued(lane, NOBODY);
   place(db, { id, lane, prio, runAt, run: 1, fails: 0, crashes: 0 }, now);
   return { status: "inserted" };
-}
-
-/** What has no column of its own, as JSON; null for nothing. */
-function optsText({ redact }: NewJob): string | null {
-  return redact === null ? null : JSON.stringify({ redact });
 }
 
 /** Null when the key is now ours. The id is looked up first: a job that is known and finished must take no key. */

@@ -1,25 +1,19 @@
-/**
- * Pages of jobs from three sources: the leases (what is held), ready and delayed (what waits), the log (what has ended). Each has its
- * key, and a cursor names a source and the key of the row that was looked at last. A call looks at a bounded number of
- * rows, so that a filter that hardly anything passes blocks nobody: then the page is short, and says where to go on.
- */
+/** Pages of jobs (storage/sql/pages.ts) from this engine's tables. */
 import { jobState, runStateOf, type JobState } from "../../core/states.js";
-import type { JobPage, JobQuery, JobRow } from "../driver.js";
+import type { JobPage, JobQuery } from "../driver.js";
 import { decodeLease, NOBODY } from "../sql/lease.js";
+import { Page, sourcesOf, type Seen, type Source } from "../sql/pages.js";
+import { isOf } from "../sql/views.js";
 import type { Connection } from "./connection.js";
-import { badCursor, cursorOf, keyOf, type Key, type KeyShape } from "./cursor.js";
+import { cursorOfBytes, toBytes, type Key } from "./cursor.js";
 import { read, type Engine, type LaneRow } from "./engine.js";
 import { JobReader } from "./look.js";
 import { SQL } from "./statements.js";
 
-/** A row that was looked at, with what decides whether its job is on the page. */
-interface Candidate {
+/** A row that was looked at. */
+interface Candidate extends Seen {
   readonly key: Key;
   readonly id: Uint8Array;
-  readonly lane: number | null;
-  /** Null for a row that is no word on its job: a run decided since, an outcome that others followed. */
-  readonly state: JobState | null;
-  readonly createdAt: number | null;
 }
 
 interface Look {
@@ -30,27 +24,10 @@ interface Look {
   readonly piece: number;
 }
 
-interface Source {
-  readonly name: string;
-  readonly states: readonly JobState[];
-  readonly key: KeyShape;
-  /** Candidates after this key, in order; null begins. */
-  readonly rows: (look: Look, after: Key | null) => Iterable<Candidate>;
-}
+/** Candidates after a key, in order; null begins. */
+type Rows = (look: Look, after: Key | null) => Iterable<Candidate>;
 
-const WAITING = ["pending", "failed"] as const;
-
-const SOURCES: readonly Source[] = [
-  { name: "held", states: ["reserved", "running"], key: ["id", "number"], rows: held },
-  { name: "ready", states: WAITING, key: ["number", "number", "number", "id"], rows: ready },
-  { name: "delayed", states: WAITING, key: ["number", "id"], rows: delayed },
-  {
-    name: "ended",
-    states: ["done", "abandoned", "cancelled", "moved"],
-    key: ["number", "id", "number"],
-    rows: ended,
-  },
-];
+const ROWS: Readonly<Record<Source["name"], Rows>> = { held, ready, delayed, ended };
 
 export function listJobs(engine: Engine, query: JobQuery): Promise<JobPage> {
   return read(engine, (now) => page(engine.db, query, now));
@@ -58,56 +35,22 @@ export function listJobs(engine: Engine, query: JobQuery): Promise<JobPage> {
 
 function page(db: Connection, query: JobQuery, now: number): JobPage {
   const { limit } = query;
-  const start = query.after === undefined ? null : startAfter(query.after);
+  const sources = sourcesOf(query);
   const look: Look = { db, lanes: lanesOf(db, query), piece: Math.min(500, Math.max(50, limit)) };
-  const wanted = new Set(look.lanes.map(({ id }) => id));
+  const page = new Page(query, new Set(look.lanes.map(({ id }) => id)));
   const jobs = new JobReader(db, now);
-  const rows: JobRow[] = [];
-  let left = 10 * limit + 1_000;
-  for (const source of SOURCES.slice(start?.at ?? 0)) {
-    if (!mayHold(source, query)) continue;
-    const after = source === start?.source ? start.key : null;
-    for (const candidate of source.rows(look, after)) {
-      const job = fits(candidate, query, wanted) ? jobs.read(candidate.id) : null;
-      if (job !== null) rows.push(job);
-      if (rows.length === limit || --left === 0)
-        return { rows, next: `${source.name}/${cursorOf(candidate.key)}` };
-    }
-  }
-  return { rows, next: null };
+  for (const [source, after] of sources)
+    for (const candidate of ROWS[source.name](look, after && toBytes(after)))
+      if (page.took(page.fits(candidate) ? jobs.read(candidate.id) : null))
+        return page.close(source, cursorOfBytes(candidate.key));
+  return page.close(null, null);
 }
 
-function startAfter(cursor: string): { at: number; source: Source; key: Key } {
-  const name = cursor.slice(0, Math.max(0, cursor.indexOf("/")));
-  const at = SOURCES.findIndex((source) => source.name === name);
-  const source = SOURCES[at];
-  if (source === undefined) throw badCursor(cursor);
-  return { at, source, key: keyOf(cursor.slice(name.length + 1), source.key) };
-}
-
-function lanesOf(db: Connection, { queue, kind }: JobQuery): LaneRow[] {
+function lanesOf(db: Connection, query: JobQuery): LaneRow[] {
   return db
     .all<LaneRow>(SQL.lanes)
-    .filter((lane) => (queue ?? lane.queue) === lane.queue && (kind ?? lane.kind) === lane.kind)
+    .filter((lane) => isOf(lane, query))
     .toSorted((a, b) => a.id - b.id);
-}
-
-function mayHold({ states }: Source, query: JobQuery): boolean {
-  return query.states === undefined || query.states.some((state) => states.includes(state));
-}
-
-function fits(
-  { lane, state, createdAt }: Candidate,
-  { states, since = -Infinity, until = Infinity }: JobQuery,
-  lanes: ReadonlySet<number>,
-): boolean {
-  if (lane === null || state === null || createdAt === null) return false;
-  return (
-    lanes.has(lane) &&
-    (states === undefined || states.includes(state)) &&
-    since <= createdAt &&
-    createdAt < until
-  );
 }
 
 /** A statement's rows, piece by piece, each after the key of the last row of the one before. */

@@ -2,11 +2,12 @@
 import { idBytes, idText } from "../../core/ids.js";
 import { isTerminal, jobState, runStateOf, type Whereabouts } from "../../core/states.js";
 import type { Ending, JobRow, StoredPayload } from "../driver.js";
+import { isHidden } from "../sql/hidden.js";
 import { decodeLease } from "../sql/lease.js";
+import { jobRow, NOBODYS, shownRun, type Hold, type JobColumns } from "../sql/views.js";
 import { attemptOf } from "./attempts.js";
 import type { Connection } from "./connection.js";
-import { locate, read, redactedPaths, type Engine } from "./engine.js";
-import { isHidden, type KeepColumns } from "./hidden.js";
+import { locate, read, type Engine } from "./engine.js";
 import { SQL } from "./statements.js";
 
 export interface LastOutcome {
@@ -46,33 +47,12 @@ export function whereabouts(
   };
 }
 
-interface JobColumns extends KeepColumns {
-  queue: string;
-  kind: string;
-  prio: number;
-  run_at: number;
-  created_at: number;
-  max_attempts: number;
-  timeout_ms: number | null;
-  expires_at: number | null;
-  opts: string | null;
-  unique_text: string | null;
-  codec: number;
-  payload_text: string | null;
-  payload_bin: Uint8Array | null;
-}
-
 export function getJobs(engine: Engine, ids: readonly string[]): Promise<(JobRow | null)[]> {
   return read(engine, (now) => {
     const jobs = new JobReader(engine.db, now);
     return ids.map((id) => jobs.read(idBytes(id)));
   });
 }
-
-/** What somebody knows of a held run; the rest of its row is as for any job. */
-type Hold = Pick<JobRow, "session" | "startedAt" | "progress">;
-
-const NOBODYS: Hold = { session: null, startedAt: null, progress: null };
 
 /** One look at jobs. Leases are decoded once, and only when a reserved job is met. */
 export class JobReader {
@@ -90,29 +70,15 @@ export class JobReader {
     const last = job && findLast(db, id);
     if (job === undefined || isHidden(job, last, this.now)) return null;
     const state = jobState(whereabouts(db, id, last));
-    const run = last === undefined ? 1 : hasEnded(last) ? last.run : last.run + 1;
-    const at = locate(db, id, run);
+    const attempt = last === undefined ? null : attemptOf(db, id, last.run);
+    const run = shownRun(attempt);
     const held = state === "reserved" || state === "running";
-    return {
-      id: idText(id),
-      queue: job.queue,
-      kind: job.kind,
+    return jobRow(idText(id), job, {
       state,
-      priority: 0 - (at?.prio ?? job.prio),
-      createdAt: job.created_at,
-      runAt: at?.run_at ?? job.run_at,
-      run,
-      fails: last?.fails ?? 0,
-      crashes: last?.crashes ?? 0,
-      maxAttempts: job.max_attempts,
-      timeoutMs: job.timeout_ms,
-      expiresAt: job.expires_at,
-      uniqueKey: job.unique_text,
-      redact: redactedPaths(job.opts),
-      payload: { codec: job.codec, text: job.payload_text, bin: job.payload_bin },
-      last: last === undefined ? null : attemptOf(db, id, last.run),
-      ...(held ? this.hold(id, run) : NOBODYS),
-    };
+      last: attempt,
+      place: locate(db, id, run) ?? job,
+      hold: held ? this.hold(id, run) : NOBODYS,
+    });
   }
 
   private hold(id: Uint8Array, run: number): Hold {

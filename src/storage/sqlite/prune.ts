@@ -2,13 +2,20 @@
  * Pruning: scans over what has ended, oldest first, each from where it stopped before. A scan looks at a row once, so that a
  * round costs what has come of age since the last one, not what is kept.
  */
-import { LIMITS } from "../../core/defaults.js";
 import { idBytes, idText } from "../../core/ids.js";
-import { isTerminal, RUN_STATES, runStateOf } from "../../core/states.js";
 import type { PruneOutcome, PruneStep } from "../driver.js";
 import { decodeLease, keyOf } from "../sql/lease.js";
+import {
+  cursorText,
+  dropUpTo,
+  dueUpTo,
+  endsJob,
+  parseCursor,
+  type EndOfRun,
+  type Position,
+} from "../sql/scan.js";
 import type { Connection } from "./connection.js";
-import { KEEP_AT_LEAST_MS, read, write, type Engine } from "./engine.js";
+import { read, write, type Engine } from "./engine.js";
 import { SQL } from "./statements.js";
 
 export function prune(engine: Engine, step: PruneStep): Promise<PruneOutcome> {
@@ -23,7 +30,7 @@ async function sweep<R extends { at: Position }>(
   step: PruneStep,
   scan: Scan<R>,
 ): Promise<PruneOutcome> {
-  const cursor = parse(step.after);
+  const cursor = parseCursor(step.after);
   if (cursor.waiting.length === 0) {
     const due = await read(engine, (now) => scan.rows(engine.db, cursor.at, step, now, 1));
     if (due.length === 0) return { pruned: 0, after: step.after, more: false };
@@ -33,32 +40,8 @@ async function sweep<R extends { at: Position }>(
     const rows = scan.rows(engine.db, cursor.at, step, now, step.limit);
     const { pruned, waiting } = scan.take(engine.db, rows, cursor.waiting, step);
     const at = rows.at(-1)?.at ?? cursor.at;
-    return { pruned, after: text({ at, waiting }), more: rows.length >= step.limit };
+    return { pruned, after: cursorText({ at, waiting }), more: rows.length >= step.limit };
   });
-}
-
-/** Where a row stands in its scan: the columns of the index, the bytes of ids as text. */
-type Position = readonly (number | string)[];
-
-/**
- * How far a scan has come, and what it passed by on its way because a lease listed it: those are asked for again each time, as
- * nothing else would come back to them.
- */
-interface Cursor {
-  readonly at: Position | null;
-  readonly waiting: readonly Position[];
-}
-
-const MOST_WAITING = 500;
-
-function parse(after: string | null): Cursor {
-  return after === null ? { at: null, waiting: [] } : (JSON.parse(after) as Cursor);
-}
-
-function text({ at, waiting }: Cursor): string | null {
-  // Past the bound the oldest are forgotten until some scan begins anew: a cursor is a short text.
-  const kept = waiting.slice(-MOST_WAITING);
-  return at === null && kept.length === 0 ? null : JSON.stringify({ at, waiting: kept });
 }
 
 interface Scan<R extends { at: Position }> {
@@ -72,13 +55,9 @@ interface Scan<R extends { at: Position }> {
   ): { pruned: number; waiting: Position[] };
 }
 
-interface EndRow {
+interface EndRow extends EndOfRun {
   at: Position;
   job_id: Uint8Array;
-  run: number;
-  state: number;
-  prune_at: number | null;
-  last: number;
 }
 
 const END = `select o.job_id, o.run, o.state, o.ended_at, o.prune_at,
@@ -94,9 +73,9 @@ const START: Position = [Number.MIN_SAFE_INTEGER, "", 0];
 
 function jobScan(name: "done" | "other" | "own"): Scan<EndRow> {
   return {
-    rows(db, at, { keepMs }, now, limit) {
+    rows(db, at, step, now, limit) {
       const [time, job, run] = at ?? START;
-      const due = name === "own" ? now : oldEnough(keepMs, now);
+      const due = dueUpTo(step, now);
       const sql = name === "own" ? BY_OWN_TIME : BY_END;
       const values = [time!, bytes(String(job)), run!, due, limit];
       return db
@@ -137,26 +116,11 @@ function findAgain(db: Connection, at: Position): EndRow[] {
   return row === undefined ? [] : [{ ...row, at }];
 }
 
-/** It is the job's last word, and this scan's to judge: those with a keep time of their own carry when they go. */
-function endsJob({ run, last, state, prune_at }: EndRow, name: "done" | "other" | "own"): boolean {
-  if (run !== last || !isTerminal(runStateOf(state))) return false;
-  if (name === "own") return true;
-  return prune_at === null && (state === RUN_STATES.done) === (name === "done");
-}
-
-/**
- * Of a job with many runs the last ones stay. All up to this row go, not it alone: what was passed by while the job was young
- * goes with it, so that a history is cut at its front only and grows no further.
- */
-function dropOldRuns(
-  db: Connection,
-  { job_id, run, last }: EndRow,
-  leased: ReadonlyMap<string, number>,
-): void {
-  const upTo = Math.min(run, last - LIMITS.runsKept, (leased.get(keyOf(job_id)) ?? Infinity) - 1);
+function dropOldRuns(db: Connection, row: EndRow, leased: ReadonlyMap<string, number>): void {
+  const upTo = dropUpTo(row, leased.get(keyOf(row.job_id)));
   if (upTo < 1) return;
-  db.run("delete from qudo_outcome where job_id = ? and run <= ?", job_id, upTo);
-  db.run("delete from qudo_job_log where job_id = ? and run <= ?", job_id, upTo);
+  db.run("delete from qudo_outcome where job_id = ? and run <= ?", row.job_id, upTo);
+  db.run("delete from qudo_job_log where job_id = ? and run <= ?", row.job_id, upTo);
 }
 
 /** The first run of each job that any lease lists: it and what follows it stays (I5). */
@@ -183,13 +147,11 @@ interface CountRow {
   session: Uint8Array;
 }
 
-const MINUTE_MS = 60_000;
-
 /** Minutes of the tally. What is deleted is gone, but a dry run has to get on, too. */
 const countScan: Scan<CountRow> = {
-  rows(db, at, { keepMs }, now, limit) {
+  rows(db, at, step, now, limit) {
     const [minute, lane, event, session] = at ?? [Number.MIN_SAFE_INTEGER, 0, 0, ""];
-    const due = oldEnough(keepMs, now) - MINUTE_MS;
+    const due = dueUpTo(step, now);
     return db
       .all<CountRow>(
         `select minute, lane, event, session from qudo_tally where (minute, lane, event, session) > (?, ?, ?, ?)
@@ -216,10 +178,6 @@ const countScan: Scan<CountRow> = {
     return { pruned: rows.length, waiting: [] };
   },
 };
-
-function oldEnough(keepMs: number, now: number): number {
-  return now - Math.max(keepMs, KEEP_AT_LEAST_MS);
-}
 
 /** Empty before the first id. */
 function bytes(id: string): Buffer {

@@ -10,6 +10,7 @@ import type {
   ReapOutcome,
   SessionRow,
 } from "../driver.js";
+import { isAlive } from "../sql/fence.js";
 import { decodeLease } from "../sql/lease.js";
 import { concludeLease } from "./conclude.js";
 import { read, write, type Engine } from "./engine.js";
@@ -125,8 +126,7 @@ function reapOne(engine: Engine, dead: DeadSession, now: number): ReapOutcome {
   const session = idBytes(dead.id);
   const row = db.get<{ beat: number; seen_at: number }>(SQL.session, session);
   if (row === undefined) return { status: "absent" };
-  if (row.beat !== dead.beat || (dead.cause === "expired" && isFresh(row.seen_at, dead, now)))
-    return { status: "alive" };
+  if (isAlive(row, dead, now)) return { status: "alive" };
   const decided: Partial<Record<RunState, number>> = {};
   for (const { id } of db.all<{ id: Uint8Array }>(SQL.leasesOf, session)) {
     const lease = concludeLease(engine, id, session, afterWorkerDeath, now);
@@ -135,9 +135,4 @@ function reapOne(engine: Engine, dead: DeadSession, now: number): ReapOutcome {
   }
   db.run(SQL.deleteSession, session);
   return { status: "reaped", decided };
-}
-
-/** A heartbeat from the future is no sign of life: the host's clock was set back. */
-function isFresh(seenAt: number, { leaseMs }: DeadSession, now: number): boolean {
-  return seenAt > now - leaseMs && seenAt <= now;
 }

@@ -1,7 +1,7 @@
 /** Settling: the fence. A run ends here once, and only for the worker that still holds its lease. */
 import { idBytes } from "../../core/ids.js";
 import { afterRelease } from "../../core/outcome.js";
-import { isTerminal, RUN_STATES, runStateOf } from "../../core/states.js";
+import { isTerminal } from "../../core/states.js";
 import type {
   HeldRun,
   SettleGroup,
@@ -10,6 +10,7 @@ import type {
   Trip,
   TripOutcome,
 } from "../driver.js";
+import { answerTo, startOf } from "../sql/fence.js";
 import { decodeLease, keyOf } from "../sql/lease.js";
 import { claim, isIdle } from "./claim.js";
 import { concludeLease } from "./conclude.js";
@@ -123,15 +124,14 @@ function settleRun(
   held: Held | null,
 ): SettleOutcome {
   const { engine, db, session, now } = settling;
-  const { run, elapsedMs, result, error } = settlement;
-  const startedAt = elapsedMs === null ? null : now - Math.round(elapsedMs);
+  const { run, result, error } = settlement;
   const event = {
     id,
     run,
     decision: settlement,
     writer: session,
     worker: session,
-    startedAt,
+    startedAt: startOf(settlement, now),
     result,
     error,
     lane: held?.lane,
@@ -146,18 +146,13 @@ function settleRun(
   return readBack(settling, settlement, id);
 }
 
-/**
- * Not inserted: a resend of our own is accepted, or what our handler recorded in a transaction of its own; anything else
- * is lost. A key still held for this run is free now.
- */
+/** Not inserted. A key still held for this run is free now. */
 function readBack({ db, session }: Settling, settlement: Settlement, id: Buffer): SettleOutcome {
-  const found = db.get<{ state: number; writer: Uint8Array }>(SQL.outcome, id, settlement.run);
-  if (found === undefined) return "lost";
-  const completed = settlement.completed === true && found.state === RUN_STATES.done;
-  const same = completed || found.state === RUN_STATES[settlement.state];
-  const ours = same && session.equals(found.writer);
-  if ((!ours || completed) && isTerminal(runStateOf(found.state))) db.run(SQL.freeUniqueKey, id);
-  return ours ? "accepted" : "lost";
+  const row = db.get<{ state: number; writer: Uint8Array }>(SQL.outcome, id, settlement.run);
+  const found = row && { state: row.state, own: session.equals(row.writer) };
+  const { outcome, freesKey } = answerTo(settlement, found);
+  if (freesKey) db.run(SQL.freeUniqueKey, id);
+  return outcome;
 }
 
 export function markStarted(engine: Engine, runs: readonly HeldRun[]): Promise<boolean[]> {

@@ -3,10 +3,9 @@
  * few rows per commit, however many jobs it moves. The session is part of the key, so that no two workers write to one row.
  */
 import { ENQUEUED, RUN_STATES, type RunState } from "../../core/states.js";
+import { startOfMinute } from "../sql/tally.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
-
-const MINUTE_MS = 60_000;
 
 interface Entry {
   readonly lane: number;
@@ -85,5 +84,3 @@ export class LeaseLanes {
 }
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => a === b || Buffer.compare(a, b) === 0;
-
-export const startOfMinute = (at: number): number => at - (at % MINUTE_MS);

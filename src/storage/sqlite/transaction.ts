@@ -8,6 +8,7 @@ import { DatabaseError, InvalidInputError, QudoError, RunLostError } from "../..
 import { idBytes } from "../../core/ids.js";
 import { afterSuccess } from "../../core/outcome.js";
 import type { HeldRun, UserTransaction } from "../driver.js";
+import { startOf } from "../sql/fence.js";
 import { decodeLease } from "../sql/lease.js";
 import { Connection, type HandleLike } from "./connection.js";
 import { countersOf, newEngine, record, within } from "./engine.js";
@@ -55,7 +56,7 @@ export function userTransaction(
         const event = { id, run: number, decision, writer: worker, worker, result, error: null };
         // The lease, the running row and the unique key stay: the worker gives them up when it settles the run.
         const recorded = within(engine, (now) => {
-          const startedAt = elapsedMs === null ? null : now - Math.round(elapsedMs);
+          const startedAt = startOf({ elapsedMs }, now);
           return record(engine, { ...event, startedAt }, now);
         });
         if (!recorded) throw new RunLostError(job, number);

@@ -1,22 +1,20 @@
 /** PostgreSQL under the laws: a schema of its own for each database, and a count of the commits that pass through. */
 import { Client } from "pg";
 import { manualClock, type Fixture } from "../../../src/testing/index.js";
+import type { Driver } from "../../../src/storage/driver.js";
 import { openPostgres } from "../../../src/storage/postgres/index.js";
 import type { PostgresSettings } from "../../../src/storage/server.js";
+import { postgres, type PostgresOptions } from "../../servers/index.js";
 
 /** In 2027. */
 const START = 1_800_000_000_000;
 
-/** Where tests connect to: "postgres://user@host:port/database". */
-export function postgresUrl(): URL {
-  const url = process.env["QUDO_TEST_POSTGRES_URL"];
-  if (url === undefined) throw new Error("QUDO_TEST_POSTGRES_URL is not set");
-  return new URL(url);
-}
-
-/** Settings of a connection to there, with the defaults that users have. */
-export function postgresSettings(settings: Partial<PostgresSettings> = {}): PostgresSettings {
-  const url = postgresUrl();
+/** What the engine is opened with at this address, with the defaults that users have. */
+export function postgresSettings(
+  address: string,
+  settings: Partial<PostgresSettings> = {},
+): PostgresSettings {
+  const url = new URL(address);
   return {
     hosts: [{ host: url.hostname, port: Number(url.port) }],
     user: decodeURIComponent(url.username),
@@ -37,16 +35,17 @@ export function postgresSettings(settings: Partial<PostgresSettings> = {}): Post
   };
 }
 
-let schemas = 0;
-
-export function postgres(name: string, settings: Partial<PostgresSettings> = {}): Fixture {
+/** The run's server, with a schema of its own for each law. */
+export function postgresSchema(name: string, which: PostgresOptions = {}): Fixture {
   return {
     name,
     capabilities: ["clock", "commits"],
     async open() {
+      const server = await postgres({ durable: false, ...which });
+      const schema = await server.newSchema();
       const clock = manualClock(START);
-      const schema = `law_${process.pid}_${++schemas}`;
-      const connect = () => openPostgres(postgresSettings({ schema, clock, ...settings }));
+      const connect = (): Promise<Driver> =>
+        openPostgres(postgresSettings(schema.url, { schema: schema.name, clock }));
       const driver = await connect();
       return {
         driver,
@@ -55,22 +54,11 @@ export function postgres(name: string, settings: Partial<PostgresSettings> = {})
         commits: () => commits,
         close: async () => {
           await driver.close();
-          await administrate((client) => client.query(`drop schema if exists "${schema}" cascade`));
+          await schema.drop();
         },
       };
     },
   };
-}
-
-/** On a connection of its own. */
-export async function administrate<T>(work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: postgresUrl().href });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
 }
 
 let commits = 0;

@@ -1,0 +1,60 @@
+/** A pool of the user's, of pg or of its shape: its settings are respected, and it is not closed here. */
+import { closedError, InvalidInputError } from "../../core/errors.js";
+import { Connection, type ClientBase } from "./connection.js";
+
+/** What is asked of a pool. */
+export interface PoolLike {
+  connect(): Promise<ClientLike>;
+  on?(event: "error", listener: (error: Error) => void): unknown;
+  off?(event: "error", listener: (error: Error) => void): unknown;
+}
+
+interface ClientLike extends ClientBase {
+  release(broken?: boolean): void;
+  readonly pipeline?: boolean;
+  /** Of pg: the socket is the only way to be rid of a connection that does not answer. */
+  readonly connection?: { readonly stream?: { destroy?(): void } };
+}
+
+/** @throws InvalidInputError QUDO_INVALID_OPTION for something else. */
+export function checkPool(pool: unknown): PoolLike {
+  if (typeof (pool as Partial<PoolLike> | null)?.connect === "function") return pool as PoolLike;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    "pool is no pool of connections to PostgreSQL. Give a Pool of the package pg.",
+  );
+}
+
+export class UsersPool {
+  private closed = false;
+  private readonly onError = (): void => undefined;
+
+  constructor(private readonly pool: PoolLike) {
+    // Where nobody listens, an idle connection that breaks would end the process.
+    pool.on?.("error", this.onError);
+  }
+
+  async acquire(): Promise<Connection> {
+    if (this.closed) throw closedError();
+    const client = await this.pool.connect();
+    return new Connection(client, client.pipeline === true, {
+      end: async () => undefined,
+      destroy: () => client.connection?.stream?.destroy?.(),
+      hold: () => undefined,
+    });
+  }
+
+  release(connection: Connection, broken = false): void {
+    const usable = connection.usable && !broken;
+    connection.letGo();
+    (connection.client as ClientLike).release(!usable);
+  }
+
+  /** Which connections it keeps is the pool's own business. */
+  forget(): void {}
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.pool.off?.("error", this.onError);
+  }
+}

@@ -1,0 +1,66 @@
+/** Unique keys: at most one living job per (kind, key). The primary key of their table is the arbiter, never a look before. */
+import type { RunOfLease } from "./dialect.js";
+import type { Work } from "./engine.js";
+import { lastRuns } from "./last.js";
+import { columnsOf, type RowOf, type Shape } from "./rows.js";
+import { sql } from "./query.js";
+
+export const KEY = { hash: "bytes", job_id: "id" } as const satisfies Shape;
+const ID = { id: "id" } as const satisfies Shape;
+
+export type KeyRow = RowOf<typeof KEY>;
+
+/**
+ * Takes those that are free, in the order given, and says who holds each now, by {@link hashText}. Waits for transactions that
+ * are taking or freeing one of them at this moment.
+ */
+export async function takeKeys(
+  work: Work,
+  keys: readonly KeyRow[],
+): Promise<ReadonlyMap<string, string>> {
+  const { t, dialect } = work;
+  const holders = new Map<string, string>();
+  const find = (some: readonly KeyRow[]) => {
+    const hashes = some.map(({ hash }) => hash);
+    return sql`select ${columnsOf(KEY)} from ${t.unique_key} where ${dialect.among("hash", "bytes", hashes)}`;
+  };
+  // A holder that kept a key from us may have given it up before we could see who it was: then again.
+  for (let open = keys; open.length > 0;) {
+    const [, rows] = await Promise.all([
+      work.insertNew(t.unique_key, KEY, open),
+      work.allOf(open, find, KEY),
+    ]);
+    for (const { hash, job_id } of rows) holders.set(hashText(hash), job_id);
+    open = open.filter(({ hash }) => !holders.has(hashText(hash)));
+  }
+  return holders;
+}
+
+/** A hash as what a Map can look up. */
+export function hashText(hash: Uint8Array): string {
+  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString("hex");
+}
+
+/** Frees the keys of jobs that end by what this very transaction decided. */
+export function freeKeys(work: Work, jobs: readonly string[]): Promise<void> {
+  const { t, dialect } = work;
+  return work.runOf(
+    jobs,
+    (some) => sql`delete from ${t.unique_key} where ${dialect.among("job_id", "id", some)}`,
+  );
+}
+
+/**
+ * Of runs that ended their jobs when others decided them: the jobs of which this is still the last word, so that their keys
+ * may go. An operator may be giving such a job another life at this moment: whoever does that has locked the job, as we do.
+ */
+export async function endedBy(work: Work, runs: readonly RunOfLease[]): Promise<string[]> {
+  const { t, dialect } = work;
+  const ids = [...new Set(runs.map(({ id }) => id))].toSorted();
+  const lock = (some: readonly string[]) =>
+    sql`select id from ${t.job} where ${dialect.among("id", "id", some)} and unique_hash is not null
+      order by id ${dialect.lock("update")}`;
+  const keyed = (await work.allOf(ids, lock, ID)).map(({ id }) => id);
+  const last = await lastRuns(work, keyed);
+  return runs.filter(({ id, run }) => last.get(id) === run).map(({ id }) => id);
+}
