@@ -49,6 +49,7 @@ export default defineConfig({
       project("package", 60_000),
       adapters,
       project("servers", 60_000),
+      project("postgres", 60_000),
     ],
   },
 });

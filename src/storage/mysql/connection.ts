@@ -1,14 +1,18 @@
-/** Connections to MySQL and MariaDB: the only place that knows the client library. */
-import { connect, type Socket } from "node:net";
-import type { Connection, ConnectionOptions } from "mysql2";
+/**
+ * One connection to one MySQL or MariaDB: the only place that knows the client library. Statements go one after the other; the
+ * library sends none before the one before it is answered.
+ */
+import { connect as openSocket, isIP, type Socket } from "node:net";
+import type { Connection as Client, ConnectionOptions, PoolConnection } from "mysql2";
 import { DatabaseError } from "../../core/errors.js";
-import type { MysqlSettings } from "../server.js";
-import { asDatabaseError, ServerError, serverError } from "./errors.js";
-import { flavourOf, type Flavour } from "./flavour.js";
+import type { MysqlSettings, TlsSettings } from "../server.js";
+import type { Pooled } from "../sql/pool.js";
+import { ConnectionLost } from "./errors.js";
 
-type Client = typeof import("mysql2");
+export type { PoolConnection } from "mysql2";
 
-export type Row = Readonly<Record<string, unknown>>;
+type Library = typeof import("mysql2");
+type Row = Readonly<Record<string, unknown>>;
 
 /** What a statement answered: rows, or how many it changed. */
 export interface Answer {
@@ -16,192 +20,234 @@ export interface Answer {
   readonly changed: number;
 }
 
-/** One connection, set up. */
-export interface Wire {
-  readonly flavour: Flavour;
-  /** @throws DatabaseError. Statements of one connection go one after the other. `timeoutMs`: null for as long as it takes. */
-  send(text: string, timeoutMs: number | null): Promise<Answer>;
-  /** Says goodbye. */
+/** What is said of a statement's time by whoever sends it: null, that it may take as long as it needs. */
+export type PatienceMs = number | null;
+
+/** What is done with a client is up to whoever made it. */
+export interface Control {
   end(): Promise<void>;
-  /** At once, whatever is under way. */
   destroy(): void;
+  hold(on: boolean): void;
 }
 
-/** For a statement's answer to come through the network after the server's own time is up, and for locks. */
-const GRACE_MS = 3_000;
-
-/**
- * Opens a connection of ours. `onBroken` is called when it breaks by itself.
- * @throws DatabaseError. Never later than the connect time-out, but for the time that a password function takes.
- */
-export async function openWire(
-  client: Client,
-  settings: MysqlSettings,
-  onBroken: (wire: Wire) => void,
-): Promise<Wire> {
-  const { label } = settings;
-  const password = await passwordOf(settings);
-  const socket: { now?: Socket } = {};
-  const connection = client.createConnection({
-    ...configOf(settings),
-    password,
-    // Our own socket: one that is half open can then be given up at once.
-    stream: () => (socket.now = openSocket(settings)),
-  });
-  const wire = new MysqlWire(connection, socket.now!, label);
-  let ready = false;
-  connection.on("error", () => ready && onBroken(wire));
-  try {
-    await connected(connection, settings.connectTimeoutMs);
-    const { rows } = await wire.send("select version() as version", settings.connectTimeoutMs);
-    wire.flavour = flavourOf(String(rows[0]!["version"]), label);
-    await wire.send(`set ${sessionOf(wire.flavour, settings)}`, settings.connectTimeoutMs);
-    ready = true;
-    return wire;
-  } catch (error) {
-    wire.destroy();
-    throw asDatabaseError(error, label);
-  }
-}
-
-/** @throws DatabaseError QUDO_PACKAGE_MISSING. */
-export async function loadClient(): Promise<Client> {
-  try {
-    const { default: client } = await import("mysql2");
-    return client;
-  } catch (cause) {
-    throw new DatabaseError(
-      "QUDO_PACKAGE_MISSING",
-      "MySQL and MariaDB need the package mysql2. Run: npm install mysql2@3",
-      false,
-      { cause },
-    );
-  }
-}
-
-async function passwordOf({ password, label }: MysqlSettings): Promise<string | undefined> {
-  try {
-    return (typeof password === "function" ? await password() : password) ?? undefined;
-  } catch {
-    // What it threw may hold what it was to return.
-    throw new DatabaseError(
-      "QUDO_DATABASE_UNREACHABLE",
-      `${label}: the function that gives its password failed. Try it by itself.`,
-      true,
-    );
-  }
-}
-
-function configOf(settings: MysqlSettings): ConnectionOptions {
-  const { hosts, user, database, socketPath } = settings;
-  return {
-    ...(socketPath === null && hosts[0]),
-    user,
-    database,
-    charset: "UTF8MB4_BIN",
-    supportBigNumbers: true,
-    multipleStatements: false,
-    // Rows changed, not rows found. And no file of ours is ever read on a server's behalf.
-    flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
-    connectAttributes: { program_name: "qudo" },
-    // Ours is around all of it.
-    connectTimeout: 0,
-  };
-}
-
-function openSocket({ hosts, socketPath }: MysqlSettings): Socket {
-  if (socketPath !== null) return connect(socketPath);
-  const { host, port } = hosts[0]!;
-  return connect({ host, port, noDelay: true, keepAlive: true });
-}
-
-/**
- * What our statements stand on, whatever the server's defaults are.
- * - Without autocommit a statement that comes after a deadlock, which ends the transaction, begins another one that will be
- *   rolled back. With it that statement would be committed by itself.
- * - With safe updates a DELETE by key follows the key also in a table so small that reading all of it seems cheaper: there it
- *   would wait for every row that others are moving.
- */
-function sessionOf({ name, isolation }: Flavour, { statementTimeoutMs }: MysqlSettings): string {
-  const own =
-    name === "MySQL"
-      ? { max_execution_time: statementTimeoutMs }
-      : {
-          max_statement_time: statementTimeoutMs / 1000,
-          // Long lists of keys are looked up in the index, not made into a table first.
-          in_predicate_conversion_threshold: 0,
-        };
-  const session = {
-    autocommit: 0,
-    [isolation]: "'READ-COMMITTED'",
-    sql_mode: "'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
-    time_zone: "'+00:00'",
-    foreign_key_checks: 1,
-    sql_safe_updates: 1,
-    innodb_lock_wait_timeout: 2,
-    ...own,
-  };
-  return Object.entries(session)
-    .map(([variable, value]) => `session ${variable} = ${value}`)
-    .join(", ");
-}
-
-function connected(connection: Connection, timeoutMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () =>
-        reject(new ServerError("ETIMEDOUT", null, `no connection within ${timeoutMs} ms`, true)),
-      timeoutMs,
-    );
-    connection.connect((error) => {
-      clearTimeout(timer);
-      if (error) reject(serverError(error));
-      else resolve();
-    });
-  });
-}
-
-class MysqlWire implements Wire {
-  flavour!: Flavour;
+/** A client, whoever made it: statements go in, and what is wrong with it is known. */
+export class Connection implements Pooled {
+  private failure: Error | null = null;
+  private failUnderWay: ((error: Error) => void) | undefined;
+  private readonly onError = (error: Error): void => void (this.failure ??= error);
+  private readonly onEnd = (): void => this.onError(new ConnectionLost("the connection has ended"));
 
   constructor(
-    private readonly connection: Connection,
-    private readonly socket: Socket,
-    private readonly label: string,
-  ) {}
+    readonly client: Client,
+    private readonly control: Control,
+  ) {
+    // Without a listener an error on a connection that nobody is waiting for would end the process.
+    client.on("error", this.onError);
+    client.on("end", this.onEnd);
+  }
 
-  send(text: string, timeoutMs: number | null): Promise<Answer> {
+  get usable(): boolean {
+    return this.failure === null;
+  }
+
+  /**
+   * One at a time: not before the one before it is answered.
+   * @throws what the server, the socket or the library says; ConnectionLost when it takes longer than it may.
+   */
+  send(text: string, patienceMs: PatienceMs): Promise<Answer> {
+    if (this.failure !== null) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
-      const fail = (error: unknown): void => reject(asDatabaseError(error, this.label));
-      const timer =
-        timeoutMs === null ? undefined : setTimeout(() => fail(this.late()), timeoutMs + GRACE_MS);
-      this.connection.query(text, (error: unknown, answer: unknown) => {
+      const late = (): void => this.fail(new ConnectionLost(`no answer for ${patienceMs} ms`));
+      const timer = patienceMs === null ? undefined : setTimeout(late, patienceMs);
+      // The library calls nobody back once its connection is destroyed.
+      this.failUnderWay = (error) => {
         clearTimeout(timer);
-        if (error) fail(error);
+        reject(error);
+      };
+      this.client.query({ sql: text, values: [], ...AS_WE_READ }, (error, answer: unknown) => {
+        clearTimeout(timer);
+        if (error) reject(this.failure instanceof ConnectionLost ? this.failure : error);
         else resolve(answerOf(answer));
       });
     });
   }
 
-  end(): Promise<void> {
-    return new Promise((resolve) => {
-      this.connection.end(() => resolve());
-    });
+  /** It is in no state to be used again: what it was still asked ends with this error. */
+  fail(error: Error): void {
+    this.failure ??= error;
+    this.control.destroy();
+    this.failUnderWay?.(error);
+  }
+
+  hold(on: boolean): void {
+    this.control.hold(on);
   }
 
   destroy(): void {
-    this.connection.destroy();
-    this.socket.destroy();
+    this.fail(new ConnectionLost("the connection was closed"));
   }
 
-  /** The server does not even say that it was too slow: nobody may be there any more. */
-  private late(): ServerError {
-    this.destroy();
-    return new ServerError("ETIMEDOUT", null, "no answer in time", true);
+  end(): Promise<void> {
+    this.failure ??= new ConnectionLost("the connection was closed");
+    return this.control.end();
+  }
+
+  /** The client goes back to whoever made it. */
+  letGo(): void {
+    this.client.off("error", this.onError);
+    this.client.off("end", this.onEnd);
   }
 }
+
+/** However the user's pool reads rows, ours are read like this. */
+const AS_WE_READ = {
+  rowsAsArray: false,
+  nestTables: false,
+  namedPlaceholders: false,
+  typeCast: true,
+  supportBigNumbers: true,
+  bigNumberStrings: false,
+} as const;
 
 function answerOf(answer: unknown): Answer {
   if (Array.isArray(answer)) return { rows: answer as Row[], changed: 0 };
   return { rows: [], changed: (answer as { affectedRows?: number }).affectedRows ?? 0 };
+}
+
+/** A client of a pool of the user's. */
+export function connectionOf(client: PoolConnection): Connection {
+  return new Connection(client as unknown as Client, {
+    end: async () => undefined,
+    destroy: () => {
+      client.destroy();
+      // It would wait for the other side to say goodbye.
+      (client as { stream?: { destroy?(): void } }).stream?.destroy?.();
+    },
+    hold: () => undefined,
+  });
+}
+
+/** @throws what the socket, the server or the library says; ConnectionLost when it takes longer than it may. */
+export async function connect(settings: MysqlSettings): Promise<Connection> {
+  const { createConnection } = await load();
+  const { connectTimeoutMs } = settings;
+  // Asked by ourselves and each time anew: a password may be good for minutes only.
+  const password = await passwordOf(settings);
+  const socket = socketTo(settings);
+  const client = createConnection({ ...configOf(settings), password, stream: () => socket });
+  const connection = new Connection(client, {
+    end: () => goodbye(client, socket),
+    destroy: () => {
+      client.destroy();
+      socket.destroy();
+    },
+    hold: (on) => (on ? socket.ref() : socket.unref()),
+  });
+  const late = new ConnectionLost(`no answer for ${connectTimeoutMs} ms`);
+  const timer = setTimeout(() => connection.fail(late), connectTimeoutMs);
+  try {
+    await greeting(client, socket, late);
+    return connection;
+  } catch (error) {
+    connection.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function greeting(client: Client, socket: Socket, late: Error): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once("close", () => reject(late));
+    client.connect((error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** How long a server may take to say goodbye. */
+const GOODBYE_MS = 1_000;
+
+function goodbye(client: Client, socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => socket.destroy(), GOODBYE_MS);
+    socket.once("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    if (socket.destroyed) resolve();
+    client.end();
+  });
+}
+
+async function passwordOf({ password }: MysqlSettings): Promise<string | undefined> {
+  return (typeof password === "function" ? await password() : password) ?? undefined;
+}
+
+function configOf(settings: MysqlSettings): ConnectionOptions {
+  const { user, database, ssl } = settings;
+  return {
+    user,
+    database,
+    charset: "UTF8MB4_BIN",
+    multipleStatements: false,
+    // Rows changed, not rows found. And no file of ours is ever read because a server asks for it.
+    flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
+    // Our texts hold their values; a look for placeholders in them would cost as much as all the rest.
+    queryFormat: (text) => text,
+    // Ours is around the whole greeting.
+    connectTimeout: 0,
+    ...(ssl !== null && tlsConfig(settings, ssl)),
+  };
+}
+
+/** A password in clear text, as cloud providers want their tokens, is given to a server that has proved who it is. */
+function tlsConfig(settings: MysqlSettings, tls: TlsSettings): ConnectionOptions {
+  const { ca, cert, key, verify, servername } = tls;
+  return {
+    // The name that is sent and checked. The socket is ours, and goes where it should.
+    host: servername ?? settings.hosts[0]?.host,
+    ssl: {
+      ca: ca as string,
+      cert: cert as string,
+      key: key as string,
+      rejectUnauthorized: verify !== "nothing",
+      verifyIdentity: verify === "host",
+    },
+    enableCleartextPlugin: verify !== "nothing",
+  };
+}
+
+/** A peer that is gone without a word is noticed in the end. */
+const KEEP_ALIVE_AFTER_MS = 10_000;
+
+/** Our own: one that is half open can be given up at once. */
+function socketTo({ hosts, socketPath }: MysqlSettings): Socket {
+  if (socketPath !== null) return openSocket(socketPath);
+  const { host, port } = hosts[0]!;
+  const keepAliveInitialDelay = KEEP_ALIVE_AFTER_MS;
+  const socket = openSocket({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay });
+  // Node takes the name to be checked from here where the library gives none, as it does for addresses; else it would
+  // take "localhost".
+  return isIP(host) ? Object.assign(socket, { _host: host }) : socket;
+}
+
+/** The library's way to write a text into a statement. Good for sessions without NO_BACKSLASH_ESCAPES, as ours are. */
+export async function loadEscape(): Promise<(text: string) => string> {
+  const { escape } = await load();
+  return (text) => escape(text);
+}
+
+const PACKAGE = "mysql2";
+
+async function load(): Promise<Library> {
+  try {
+    const library = (await import(PACKAGE)) as { default: Library };
+    return library.default;
+  } catch (cause) {
+    throw new DatabaseError(
+      "QUDO_PACKAGE_MISSING",
+      `MySQL and MariaDB need a package that is not installed. Run: npm install ${PACKAGE}@3`,
+      false,
+      { cause },
+    );
+  }
 }

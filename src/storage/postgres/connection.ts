@@ -7,7 +7,7 @@ import { Socket } from "node:net";
 import type { ClientBase, QueryConfig, QueryResult } from "pg";
 import { DatabaseError } from "../../core/errors.js";
 import type { PostgresAddress, ServerHost, TlsSettings } from "../server.js";
-import type { Pooled } from "./pool.js";
+import type { Pooled } from "../sql/pool.js";
 
 export type { ClientBase, QueryResult } from "pg";
 

@@ -1,6 +1,5 @@
 /** PostgreSQL's SQLSTATEs, and what sockets say, in the words of the product. */
 import { DatabaseError, QudoError, type ErrorCode } from "../../core/errors.js";
-import { ForeignKeyError } from "../sql/database.js";
 import { ConnectionLost } from "./connection.js";
 
 /** It met others, and nothing happened: the same again may succeed at once. */
@@ -16,8 +15,6 @@ const CONFLICTS: ReadonlySet<string> = new Set([
   "40P01", // deadlock_detected
   "55P03", // lock_not_available
 ]);
-
-const FOREIGN_KEY = "23503";
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -113,13 +110,19 @@ export function asDatabaseError(
   const { code, transient, says } =
     MEANINGS[state ?? ""] ?? MEANINGS[state?.slice(0, 2) ?? ""] ?? other(error, state, when);
   const message = `${label} ${says} (${said})`;
-  if (state === FOREIGN_KEY) return new ForeignKeyError(code, message, transient, options);
   if (state !== null && CONFLICTS.has(state))
     return new ConflictError(BUSY.code, `${label} ${BUSY.says} (${said})`, BUSY.transient, options);
   const lost = code === "QUDO_DATABASE_UNREACHABLE" && transient;
   const Class = lost && when === "connected" ? LostError : DatabaseError;
   return new Class(code, message, transient, options);
 }
+
+/** The server's answer to every statement after the one that failed: what happened is said by that one. */
+export function isConsequence(error: unknown): boolean {
+  return error instanceof DatabaseError && codeOf(error.cause) === "25P02";
+}
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null)?.code;
 
 /** "40P01" of an error that the server sent; null for any other. */
 function sqlState(error: unknown): string | null {
@@ -135,7 +138,7 @@ function other(error: unknown, state: string | null, when: "connecting" | "conne
       transient: false,
       says: "refused a statement.",
     };
-  const { code } = error as { code?: unknown };
+  const code = codeOf(error);
   if (typeof code === "string" && CERTIFICATE.test(code))
     return {
       code: "QUDO_DATABASE_UNREACHABLE",

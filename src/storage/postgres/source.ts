@@ -3,7 +3,7 @@ import type { PostgresSettings } from "../server.js";
 import type { Connection, SessionSetting } from "./connection.js";
 import { asDatabaseError } from "./errors.js";
 import { Hosts, isWritable } from "./hosts.js";
-import { Pool } from "./pool.js";
+import { Pool } from "../sql/pool.js";
 import { checkPool, UsersPool } from "./users-pool.js";
 
 /** A pool of ours, or the user's. */

@@ -97,7 +97,7 @@ function txOf(client: Client, speech: Speech): Tx {
   return {
     all: async (query, shape) => (await send(query)).rows.map((row) => decode(shape, row)),
     run: async (query) => (await send(query)).changes,
-    // Nobody here learns of the commit: others find it when they look.
+    // Of the user's commit nobody here learns.
     announce: () => undefined,
   };
 }
