@@ -4,6 +4,7 @@ import { isRetryable, isTerminal, runStateOf } from "../../core/states.js";
 import type { CancelOutcome, RetryOutcome } from "../driver.js";
 import { write, type Engine, type Work } from "./engine.js";
 import { freeKeys, hashText, KEY, takeKeys, type KeyRow } from "./keys.js";
+import type { RunOfLease } from "./dialect.js";
 import { lastRuns } from "./last.js";
 import { stateOf } from "./look.js";
 import { sql, type Query } from "./query.js";
@@ -182,8 +183,10 @@ async function meet(
     const lasts = await lastRuns(work, ids);
     const runs = ids.map((id) => ({ id, run: (lasts.get(id) ?? 0) + 1 }));
     const known = await lookUp(work, runs);
-    // One that was decided between the two looks has another next run by now.
-    if (runs.some(({ id, run }) => known.outcomes.has(runKey(id, run)))) continue;
+    // One that was decided between the looks has another next run by now; one that was pruned has none.
+    const moved = ({ id, run }: RunOfLease): boolean =>
+      known.outcomes.has(runKey(id, run)) || (run > 1 && !known.outcomes.has(runKey(id, run - 1)));
+    if (runs.some(moved)) continue;
     const met = runs.flatMap(({ id, run }) => {
       const place = known.places.get(runKey(id, run));
       return place === undefined
