@@ -77,19 +77,25 @@ export function doneGroup(
 export const DYING_BEAT = 1;
 
 export async function prepare(path: string): Promise<void> {
-  const clock: Hands = { now: LONG_AGO };
+  const clock: Hands = { now: NOW };
   const driver = await openDriver(path, clock);
+  await fill(driver, (now) => (clock.now = now));
+  await driver.close();
+  settleFile(path);
+}
+
+/** The jobs and sessions, in an empty database; in the end its time is {@link NOW}. */
+export async function fill(driver: Driver, setTime: (now: number) => void): Promise<void> {
+  setTime(LONG_AGO);
   await driver.migrate();
   for (const name of ["dying", "living", "dead"]) await driver.openSession(newSession(name));
   await finishedLongAgo(driver);
-  clock.now = UNHEARD;
+  setTime(UNHEARD);
   await waiting(driver);
   await held(driver);
   await driver.heartbeat({ session: id("dying"), running: [] });
-  clock.now = NOW;
+  setTime(NOW);
   await driver.heartbeat({ session: id("living"), running: [] });
-  await driver.close();
-  settleFile(path);
 }
 
 /** Only the file itself is copied: what lies in the log beside it goes there first. */
