@@ -77,24 +77,24 @@ export function doneGroup(
 export const DYING_BEAT = 1;
 
 export async function prepare(path: string): Promise<void> {
-  const clock: Hands = { now: NOW };
+  const clock: Hands = { now: 0 };
   const driver = await openDriver(path, clock);
-  await fill(driver, (now) => (clock.now = now));
+  await fill(driver, clock);
   await driver.close();
   settleFile(path);
 }
 
-/** The jobs and sessions, in an empty database; in the end its time is {@link NOW}. */
-export async function fill(driver: Driver, setTime: (now: number) => void): Promise<void> {
-  setTime(LONG_AGO);
+/** The same on any database whose clock can be set. */
+export async function fill(driver: Driver, clock: Hands): Promise<void> {
+  clock.now = LONG_AGO;
   await driver.migrate();
   for (const name of ["dying", "living", "dead"]) await driver.openSession(newSession(name));
   await finishedLongAgo(driver);
-  setTime(UNHEARD);
+  clock.now = UNHEARD;
   await waiting(driver);
   await held(driver);
   await driver.heartbeat({ session: id("dying"), running: [] });
-  setTime(NOW);
+  clock.now = NOW;
   await driver.heartbeat({ session: id("living"), running: [] });
 }
 

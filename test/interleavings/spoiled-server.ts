@@ -57,7 +57,7 @@ async function spoilOne(
   const clock = { now: NOW };
   const driver = await open(() => clock.now);
   try {
-    await fill(driver, (now) => (clock.now = now));
+    await fill(driver, clock);
     const before = await driver.audit();
     const statements = statementsOf(spoil, words);
     const changed = await change(statements);

@@ -121,6 +121,13 @@ export function asDatabaseError(
   return new Class(code, message, transient, options);
 }
 
+/** The server's answer to every statement after the one that failed: what happened is said by that one. */
+export function isConsequence(error: unknown): boolean {
+  return error instanceof DatabaseError && codeOf(error.cause) === "25P02";
+}
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null)?.code;
+
 /** "40P01" of an error that the server sent; null for any other. */
 function sqlState(error: unknown): string | null {
   const { code, severity } = error as { code?: unknown; severity?: unknown };
@@ -135,7 +142,7 @@ function other(error: unknown, state: string | null, when: "connecting" | "conne
       transient: false,
       says: "refused a statement.",
     };
-  const { code } = error as { code?: unknown };
+  const code = codeOf(error);
   if (typeof code === "string" && CERTIFICATE.test(code))
     return {
       code: "QUDO_DATABASE_UNREACHABLE",
