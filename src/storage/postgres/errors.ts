@@ -1,6 +1,5 @@
 /** PostgreSQL's SQLSTATEs, and what sockets say, in the words of the product. */
 import { DatabaseError, QudoError, type ErrorCode } from "../../core/errors.js";
-import { ForeignKeyError } from "../sql/database.js";
 import { ConnectionLost } from "./connection.js";
 
 /** It met others, and nothing happened: the same again may succeed at once. */
@@ -16,8 +15,6 @@ const CONFLICTS: ReadonlySet<string> = new Set([
   "40P01", // deadlock_detected
   "55P03", // lock_not_available
 ]);
-
-const FOREIGN_KEY = "23503";
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -113,7 +110,6 @@ export function asDatabaseError(
   const { code, transient, says } =
     MEANINGS[state ?? ""] ?? MEANINGS[state?.slice(0, 2) ?? ""] ?? other(error, state, when);
   const message = `${label} ${says} (${said})`;
-  if (state === FOREIGN_KEY) return new ForeignKeyError(code, message, transient, options);
   if (state !== null && CONFLICTS.has(state))
     return new ConflictError(BUSY.code, `${label} ${BUSY.says} (${said})`, BUSY.transient, options);
   const lost = code === "QUDO_DATABASE_UNREACHABLE" && transient;
