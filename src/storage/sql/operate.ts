@@ -2,9 +2,9 @@
 import { afterCancel, afterRequeue, type Decision } from "../../core/outcome.js";
 import { isRetryable, isTerminal, runStateOf } from "../../core/states.js";
 import type { CancelOutcome, RetryOutcome } from "../driver.js";
+import type { RunOfLease } from "./dialect.js";
 import { write, type Engine, type Work } from "./engine.js";
 import { freeKeys, hashText, KEY, takeKeys, type KeyRow } from "./keys.js";
-import type { RunOfLease } from "./dialect.js";
 import { lastRuns } from "./last.js";
 import { stateOf } from "./look.js";
 import { sql, type Query } from "./query.js";
@@ -183,10 +183,7 @@ async function meet(
     const lasts = await lastRuns(work, ids);
     const runs = ids.map((id) => ({ id, run: (lasts.get(id) ?? 0) + 1 }));
     const known = await lookUp(work, runs);
-    // One that was decided between the looks has another next run by now; one that was pruned has none.
-    const moved = ({ id, run }: RunOfLease): boolean =>
-      known.outcomes.has(runKey(id, run)) || (run > 1 && !known.outcomes.has(runKey(id, run - 1)));
-    if (runs.some(moved)) continue;
+    if (runs.some((run) => isStale(run, known))) continue;
     const met = runs.flatMap(({ id, run }) => {
       const place = known.places.get(runKey(id, run));
       return place === undefined
@@ -195,6 +192,11 @@ async function meet(
     });
     return { met, known };
   }
+}
+
+/** Between the two looks it was decided, so that it has another next run by now, or it was pruned. */
+function isStale({ id, run }: RunOfLease, { outcomes }: Known): boolean {
+  return outcomes.has(runKey(id, run)) || (run > 1 && !outcomes.has(runKey(id, run - 1)));
 }
 
 /** "requeued", which ends nothing, where there is none. */
