@@ -1,5 +1,7 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
+import { librariesInstalled } from "./test/servers/installed.js";
+import { mayLeaveOut } from "./test/servers/missing.js";
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -14,6 +16,11 @@ const project = (name: string, timeoutMs: number, sequence = {}) => ({
     ...(name !== "unit" && { globalSetup: ["test/build.ts", "test/servers/setup.ts"].map(source) }),
   },
 });
+
+/** Without their libraries these could not even be loaded: then installed.test.ts says so, alone. */
+const adapters = project("adapters", 60_000);
+const exclude = [...configDefaults.exclude, "test/adapters/!(installed).test.ts"];
+if (!librariesInstalled() && mayLeaveOut("libraries")) Object.assign(adapters.test, { exclude });
 
 const results = process.env["QUDO_RESULTS"];
 
@@ -40,7 +47,9 @@ export default defineConfig({
       project("faults", 120_000, { groupOrder: 1 }),
       project("cli", 60_000),
       project("package", 60_000),
+      adapters,
       project("servers", 60_000),
+      project("postgres", 60_000),
     ],
   },
 });

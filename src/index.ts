@@ -57,7 +57,15 @@ export type {
 } from "./client/upkeep.js";
 export type { Logger, WorkerOptions } from "./worker/options.js";
 export type { StopOptions, Worker, WorkerStats } from "./worker/worker.js";
-export type { Database, DatabaseOptions } from "./storage/open.js";
+export type {
+  Database,
+  DatabaseOptions,
+  MysqlDatabase,
+  PostgresDatabase,
+  ServerDatabase,
+  SqliteDatabase,
+  TlsOptions,
+} from "./storage/database.js";
 export type {
   CancelOutcome,
   LaneCounts,

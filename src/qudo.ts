@@ -42,7 +42,7 @@ import { Worker } from "./worker/worker.js";
 export interface QudoOptions<
   Jobs extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
 > {
-  /** Where the jobs are: "sqlite:jobs.db", or an object with more to say. */
+  /** Where the jobs are: "sqlite:jobs.db", "postgres://…", "mysql://…", or an object with more to say. */
   databases: Database;
   /** What a worker here can do. Producers need none. */
   jobs?: Jobs;
@@ -77,7 +77,8 @@ export class Qudo<
   /** Counts and workers. */
   readonly monitor: Monitor;
 
-  private readonly options: QudoOptions;
+  /** Out of reach of `inspect`, for an address may hold a password. */
+  readonly #options: QudoOptions;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
@@ -98,7 +99,7 @@ export class Qudo<
     // Not even to be left out: there is no database to begin with.
     checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
-    this.options = options;
+    this.#options = options;
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
@@ -134,7 +135,7 @@ export class Qudo<
   /**
    * Adds a job before it returns: committed by itself, on a connection of its own in this thread, which waits for others by
    * blocking it. With `databases: { handle }` on that handle, inside the transaction that is open on it, if one is.
-   * @throws InvalidInputError also where the job's schema answers with a promise.
+   * @throws InvalidInputError also where the job's schema answers with a promise; QudoError QUDO_UNSUPPORTED on servers.
    */
   enqueueSync<Input, Result>(
     // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
@@ -143,7 +144,7 @@ export class Qudo<
     options?: EnqueueOptions,
   ): Enqueued<Result> {
     if (this.closing !== null) throw closedError();
-    const { databases, migrate = true } = this.options;
+    const { databases, migrate = true } = this.#options;
     const direct = (this.direct ??= openDirect(databases, migrate));
     const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
       this.wakeSoon();
@@ -159,8 +160,10 @@ export class Qudo<
    */
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
-    return new Transaction(openTransaction(transaction, this.options.databases), this.results, () =>
-      this.wakeSoon(),
+    return new Transaction(
+      openTransaction(transaction, this.#options.databases),
+      this.results,
+      () => this.wakeSoon(),
     );
   }
 
@@ -174,9 +177,9 @@ export class Qudo<
     if (this.closing !== null) throw closedError();
     const worker = new Worker(driver, this.registry, settings, {
       onWork: () => this.wakeWorkers(),
-      context: this.options.context,
+      context: this.#options.context,
       emit: hinting(this.results, this.emitter.emit),
-      transaction: (of) => openTransaction(of, this.options.databases),
+      transaction: (of) => openTransaction(of, this.#options.databases),
     });
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
@@ -296,7 +299,7 @@ export class Qudo<
 
   private open(): Promise<Driver> {
     if (this.closing !== null && this.opening === null) throw closedError();
-    this.opening ??= remembered(openDatabase(this.options.databases), () => (this.opening = null));
+    this.opening ??= remembered(openDatabase(this.#options.databases), () => (this.opening = null));
     return this.opening;
   }
 
@@ -308,7 +311,7 @@ export class Qudo<
 
   private async prepare(): Promise<Driver> {
     const driver = await this.open();
-    if (this.options.migrate === false) await this.existing();
+    if (this.#options.migrate === false) await this.existing();
     else await driver.migrate();
     return driver;
   }

@@ -33,7 +33,7 @@ export function addCommand<Options extends CommonOptions>(
   for (const [form, meaning] of args) command.argument(form, meaning);
   return command
     .addOption(
-      new Option("--database <url>", "which database")
+      new Option("--database <url>", "which database: sqlite:FILE, postgres://… or mysql://…")
         .env("QUDO_DATABASE")
         .default("sqlite:qudo.db"),
     )

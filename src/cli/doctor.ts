@@ -1,8 +1,8 @@
 /** `qudo doctor`: checks that the database takes writes and that none of the invariants is broken. */
 import type { Command } from "commander";
-import { Qudo } from "../qudo.js";
 import type { Violation } from "../storage/driver.js";
 import { addCommand, type CommonOptions } from "./command.js";
+import { openExisting } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { painter, plural, print, printJson } from "./output.js";
 import { safe } from "./text.js";
@@ -41,7 +41,7 @@ export function addDoctor(program: Command): void {
 }
 
 async function doctor({ database, json }: CommonOptions): Promise<ExitCode> {
-  await using qudo = new Qudo({ databases: { url: database, create: false }, migrate: false });
+  await using qudo = openExisting(database);
   const { label, violations } = await qudo.doctor();
   const schema = await qudo.schemaVersion();
   if (json) printJson({ database: label, schema, violations });

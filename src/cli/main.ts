@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `qudo` command. Each command is one file beside this one. */
 import { Command, CommanderError } from "commander";
+import { withoutCredentials } from "../core/options.js";
 import { VERSION } from "../core/version.js";
 import { addBackup } from "./backup.js";
 import { addCancel } from "./cancel.js";
@@ -23,6 +24,8 @@ const program = new Command("qudo")
   .description("A brokerless, persistent job queue for Node.js.")
   .version(VERSION)
   .exitOverride()
+  // An address in a wrong place, or a mistyped option before it, is repeated by the message.
+  .configureOutput({ outputError: (text, write) => write(withoutCredentials(text)) })
   .showHelpAfterError("Try --help.")
   .addHelpText(
     "after",

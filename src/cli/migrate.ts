@@ -21,6 +21,10 @@ export function addMigrate(program: Command): void {
           "another file, as a step of a deployment",
         ],
         [
+          "qudo migrate --database 'postgres://app@db.example/app?sslmode=verify-full&schema=jobs'",
+          "on a server; the password is in PGPASSWORD",
+        ],
+        [
           "QUDO_DATABASE=sqlite:jobs.db qudo migrate --json",
           '{"database":"sqlite:jobs.db","from":null,"to":2}',
         ],

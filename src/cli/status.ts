@@ -1,9 +1,9 @@
 /** `qudo status`: how many jobs are where, and who works. Writes nothing. */
 import type { Command } from "commander";
 import { humanDuration } from "../core/duration.js";
-import { Qudo } from "../qudo.js";
 import type { LaneCounts, SessionRow } from "../storage/driver.js";
 import { addCommand, type CommonOptions } from "./command.js";
+import { openExisting } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { painter, print, printJson, type Paint } from "./output.js";
 import { table, type Column } from "./table.js";
@@ -33,7 +33,7 @@ export function addStatus(program: Command): void {
 }
 
 async function status({ database, json }: CommonOptions): Promise<ExitCode> {
-  await using qudo = new Qudo({ databases: { url: database, create: false }, migrate: false });
+  await using qudo = openExisting(database);
   const lanes = await qudo.monitor.counts();
   const workers = await qudo.monitor.workers();
   const [label, schema] = [await qudo.label(), await qudo.schemaVersion()];

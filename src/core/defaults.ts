@@ -48,6 +48,12 @@ export const DEFAULTS = {
   busyDeadlineMs: 30_000,
   /** The same for enqueueSync, which blocks its thread meanwhile. */
   busySyncMs: 5_000,
+  /** Connections to a server at once. */
+  connections: 10,
+  /** How long a connection to a server may take to open … */
+  connectTimeoutMs: 1_000,
+  /** … and one statement there to be answered. */
+  statementTimeoutMs: 2_000,
 } as const;
 
 export const LIMITS = {

@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   QUDO_DATABASE_TOO_OLD: "The database server is of a version that is not supported.",
   QUDO_DATABASE_DENIED: "The database user lacks a right.",
   QUDO_WRONG_DATABASE: "A transaction on another database than this queue's.",
+  QUDO_NO_TRANSACTION: "A connection on which no transaction is open was given as one.",
   QUDO_NETWORK_FILE_SYSTEM: "A SQLite file on a network file system.",
   QUDO_BACKUP_EXISTS: "A backup was to overwrite a file.",
   QUDO_UNSUPPORTED: "Something that this kind of database cannot do.",

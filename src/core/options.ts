@@ -75,10 +75,20 @@ export function checkOptions(
       );
 }
 
-/** A value as an error message shows it: short, and for every value there is (BigInt, cycles, no prototype). */
+/**
+ * A value as an error message shows it: short, for every value there is (BigInt, cycles, no prototype), and without the
+ * passwords of addresses.
+ */
 export function show(value: unknown): string {
-  const text = textOf(value);
+  const text = withoutCredentials(textOf(value));
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+const CREDENTIALS = /(?<=:\/\/)[^]*@|(?<=[?&]password=)[^&]+/gi;
+
+/** Without user and password of an address, which may have been given in a wrong place. */
+export function withoutCredentials(text: string): string {
+  return text.replace(CREDENTIALS, (found) => (found.endsWith("@") ? "…@" : "…"));
 }
 
 function textOf(value: unknown): string {

@@ -43,7 +43,7 @@ export interface ServerAddress {
 
 /** What both kinds of server are opened with. */
 export interface ServerSettings extends ServerAddress {
-  /** A pool of the user's, which is used and not closed: the address and the two figures below are not ours then. */
+  /** A pool of the user's, which is used and not closed: address, `connections` and `connectTimeoutMs` are not ours then. Undefined: none. */
   readonly pool: unknown;
   /** Begins the name of each table. */
   readonly prefix: string;

@@ -1,5 +1,26 @@
-/** The path in a database's address. */
+/** Which kind of database an address is of, and the path in one of SQLite's. */
 import { InvalidInputError } from "../core/errors.js";
+
+export type Kind = "sqlite" | "postgres" | "mysql";
+
+const KINDS: ReadonlyMap<string, Kind> = new Map([
+  ["sqlite", "sqlite"],
+  ["postgres", "postgres"],
+  ["postgresql", "postgres"],
+  ["mysql", "mysql"],
+  ["mariadb", "mysql"],
+]);
+
+/** @throws InvalidInputError QUDO_INVALID_URL for an address of no known kind, which is not shown: it may hold a password. */
+export function kindOf(url: unknown): Kind {
+  const kind = KINDS.get(schemeOf(url)?.toLowerCase() ?? "");
+  if (kind === undefined) throw unknownKind(url);
+  return kind;
+}
+
+function schemeOf(url: unknown): string | undefined {
+  return typeof url === "string" ? /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1] : undefined;
+}
 
 /**
  * "sqlite:" and a path as it stands: "sqlite:jobs.db", "sqlite:/var/lib/app/jobs.db", "sqlite:C:\data\jobs.db". After
@@ -31,9 +52,13 @@ function decoded(path: string, windows: boolean): string {
 }
 
 function unknownKind(url: unknown): InvalidInputError {
-  const scheme = typeof url === "string" ? /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] : undefined;
-  const shown = scheme === undefined ? "The database address" : `A database address of "${scheme}"`;
-  return invalidUrl(`${shown} is not supported.`);
+  const scheme = schemeOf(url);
+  const shown =
+    scheme === undefined ? "The database address" : `A database address of "${scheme}:"`;
+  return new InvalidInputError(
+    "QUDO_INVALID_URL",
+    `${shown} is not supported. Give "sqlite:jobs.db", "postgres://user@host/database" or "mysql://user@host/database".`,
+  );
 }
 
 function invalidUrl(what: string): InvalidInputError {

@@ -77,8 +77,16 @@ export function doneGroup(
 export const DYING_BEAT = 1;
 
 export async function prepare(path: string): Promise<void> {
-  const clock: Hands = { now: LONG_AGO };
+  const clock: Hands = { now: 0 };
   const driver = await openDriver(path, clock);
+  await fill(driver, clock);
+  await driver.close();
+  settleFile(path);
+}
+
+/** The same on any database whose clock can be set. */
+export async function fill(driver: Driver, clock: Hands): Promise<void> {
+  clock.now = LONG_AGO;
   await driver.migrate();
   for (const name of ["dying", "living", "dead"]) await driver.openSession(newSession(name));
   await finishedLongAgo(driver);
@@ -88,8 +96,6 @@ export async function prepare(path: string): Promise<void> {
   await driver.heartbeat({ session: id("dying"), running: [] });
   clock.now = NOW;
   await driver.heartbeat({ session: id("living"), running: [] });
-  await driver.close();
-  settleFile(path);
 }
 
 /** Only the file itself is copied: what lies in the log beside it goes there first. */

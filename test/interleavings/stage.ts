@@ -34,7 +34,7 @@ export class Stage {
     this.conductor = new Conductor(template);
     const { path, handle } = this.conductor;
     this.driver = await openSqlite({ path, handle, clock: () => NOW });
-    this.before = await snapshot(this.driver, handle);
+    this.before = await snapshot(this.driver, (sql) => handle.prepare(sql).all());
   }
 
   get handle(): HandleLike {
@@ -50,7 +50,7 @@ export class Stage {
     const tally: Tally = { played: 0, waited: 0, broken: 0, wrong: [] };
     const it = { first, second, now: NOW, variant };
     tally.played = await this.conductor!.everywhere(it, async (played, pause) => {
-      const after = await snapshot(this.driver, this.handle);
+      const after = await snapshot(this.driver, (sql) => this.handle.prepare(sql).all());
       const wrong = judge(this.before, after, [first, second], played.answers);
       if (played.waited) tally.waited++;
       if (wrong.length > 0) tally.broken++;

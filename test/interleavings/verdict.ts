@@ -13,7 +13,6 @@ import type {
   TripOutcome,
 } from "../../src/storage/driver.js";
 import { idText } from "../../src/core/ids.js";
-import type { HandleLike } from "../../src/storage/sqlite/index.js";
 import type { Answer } from "./conductor.js";
 import type { Call } from "./operations.js";
 
@@ -32,50 +31,54 @@ export interface Snapshot {
   readonly tally: ReadonlyMap<number, number>;
 }
 
-interface OutcomeColumns {
-  job_id: Uint8Array;
+/** Rows of a statement, as the database's client gives them: ids may come as bytes or as text. */
+export type Rows = (sql: string) => unknown[] | Promise<unknown[]>;
+
+type Id = Uint8Array | string;
+
+interface RunColumns {
+  job_id: Id;
   run: number;
-  state: number;
-  writer: Uint8Array;
 }
 
-export async function snapshot(driver: Driver, handle: HandleLike): Promise<Snapshot> {
+const text = (id: Id): string => (typeof id === "string" ? id : idText(id));
+const runOf = ({ job_id, run }: RunColumns): string => `${text(job_id)}/${run}`;
+
+export async function snapshot(driver: Driver, rows: Rows): Promise<Snapshot> {
+  const all = async <T>(sql: string): Promise<T[]> => (await rows(sql)) as T[];
   const violations = await driver.audit();
-  const log = handle.prepare("select job_id, run, state, writer from qudo_outcome").all();
-  const jobs = handle.prepare("select id from qudo_job").all() as { id: Uint8Array }[];
-  const running = handle.prepare("select job_id, run, progress from qudo_running").all();
-  const lines = handle.prepare("select job_id, run, seq from qudo_job_log").all();
-  const paused = handle
-    .prepare(
-      `select name from qudo_queue where paused_at is not null
-       union all select queue || '/' || kind from qudo_lane where paused_at is not null`,
-    )
-    .all() as { name: string }[];
-  const tally = handle
-    .prepare("select event, sum(n) as n from qudo_tally group by event")
-    .all() as { event: number; n: number }[];
+  const log = await all<RunColumns & { state: number; writer: Id }>(
+    "select job_id, run, state, writer from qudo_outcome",
+  );
+  const jobs = await all<{ id: Id }>("select id from qudo_job");
+  const running = await all<RunColumns & { progress: string | null }>(
+    "select job_id, run, progress from qudo_running",
+  );
+  const lines = await all<RunColumns & { seq: number }>(
+    "select job_id, run, seq from qudo_job_log",
+  );
+  const queues = await all<{ name: string }>(
+    "select name from qudo_queue where paused_at is not null",
+  );
+  const kinds = await all<{ queue: string; kind: string }>(
+    "select queue, kind from qudo_lane where paused_at is not null",
+  );
+  const tally = await all<{ event: number; n: unknown }>(
+    "select event, sum(n) as n from qudo_tally group by event",
+  );
   return {
     outcomes: new Map(
-      (log as OutcomeColumns[]).map((row) => [
-        `${idText(row.job_id)}/${row.run}`,
-        `${runStateOf(row.state)}/${idText(row.writer)}`,
-      ]),
+      log.map((row) => [runOf(row), `${runStateOf(row.state)}/${text(row.writer)}`]),
     ),
-    jobs: new Set(jobs.map((row) => idText(row.id))),
+    jobs: new Set(jobs.map((row) => text(row.id))),
     violations: violations.map((v) => `${v.invariant} ${v.job}/${v.run}: ${v.detail}`),
-    running: new Map(
-      (running as { job_id: Uint8Array; run: number; progress: string | null }[]).map((row) => [
-        `${idText(row.job_id)}/${row.run}`,
-        row.progress,
-      ]),
-    ),
-    lines: new Set(
-      (lines as { job_id: Uint8Array; run: number; seq: number }[]).map(
-        (row) => `${idText(row.job_id)}/${row.run}/${row.seq}`,
-      ),
-    ),
-    paused: new Set(paused.map((row) => row.name)),
-    tally: new Map(tally.map((row) => [row.event, row.n])),
+    running: new Map(running.map((row) => [runOf(row), row.progress])),
+    lines: new Set(lines.map((row) => `${runOf(row)}/${row.seq}`)),
+    paused: new Set([
+      ...queues.map((row) => row.name),
+      ...kinds.map(({ queue, kind }) => `${queue}/${kind}`),
+    ]),
+    tally: new Map(tally.map((row) => [row.event, Number(row.n)])),
   };
 }
 

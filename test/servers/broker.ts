@@ -1,17 +1,15 @@
 /**
- * The servers that a whole run of tests shares. The process that runs the tests holds them and listens on a socket in a private
- * folder; test processes ask it. A server starts when it is first asked for, once for each set of options.
+ * The servers that a whole run of tests shares. The process that runs the tests holds them and listens on a port of 127.0.0.1, which
+ * no end of it leaves behind; test processes ask it. A server starts when it is first asked for, once for each set of options.
  */
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { startMariadb, type MariadbOptions } from "./mariadb.js";
 import { startPostgres, type PostgresOptions } from "./postgres.js";
 
-/** In the environment of the tests: the broker's socket. */
+/** In the environment of the tests: the broker's port, and the word that it answers to. */
 const PLACE = "QUDO_TEST_BROKER";
 
 /** What a test process needs to know of a server that another one holds. */
@@ -32,7 +30,7 @@ interface Closable extends Shared {
 }
 
 /** Starts what is asked for, once. `leftOut`: what tests had to do without, each once. */
-export function holder(): { ask: Holder; leftOut: ReadonlySet<string>; close(): Promise<void> } {
+function holder(): { ask: Holder; leftOut: ReadonlySet<string>; close(): Promise<void> } {
   const started = new Map<string, Promise<Closable>>();
   const leftOut = new Set<string>();
   const ask: Holder = async (request) => {
@@ -55,33 +53,33 @@ function start(request: Exclude<Request, { leftOut: string }>): Promise<Closable
     : startMariadb(request.options);
 }
 
-/** Opens the socket and tells the processes that are started from here on. */
+/** Opens the port and tells the processes that are started from here on. */
 export async function openBroker(): Promise<{
   leftOut: ReadonlySet<string>;
   close(): Promise<void>;
 }> {
   const { ask, leftOut, close } = holder();
-  const folder = mkdtempSync(join(tmpdir(), "qudo-broker-"));
-  const place = join(folder, "socket");
-  const server = createServer((socket) => void serve(socket, ask)).listen(place);
+  const word = randomBytes(16).toString("hex");
+  const server = createServer((socket) => void serve(socket, word, ask)).listen(0, "127.0.0.1");
   await once(server, "listening");
-  process.env[PLACE] = place;
+  process.env[PLACE] = `${(server.address() as AddressInfo).port}:${word}`;
   return {
     leftOut,
     close: async () => {
       delete process.env[PLACE];
       server.close();
-      rmSync(folder, { recursive: true, force: true });
       await close();
     },
   };
 }
 
-async function serve(socket: Socket, ask: Holder): Promise<void> {
+/** One question, one answer. Keepers ask nothing: they see by the connection's end that the run is over. */
+async function serve(socket: Socket, word: string, ask: Holder): Promise<void> {
   // Whoever asked may be gone before the answer.
-  socket.on("error", () => {});
+  socket.on("error", () => {}).unref();
   for await (const line of createInterface({ input: socket })) {
-    const answer = await ask(JSON.parse(line) as Request).then(
+    if (!line.startsWith(word)) return void socket.destroy();
+    const answer = await ask(JSON.parse(line.slice(word.length)) as Request).then(
       (value) => ({ value }),
       (error: Error) => ({ error: error.message }),
     );
@@ -99,8 +97,10 @@ export function askBroker(request: Request): Promise<Shared | undefined> {
 }
 
 async function askAt(place: string, request: Request): Promise<Shared | undefined> {
-  const socket = connect(place);
-  socket.write(`${JSON.stringify(request)}\n`);
+  const [port, word] = place.split(":");
+  const socket = connect(Number(port), "127.0.0.1");
+  socket.write(`${word}${JSON.stringify(request)}
+`);
   let text = "";
   for await (const chunk of socket.setEncoding("utf8")) text += chunk;
   const { value, error } = JSON.parse(text) as { value?: Shared; error?: string };

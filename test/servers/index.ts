@@ -5,7 +5,7 @@
  *       it("…", async () => {
  *         const server = await postgres({ durable: false });   // one for the whole run, started when first asked for
  *         await using place = await server.newSchema();        // or newDatabase()
- *         open(place.url, { schema: place.name });
+ *         open(place.url, { schema: place.schema });
  *       });
  *       it("survives it", async () => {
  *         await using server = await startPostgres();          // of its own, to be killed, paused, started again
@@ -19,16 +19,9 @@
  * QUDO_TEST_POSTGRES_URL, QUDO_TEST_MARIADB_URL and QUDO_TEST_MYSQL_URL (superusers') take the place of shared servers, where they fit what is asked.
  */
 import { askBroker } from "./broker.js";
-import { installedMariadb, program } from "./installed.js";
+import { installedMariadb, librariesInstalled, program } from "./installed.js";
 import { mysqlAt, mysqlVersion, type MariadbOptions, type MysqlServer } from "./mariadb.js";
-import {
-  howToGet,
-  mayLeaveOut,
-  MissingServer,
-  nameOf,
-  type Kind,
-  type WhichVersion,
-} from "./missing.js";
+import { howToGet, mayLeaveOut, MissingServer, nameOf, type Kind, type Need } from "./missing.js";
 import {
   fitting,
   postgresAt,
@@ -39,7 +32,7 @@ import {
 
 export type { Controls } from "./kept.js";
 export { startMariadb, type MariadbOptions, type MysqlServer } from "./mariadb.js";
-export { MissingServer, type Kind, type WhichVersion } from "./missing.js";
+export { MissingServer, type Kind, type Need } from "./missing.js";
 export { startPgbouncer, type Pooler } from "./pgbouncer.js";
 export {
   startPostgres,
@@ -77,25 +70,32 @@ export async function mysql(): Promise<MysqlServer> {
  * Whether tests that need it are to run. Where it is false, the end of the run names what was left out and how to get it. In CI, or with
  * QUDO_TEST_ALL=1, it is true all the same, so that the tests fail (but for MySQL).
  */
-export async function has(kind: Kind, which: WhichVersion = {}): Promise<boolean> {
-  if ((await isHere(kind, which)) || !mayLeaveOut(kind)) return true;
-  await askBroker({ leftOut: `${nameOf(kind, which)}: ${howToGet(kind)}` });
+export async function has(kind: Kind, need: Need = {}): Promise<boolean> {
+  if ((await isInstalled(kind, need)) || (!need.own && (await isGiven(kind, need)))) return true;
+  if (!mayLeaveOut(kind)) return true;
+  await askBroker({ leftOut: `${nameOf(kind, need)}: ${howToGet(kind)}` });
   return false;
 }
 
-async function isHere(kind: Kind, which: WhichVersion): Promise<boolean> {
+async function isInstalled(kind: Kind, need: Need): Promise<boolean> {
   switch (kind) {
     case "postgres":
-      return Boolean((await fitting(which)) ?? (await givenPostgres(which)));
+      return (await fitting(need)) !== undefined;
     case "mariadb":
-      return Boolean((await installedMariadb()) ?? givenUrl("mariadb"));
-    case "mysql":
-      return givenUrl("mysql") !== undefined;
+      return (await installedMariadb()) !== undefined;
     case "pgbouncer":
       return program("pgbouncer") !== undefined;
+    case "libraries":
+      return librariesInstalled();
     case "galera":
+    case "mysql":
       return false;
   }
+}
+
+async function isGiven(kind: Kind, need: Need): Promise<boolean> {
+  if (kind === "postgres") return (await givenPostgres(need)) !== undefined;
+  return (kind === "mariadb" || kind === "mysql") && givenUrl(kind) !== undefined;
 }
 
 /** The one of the environment, where it is of the version that is asked for. */

@@ -1,6 +1,6 @@
 /** Where the servers' programs are, and of which version. Nothing is started here but `--version`. */
 import { execFile } from "node:child_process";
-import { accessSync, constants, readdirSync, realpathSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -53,6 +53,11 @@ export function installedMariadb(): Promise<Installed | undefined> {
   const server = program("mariadbd");
   return (mariadb ??=
     server && program("mariadb-install-db") ? versionOf(server) : Promise.resolve(undefined));
+}
+
+/** Whether what the tests in test/adapters need has been installed there. */
+export function librariesInstalled(): boolean {
+  return existsSync(join(ROOT, "test/adapters/node_modules/.package-lock.json"));
 }
 
 /** The path of a program, undefined where there is none. */

@@ -8,6 +8,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { createInterface } from "node:readline";
 
 const KEPT_LINES = 200;
@@ -31,6 +32,11 @@ process.on("message", async ({ id, ask, ...given }) => {
 });
 process.on("disconnect", end);
 process.on("SIGTERM", end);
+// Its owner may outlive the run that it belongs to.
+if (process.env.QUDO_TEST_BROKER)
+  connect(Number.parseInt(process.env.QUDO_TEST_BROKER, 10), "127.0.0.1")
+    .on("error", () => {})
+    .on("close", end);
 
 function reply(message) {
   if (process.connected) process.send(message, () => {});

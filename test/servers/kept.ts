@@ -1,10 +1,10 @@
 /** The owner's side of a keeper: one server process, startable again and again in one private folder on one port. */
-import { fork } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, readFileSync, statfsSync } from "node:fs";
+import { accessSync, constants, readFileSync, statfsSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const KEEPER = fileURLToPath(new URL("keeper.mjs", import.meta.url));
@@ -51,6 +51,8 @@ export interface Controls {
 export interface Kept {
   /** Private to the server's user, which is not root. Deleted at the end. */
   readonly folder: string;
+  /** The folder of programs itself, or a copy in `folder` where the server's user may not go there. */
+  programs(home: string): string;
   /** Runs a command in the folder, as that user, until it ends well. */
   run(command: Command): Promise<void>;
   /** Starts the server for the first time, on a port that is free, and hands out what a test may do with it. */
@@ -61,21 +63,25 @@ export interface Kept {
 
 /** `last` is sent first when everything ends: SIGKILL, unless the server holds something outside its folder. */
 export async function keep(name: string, last: NodeJS.Signals = "SIGKILL"): Promise<Kept> {
-  const ask = await keeper();
+  const { ask, leave } = await keeper();
   const prefix = join(roomyFolder(), `qudo-${name}-`);
-  const folder = (await ask("folder", { prefix, ...ordinaryUser(), last })) as string;
+  const user = ordinaryUser();
+  const folder = (await ask("folder", { prefix, ...user, last })) as string;
   return {
     folder,
+    programs: (home) =>
+      user.uid === undefined || openToAll(home) ? home : copied(home, folder, user),
     run: async (command) => void (await ask("run", { command })),
     serve: async (plan) => {
       const port = await startedOnFreePort(ask, plan);
-      return { port, controls: controls(ask, plan(port)) };
+      return { port, controls: controls(ask, plan(port), leave) };
     },
   };
 }
 
-function controls(ask: Ask, plan: Plan): Controls {
-  const close = async () => void (await ask("remove"));
+function controls(ask: Ask, plan: Plan, leave: () => void): Controls {
+  let closing: Promise<void> | undefined;
+  const close = () => (closing ??= ask("remove").then(leave));
   return {
     stop: async () => void (await ask("stop", { signal: plan.stopSignal })),
     kill: async () => void (await ask("kill")),
@@ -101,8 +107,8 @@ interface Answer {
   readonly error?: string;
 }
 
-/** A running keeper. It holds this process only while an answer is awaited. */
-async function keeper(): Promise<Ask> {
+/** A running keeper, which ends when it is left. It holds this process only while an answer is awaited. */
+async function keeper(): Promise<{ ask: Ask; leave(): void }> {
   const { NODE_OPTIONS: _, ...env } = process.env;
   const child = fork(KEEPER, [], {
     detached: true,
@@ -126,17 +132,21 @@ async function keeper(): Promise<Ask> {
   await once(child, "spawn");
   child.unref();
   child.channel?.unref();
-  return (ask, given = {}) =>
+  const ask: Ask = (ask, given = {}) =>
     new Promise((resolve, reject) => {
+      if (!child.connected) return reject(new Error("This server was closed."));
       const id = ++last;
       waiting.set(id, { resolve, reject });
       child.channel?.ref();
       child.send({ id, ask, ...given }, (error) => error && settle(id, { error: error.message }));
     });
+  return { ask, leave: () => void (child.connected && child.disconnect()) };
 }
 
-/** In memory where there is room: a container may have as little as 64 MB of it. */
+/** QUDO_TEST_FOLDER; else in memory where there is room: a container may have as little as 64 MB of it. */
 function roomyFolder(): string {
+  const given = process.env["QUDO_TEST_FOLDER"];
+  if (given) return given;
   try {
     const { bavail, bsize } = statfsSync("/dev/shm");
     accessSync("/dev/shm", constants.W_OK);
@@ -147,12 +157,30 @@ function roomyFolder(): string {
   return tmpdir();
 }
 
+interface User {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
 /** Servers refuse to run as root: then they run as `nobody`. */
-function ordinaryUser(): { uid?: number; gid?: number } {
+function ordinaryUser(): User {
   if (process.getuid?.() !== 0) return {};
   const line = /^nobody:[^:]*:(\d+):(\d+):/m.exec(readFileSync("/etc/passwd", "utf8"));
   if (!line) throw new Error("Servers do not run as root, and this machine has no user `nobody`.");
   return { uid: Number(line[1]), gid: Number(line[2]) };
+}
+
+/** A folder below /root, say, is not. */
+function openToAll(folder: string): boolean {
+  if ((statSync(folder).mode & 0o005) !== 0o005) return false;
+  return dirname(folder) === folder || openToAll(dirname(folder));
+}
+
+function copied(home: string, folder: string, { uid, gid }: User): string {
+  const to = join(folder, "programs");
+  execFileSync("cp", ["-a", home, to]);
+  execFileSync("chown", ["-R", `${uid}:${gid}`, to]);
+  return to;
 }
 
 async function startedOnFreePort(ask: Ask, plan: (port: number) => Plan): Promise<number> {
@@ -172,7 +200,7 @@ async function startedOnFreePort(ask: Ask, plan: (port: number) => Plan): Promis
  * Below the ports that the system gives to outgoing connections: one of those could take the port while its server is down, and a
  * client that connects to a port of that range where nobody listens may even meet itself.
  */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   for (;;) {
     const port = 15_000 + Math.floor(Math.random() * 17_000);
     const probe = createServer().listen(port, "127.0.0.1");

@@ -109,7 +109,13 @@ export function mysqlAt(kind: "mariadb" | "mysql", url: string, version: string)
       const name = `qudo_test_${randomBytes(6).toString("hex")}`;
       await asRoot(url, `create database ${name}`);
       const drop = async () => void (await asRoot(url, `drop database ${name}`));
-      return { url: withDatabase(url, name), name, drop, [Symbol.asyncDispose]: drop };
+      return {
+        url: withDatabase(url, name),
+        name,
+        schema: name,
+        drop,
+        [Symbol.asyncDispose]: drop,
+      };
     },
   };
 }

@@ -1,10 +1,15 @@
 /** What this machine lacks: how it is called, how to get it, and whether tests may be left out for it. */
 
-export type Kind = "postgres" | "mariadb" | "mysql" | "pgbouncer" | "galera";
+export type Kind = "postgres" | "mariadb" | "mysql" | "pgbouncer" | "galera" | "libraries";
 
-export interface WhichVersion {
+/** What tests need of a server, beside its kind. */
+export interface Need {
+  /** A major version. PostgreSQL only. */
   readonly version?: number;
+  /** Any later major version. PostgreSQL only. */
   readonly newerThan?: number;
+  /** One that they start themselves, to stop, kill or pause it: an address in the environment will not do. */
+  readonly own?: boolean;
 }
 
 const HOW_TO_GET: Readonly<Record<Kind, { readonly called: string; readonly how: string }>> = {
@@ -21,14 +26,18 @@ const HOW_TO_GET: Readonly<Record<Kind, { readonly called: string; readonly how:
     how: "QUDO_TEST_MYSQL_URL of one that you started: no test starts it",
   },
   pgbouncer: { called: "PgBouncer", how: "apt-get install pgbouncer" },
+  libraries: {
+    called: "Drizzle, Kysely, Knex, TypeORM and postgres",
+    how: "`npm run get:libraries` installs them in test/adapters",
+  },
   galera: { called: "Galera", how: "apt-get install mariadb-server galera-4 rsync" },
 };
 
 /** "PostgreSQL newer than 15". */
-export function nameOf(kind: Kind, { version, newerThan }: WhichVersion = {}): string {
-  const { called } = HOW_TO_GET[kind];
-  if (newerThan !== undefined) return `${called} newer than ${newerThan}`;
-  return version === undefined ? called : `${called} ${version}`;
+export function nameOf(kind: Kind, { version, newerThan, own }: Need = {}): string {
+  const which = version === undefined ? "" : ` ${version}`;
+  const newer = newerThan === undefined ? "" : ` newer than ${newerThan}`;
+  return HOW_TO_GET[kind].called + which + newer + (own ? " that tests start and kill" : "");
 }
 
 export function howToGet(kind: Kind): string {
@@ -39,8 +48,8 @@ export function howToGet(kind: Kind): string {
 export class MissingServer extends Error {
   override readonly name = "MissingServer";
 
-  constructor(kind: Kind, which?: WhichVersion) {
-    super(`This machine has no ${nameOf(kind, which)}. To get it: ${howToGet(kind)}.`);
+  constructor(kind: Kind, need?: Need) {
+    super(`This machine has no ${nameOf(kind, need)}. To get it: ${howToGet(kind)}.`);
   }
 }
 

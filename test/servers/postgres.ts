@@ -1,7 +1,7 @@
 /** A PostgreSQL of its own: data folder, port and password are made for it and go with it. */
 import { randomBytes } from "node:crypto";
 import { chmodSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { Pool } from "pg";
 import { installedPostgres, type Installed } from "./installed.js";
 import { keep, type Controls, type Plan } from "./kept.js";
@@ -24,6 +24,8 @@ export interface Fresh extends AsyncDisposable {
   readonly url: string;
   /** Of the database or the schema. */
   readonly name: string;
+  /** Where its tables belong: the schema itself, "public" in a database. The database itself on MySQL. */
+  readonly schema: string;
   /** Away with it, whoever is connected. All goes by itself where the server was started for the tests. */
   drop(): Promise<void>;
 }
@@ -50,8 +52,9 @@ export async function startPostgres(
   const password = randomBytes(12).toString("hex");
   writeFileSync(join(kept.folder, "password"), password);
   chmodSync(join(kept.folder, "password"), 0o644);
-  await kept.run({ file: join(installed.bin, "initdb"), args: INITDB });
-  const { port, controls } = await kept.serve((port) => plan(installed, port, options));
+  const bin = join(kept.programs(dirname(installed.bin)), basename(installed.bin));
+  await kept.run({ file: join(bin, "initdb"), args: INITDB });
+  const { port, controls } = await kept.serve((port) => plan(bin, port, options));
   const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
   return { ...postgresAt(url, installed.version), ...controls };
 }
@@ -76,11 +79,7 @@ const INITDB = [
   "--no-instructions",
 ];
 
-function plan(
-  { bin }: Installed,
-  port: number,
-  { durable = true, settings }: PostgresOptions,
-): Plan {
+function plan(bin: string, port: number, { durable = true, settings }: PostgresOptions): Plan {
   const lines = {
     port,
     listen_addresses: "127.0.0.1",
@@ -110,6 +109,7 @@ export function postgresAt(url: string, version: string): PostgresServer {
     return {
       url: what === "database" ? withDatabase(url, name) : url,
       name,
+      schema: what === "database" ? "public" : name,
       drop,
       [Symbol.asyncDispose]: drop,
     };

@@ -1,7 +1,7 @@
 import { pathToFileURL } from "node:url";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { sqlitePath } from "../../src/storage/url.js";
+import { kindOf, sqlitePath } from "../../src/storage/url.js";
 import { refusal, UNSHOWABLE } from "./support/refusal.js";
 
 describe("the path of an address", () => {
@@ -51,9 +51,40 @@ describe("the path of an address", () => {
   });
 });
 
+describe("the kind of an address", () => {
+  it.each([
+    ["sqlite:jobs.db", "sqlite"],
+    ["postgres://h/d", "postgres"],
+    ["postgresql://h/d", "postgres"],
+    ["PostgreSQL://h/d", "postgres"],
+    ["mysql://h/d", "mysql"],
+    ["mariadb://h/d", "mysql"],
+    // Its parser says what is missing.
+    ["postgres:h/d", "postgres"],
+  ])("%s", (url, kind) => expect(kindOf(url)).toBe(kind));
+
+  it.each([
+    ["another kind", "redis://user:secret@host/db", '"redis:" is not supported'],
+    ["one that begins like another", "postgres2://host/db", '"postgres2:" is not supported'],
+    ["a bare path", "jobs.db", "The database address is not supported"],
+    ["no scheme, but a host", "user:secret@host:5432/db", '"user:" is not supported'],
+    ["nothing", undefined, "The database address is not supported"],
+    ["a number", 5, "The database address is not supported"],
+    ["an address that is no text", new URL("postgres://user:secret@host/db"), "not supported"],
+    ["what cannot be shown", UNSHOWABLE, "The database address is not supported"],
+  ])("is known of no %s", (_, url, words) => {
+    const { code, message } = refusal(() => kindOf(url));
+    expect(code).toBe("QUDO_INVALID_URL");
+    expect(message).toContain(words);
+    for (const example of ['"sqlite:jobs.db"', '"postgres://', '"mysql://'])
+      expect(message).toContain(example);
+    expect(message).not.toContain("secret");
+  });
+});
+
 describe("what is no address", () => {
   it.each([
-    ["another kind", "postgres://user:secret@host/db", '"postgres:" is not supported'],
+    ["another kind", "redis://user:secret@host/db", '"redis:" is not supported'],
     ["a bare path", "jobs.db", "The database address is not supported"],
     ["nothing", undefined, "The database address is not supported"],
     ["a number", 5, "The database address is not supported"],

@@ -59,6 +59,7 @@ const FALSE = raw("false");
 
 const LOCKS: Readonly<Record<Lock, Query>> = {
   none: NOTHING,
+  share: raw("lock in share mode"),
   update: raw("for update"),
   nowait: raw("for update nowait"),
   skip: raw("for update skip locked"),

@@ -16,8 +16,6 @@ const CONFLICTS: ReadonlySet<number> = new Set([
   1062, // ER_DUP_ENTRY: somebody else had the key first; a second look sees it
   1205, // ER_LOCK_WAIT_TIMEOUT, and NOWAIT on MariaDB
   1213, // ER_LOCK_DEADLOCK, and a Galera node that came second
-  1216, // ER_NO_REFERENCED_ROW
-  1217, // ER_ROW_IS_REFERENCED
   1451, // ER_ROW_IS_REFERENCED_2: a lease of this session was made at this moment; a second look sees it
   1452, // ER_NO_REFERENCED_ROW_2: this lease's session was ended at this moment
   3572, // ER_LOCK_NOWAIT
@@ -154,9 +152,8 @@ export function asDatabaseError(
   const meaning = meaningOf(error, when);
   const { code, transient, says } = meaning;
   const message = `${label} ${says} (${said})`;
-  return new (classOf(meaning, when))(code, message, transient, {
-    cause: copyOf(error, said),
-  });
+  const options = { cause: copyOf(error, said) };
+  return new (classOf(meaning, when))(code, message, transient, options);
 }
 
 function classOf(meaning: Meaning, when: "connecting" | "connected"): typeof DatabaseError {

@@ -12,8 +12,14 @@ import type {
   SessionSetting,
   Statement,
 } from "./connection.js";
-import { asDatabaseError, ConflictError, LostError } from "./errors.js";
-import { openSource, SESSION_IDLE_MS, sessionSettings, type Source } from "./source.js";
+import { asDatabaseError, ConflictError, isConsequence, LostError } from "./errors.js";
+import {
+  openSource,
+  SESSION_IDLE_MS,
+  sessionSettings,
+  type Opened,
+  type Source,
+} from "./source.js";
 
 export interface DatabaseOptions {
   /** The database's clock, asked at the start of each transaction. */
@@ -22,8 +28,8 @@ export interface DatabaseOptions {
   readonly onAnnounced: () => void;
 }
 
-/** Locks and keys that others hold are waited for so long, in all. */
-const CONFLICTS_MS = 10_000;
+/** Locks and keys that others hold are waited for so long, in all: times what one statement may take. */
+const PATIENCE_WITH_OTHERS = 5;
 /** The longest pause before the next try. */
 const PAUSE_MS = 200;
 /** Connections may have died while nobody used them: so often a transaction begins again on another. */
@@ -45,12 +51,17 @@ export class PostgresDatabase implements Database {
   /** Set within the transaction that begins, where no session holds them. */
   private readonly forNow: Query;
 
+  /** A connection of its own; null where there is no listening. */
+  readonly direct: Opened["direct"];
+  private readonly source: Source;
+
   private constructor(
     private readonly settings: PostgresSettings,
-    private readonly source: Source,
-    settled: boolean,
+    { source, settled, direct }: Opened,
     private readonly options: DatabaseOptions,
   ) {
+    this.source = source;
+    this.direct = direct;
     const { label, statementTimeoutMs } = settings;
     this.label = label;
     this.patienceMs = statementTimeoutMs + ANSWER_MS;
@@ -62,12 +73,11 @@ export class PostgresDatabase implements Database {
     settings: PostgresSettings,
     options: DatabaseOptions,
   ): Promise<PostgresDatabase> {
-    const { source, settled } = await openSource(settings);
-    return new PostgresDatabase(settings, source, settled, options);
+    return new PostgresDatabase(settings, await openSource(settings), options);
   }
 
   async transaction<T>(body: Body<T>, { patient = false }: SnapshotOptions = {}): Promise<T> {
-    const deadline = performance.now() + CONFLICTS_MS;
+    const deadline = performance.now() + PATIENCE_WITH_OTHERS * this.settings.statementTimeoutMs;
     const patience = patient ? null : this.patienceMs;
     for (let conflicts = 0, losses = 0; ;)
       try {
@@ -123,7 +133,8 @@ export class PostgresDatabase implements Database {
       await statements.over();
       committing = true;
       await this.commit(connection, statements);
-    } catch (error) {
+    } catch (thrown) {
+      const error = isConsequence(thrown) ? statements.failed : thrown;
       await this.abandon(connection, statements, error);
       throw error instanceof LostError && !committing ? new Unsent(error) : error;
     }
@@ -225,13 +236,14 @@ class Statements implements Tx {
     private readonly patience: PatienceMs,
   ) {}
 
-  async all<S extends Shape>(query: Query, shape: S): Promise<RowOf<S>[]> {
-    const { rows } = await this.send(query);
-    return (rows as Record<string, unknown>[]).map((row) => decode(shape, row));
+  all<S extends Shape>(query: Query, shape: S): Promise<RowOf<S>[]> {
+    return this.answer(query, ({ rows }) =>
+      (rows as Record<string, unknown>[]).map((row) => decode(shape, row)),
+    );
   }
 
-  async run(query: Query): Promise<number> {
-    return (await this.send(query)).rowCount ?? 0;
+  run(query: Query): Promise<number> {
+    return this.answer(query, ({ rowCount }) => rowCount ?? 0);
   }
 
   announce(): void {
@@ -247,19 +259,20 @@ class Statements implements Tx {
     await Promise.allSettled(this.underway);
   }
 
-  private send(query: Query): Promise<QueryResult> {
+  private answer<T>(query: Query, read: (result: QueryResult) => T): Promise<T> {
     if (this.ended) return Promise.reject(new Error("The transaction is over."));
     const sent = this.db.send(this.connection, this.db.statement(query), this.patience);
-    this.underway.add(sent);
+    const answer = sent.then(read);
+    this.underway.add(answer);
     // Whoever sent several at once hears of the first failure only. The others are no news, and must not end the process.
-    sent.then(
-      () => this.underway.delete(sent),
+    answer.then(
+      () => this.underway.delete(answer),
       (error: unknown) => {
-        this.underway.delete(sent);
+        this.underway.delete(answer);
         this.failed ??= error;
       },
     );
-    return sent;
+    return answer;
   }
 }
 

@@ -27,6 +27,7 @@ const FALSE = raw("false");
 
 const LOCKS: Readonly<Record<Lock, Query>> = {
   none: NOTHING,
+  share: raw("for key share"),
   update: raw("for update"),
   nowait: raw("for update nowait"),
   skip: raw("for update skip locked"),

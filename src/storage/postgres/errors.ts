@@ -9,7 +9,7 @@ export class ConflictError extends DatabaseError {}
 export class LostError extends DatabaseError {}
 
 const CONFLICTS: ReadonlySet<string> = new Set([
-  "23503", // foreign_key_violation: a session ended, or a lease of it was made, at this moment; a second look sees it
+  "23503", // foreign_key_violation: a lease's session was ended at this moment, or a lease made of one that ends
   "23505", // unique_violation: somebody else had the key first; a second look sees it
   "40001", // serialization_failure
   "40P01", // deadlock_detected
@@ -117,6 +117,13 @@ export function asDatabaseError(
   return new Class(code, message, transient, options);
 }
 
+/** The server's answer to every statement after the one that failed: what happened is said by that one. */
+export function isConsequence(error: unknown): boolean {
+  return error instanceof DatabaseError && codeOf(error.cause) === "25P02";
+}
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null)?.code;
+
 /** "40P01" of an error that the server sent; null for any other. */
 function sqlState(error: unknown): string | null {
   const { code, severity } = error as { code?: unknown; severity?: unknown };
@@ -131,7 +138,7 @@ function other(error: unknown, state: string | null, when: "connecting" | "conne
       transient: false,
       says: "refused a statement.",
     };
-  const { code } = error as { code?: unknown };
+  const code = codeOf(error);
   if (typeof code === "string" && CERTIFICATE.test(code))
     return {
       code: "QUDO_DATABASE_UNREACHABLE",

@@ -57,7 +57,7 @@ export async function attemptsOf(
 const COLUMNS = ["a.ended_at", "a.job_id", "a.run"];
 const KEY = ["number", "id", "number"] as const satisfies KeyShape;
 
-export function listAttempts(engine: Engine, query: AttemptQuery): Promise<AttemptPage> {
+export async function listAttempts(engine: Engine, query: AttemptQuery): Promise<AttemptPage> {
   const after = query.after === undefined ? null : keyOf(query.after, KEY);
   return read(engine, (work) => page(work, query, after), { patient: true });
 }

@@ -55,8 +55,11 @@ export interface Take {
   readonly limit: number;
 }
 
-/** "update": waits for whoever has it; "nowait": fails at once, and the transaction begins again or gives up. */
-export type Lock = "none" | "update" | "nowait" | "skip";
+/**
+ * "update": waits for whoever has it; "nowait": fails at once, and the transaction begins again or gives up. "share": others
+ * may share the row, but not delete it.
+ */
+export type Lock = "none" | "share" | "update" | "nowait" | "skip";
 
 /** What happened in one minute, lane, event and session. */
 export const TALLY = {

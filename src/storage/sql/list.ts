@@ -32,7 +32,7 @@ type Pieces = (look: Look, after: Key | null) => AsyncIterable<readonly Candidat
 
 const PIECES: Readonly<Record<Source["name"], Pieces>> = { held, ready, delayed, ended };
 
-export function listJobs(engine: Engine, query: JobQuery): Promise<JobPage> {
+export async function listJobs(engine: Engine, query: JobQuery): Promise<JobPage> {
   // Before anything is asked: a cursor of another list is the caller's mistake.
   const sources = sourcesOf(query);
   return read(engine, (work) => page(work, query, sources));

@@ -1,5 +1,11 @@
 /** Reading jobs by id. Nothing here writes. */
-import { isTerminal, jobState, runStateOf, TERMINAL_CODES, type JobState } from "../../core/states.js";
+import {
+  isTerminal,
+  jobState,
+  runStateOf,
+  TERMINAL_CODES,
+  type JobState,
+} from "../../core/states.js";
 import type { Ending, JobRow } from "../driver.js";
 import { attemptsOf, type AttemptColumns } from "./attempts.js";
 import { read, type Engine, type Work } from "./engine.js";

@@ -57,6 +57,7 @@ const DECODERS: Readonly<Record<ColumnType, (value: unknown) => unknown>> = {
   id: (value) => (typeof value === "string" ? value : idText(value as Uint8Array)),
   int: Number,
   text: String,
-  bytes: (value) => value,
-  flag: (value) => value === true || Number(value) === 1,
+  // PostgreSQL writes bytes as text like \x00ff, and true as t.
+  bytes: (value) => (typeof value === "string" ? Buffer.from(value.slice(2), "hex") : value),
+  flag: (value) => value === true || value === "t" || Number(value) === 1,
 };

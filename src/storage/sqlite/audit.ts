@@ -1,8 +1,33 @@
 /** Invariants I1 to I6 of the protocol, looked for in the data. What `qudo doctor` prints, and what every fault test ends with. */
 import { LIMITS } from "../../core/defaults.js";
 import { idText } from "../../core/ids.js";
-import { isTerminal, RUN_STATES, runStateOf } from "../../core/states.js";
+import { RUN_STATES } from "../../core/states.js";
 import type { Violation } from "../driver.js";
+import {
+  cutTooShort,
+  endsInTheFuture,
+  gapBefore,
+  keyless,
+  KNOWN_STATES,
+  leaseOfNobody,
+  linesWithoutJob,
+  misplaced,
+  outcomeWithoutJob,
+  prunedWhileLeased,
+  readyTooEarly,
+  RETRYABLE_STATES,
+  revived,
+  rowWithoutJob,
+  SLACK_MS,
+  startedAfterItsEnd,
+  TERMINAL_STATES,
+  unknownState,
+  wrongHolder,
+  wronglyRunning,
+  wrongRow,
+  wrongRun,
+  type Standing,
+} from "../sql/breaches.js";
 import { decodeLease } from "../sql/lease.js";
 import type { Connection } from "./connection.js";
 import { locate, read, type Engine } from "./engine.js";
@@ -48,9 +73,7 @@ function leasedRuns(db: Connection): Map<string, LeasedRun[]> {
   return leased;
 }
 
-interface Standing {
-  where: "ready" | "delayed" | "lease";
-  run: number;
+interface Stands extends Standing {
   /** The waiting row; null for a leased run. */
   row: WaitingRow | null;
 }
@@ -69,9 +92,9 @@ interface WaitingRow {
 function findPlaces(
   db: Connection,
   leased: ReadonlyMap<string, LeasedRun[]>,
-): Map<string, Standing[]> {
-  const places = new Map<string, Standing[]>();
-  const add = (key: string, standing: Standing): void => {
+): Map<string, Stands[]> {
+  const places = new Map<string, Stands[]>();
+  const add = (key: string, standing: Stands): void => {
     const list = places.get(key);
     if (list === undefined) places.set(key, [standing]);
     else list.push(standing);
@@ -87,10 +110,7 @@ function findPlaces(
   return places;
 }
 
-const KNOWN_STATES = Object.values(RUN_STATES).join(", ");
-const TERMINAL_STATES = [1, 3, 4, 9].join(", ");
-
-interface JobEnd {
+interface JobEndRow {
   id: Uint8Array;
   run: number | null;
   state: number | null;
@@ -111,23 +131,17 @@ interface RunRow {
 function* checkStates(db: Connection): Generator<Violation> {
   const unknown = `select job_id, run, state from qudo_outcome where state not in (${KNOWN_STATES})`;
   for (const { job_id, run, state } of db.all<RunRow & { state: number }>(unknown))
-    yield violation("I3", job_id, run, `its state ${state} is none that this version knows`);
+    yield unknownState(idText(job_id), run, state);
 }
 
-function* checkPlaces(db: Connection, places: Map<string, Standing[]>): Generator<Violation> {
-  for (const { id, run, state } of db.all<JobEnd>(JOB_ENDS)) {
-    const found = places.get(hex(id)) ?? [];
-    const ended = state !== null && isTerminal(runStateOf(state)) ? runStateOf(state) : null;
-    const names = found.map((p) => `${p.where} (run ${p.run})`).join(", ") || "nowhere";
-    if (ended !== null && found.length > 0)
-      yield violation("I1", id, run, `it has ended (${ended}) and still stands in ${names}`);
-    const lost = `a living job stands in exactly one place, this one in ${names}`;
-    if (ended === null && found.length !== 1) yield violation("I1", id, (run ?? 0) + 1, lost);
+function* checkPlaces(db: Connection, places: Map<string, Stands[]>): Generator<Violation> {
+  for (const end of db.all<JobEndRow>(JOB_ENDS)) {
+    const told = misplaced({ ...end, id: idText(end.id) }, places.get(hex(end.id)) ?? []);
+    if (told !== null) yield told;
   }
   const orphans = `select id as job_id, run from qudo_ready where id not in (select id from qudo_job)
     union all select id, run from qudo_delayed where id not in (select id from qudo_job)`;
-  for (const { job_id, run } of db.all<RunRow>(orphans))
-    yield violation("I1", job_id, run, "a waiting row without its job");
+  for (const { job_id, run } of db.all<RunRow>(orphans)) yield rowWithoutJob(idText(job_id), run);
 }
 
 /** A run that was cancelled may still be running: its lease lists it until its worker gives it up. */
@@ -140,66 +154,52 @@ function* checkRunning(
   );
   for (const { job_id, run, worker } of rows) {
     const holder = leased.get(hex(job_id))?.find((entry) => entry.run === run);
-    if (holder === undefined)
-      yield violation("I1", job_id, run, "shown as running, but no lease holds this run");
-    else if (hex(holder.worker) !== hex(worker))
-      yield violation("I3", job_id, run, "shown as running by a session that does not hold it");
+    const row = { job_id: idText(job_id), run, worker: idText(worker) };
+    const told = wronglyRunning(row, holder && idText(holder.worker));
+    if (told !== null) yield told;
   }
 }
 
-function* checkRuns(db: Connection, places: Map<string, Standing[]>): Generator<Violation> {
+function* checkRuns(db: Connection, places: Map<string, Stands[]>): Generator<Violation> {
   const lanes = new Set(db.all<{ id: number }>("select id from qudo_lane").map(({ id }) => id));
-  for (const last of db.all<JobEnd>(JOB_ENDS))
-    for (const { where, run, row } of places.get(hex(last.id)) ?? []) {
-      const next = (last.run ?? 0) + 1;
-      const told = run !== next ? `carries run ${run}, the next one is ${next}` : null;
-      const wrong = told ?? (row === null ? null : wrongRow(db, row, last, lanes));
-      if (wrong !== null) yield violation("I2", last.id, run, `${where} ${wrong}`);
+  for (const last of db.all<JobEndRow>(JOB_ENDS))
+    for (const place of places.get(hex(last.id)) ?? []) {
+      const told =
+        wrongRun(place, { id: idText(last.id), run: last.run }) ?? checkRow(db, place, last, lanes);
+      if (told !== null) yield told;
     }
   const gaps = `select o.job_id, o.run from qudo_outcome o where o.run > 1
     and not exists (select 1 from qudo_outcome p where p.job_id = o.job_id and p.run = o.run - 1)
     and exists (select 1 from qudo_outcome p where p.job_id = o.job_id and p.run < o.run)`;
-  for (const { job_id, run } of db.all<RunRow>(gaps))
-    yield violation("I2", job_id, run, `run ${run} has an outcome, run ${run - 1} has none`);
-  // Pruning cuts a long history at its front, and leaves the last runs.
+  for (const { job_id, run } of db.all<RunRow>(gaps)) yield gapBefore(idText(job_id), run);
   const short = `select job_id, min(run) as run, count(*) as n from qudo_outcome group by job_id
     having min(run) > 1 and count(*) < ${LIMITS.runsKept}`;
   for (const { job_id, run, n } of db.all<RunRow & { n: number }>(short))
-    yield violation("I2", job_id, run, `its first runs were pruned, but only ${n} are left`);
+    yield cutTooShort(idText(job_id), run, n);
 }
 
-/** What is wrong with the place of a waiting row, or with what it carries. */
-function wrongRow(
+/** A waiting row's place, and what it carries. */
+function checkRow(
   db: Connection,
-  row: WaitingRow,
-  last: JobEnd,
+  { row, ...place }: Stands,
+  last: JobEndRow,
   lanes: ReadonlySet<number>,
-): string | null {
-  const at = locate(db, row.id, row.run)!;
-  if (!lanes.has(row.lane)) return `keeps it in lane ${row.lane}, which does not exist`;
-  if (row.lane !== at.lane) return `keeps it in lane ${row.lane}, its job is of lane ${at.lane}`;
-  if (row.run_at !== at.run_at || row.prio !== at.prio)
-    return `keeps it at (${row.prio}, ${row.run_at}), its locator says (${at.prio}, ${at.run_at})`;
-  const { fails, crashes } = { fails: last.fails ?? 0, crashes: last.crashes ?? 0 };
-  if (row.fails !== fails || row.crashes !== crashes)
-    return `counts ${row.fails} fails and ${row.crashes} crashes, its last run ${fails} and ${crashes}`;
-  return null;
+): Violation | null {
+  if (row === null) return null;
+  const counters = { fails: last.fails ?? 0, crashes: last.crashes ?? 0 };
+  const right = { ...locate(db, row.id, row.run)!, ...counters };
+  return wrongRow(place, idText(row.id), row, right, lanes.has(row.lane));
 }
 
 function* checkFence(db: Connection): Generator<Violation> {
-  const revived = `select n.job_id, n.run, o.state, n.state as later from qudo_outcome n
+  const after = `select n.job_id, n.run, o.state, n.state as later from qudo_outcome n
     join qudo_outcome o on o.job_id = n.job_id and o.run = n.run - 1
     where o.state in (${TERMINAL_STATES}) and n.state in (${KNOWN_STATES})
-      and not (n.state = ${RUN_STATES.requeued} and o.state in (${RUN_STATES.abandoned}, ${RUN_STATES.cancelled}))`;
-  for (const row of db.all<RunRow & { state: number; later: number }>(revived)) {
-    const detail = `${runStateOf(row.later)} was accepted after ${runStateOf(row.state)}, which ends a job`;
-    yield violation("I3", row.job_id, row.run, detail);
-  }
+      and not (n.state = ${RUN_STATES.requeued} and o.state in (${RETRYABLE_STATES}))`;
+  for (const row of db.all<RunRow & { state: number; later: number }>(after))
+    yield revived(idText(row.job_id), row.run, row.later, row.state);
   const ownerless = "select id from qudo_lease where worker not in (select id from qudo_worker)";
-  for (const { id } of db.all<{ id: Uint8Array }>(ownerless)) {
-    const detail = `the lease ${idText(id)} belongs to no session: settles through it cannot be fenced`;
-    yield violation("I3", null, null, detail);
-  }
+  for (const { id } of db.all<{ id: Uint8Array }>(ownerless)) yield leaseOfNobody(idText(id));
 }
 
 interface KeyRow {
@@ -210,21 +210,20 @@ interface KeyRow {
 
 function* checkKeys(
   db: Connection,
-  places: Map<string, Standing[]>,
+  places: Map<string, Stands[]>,
   leased: ReadonlyMap<string, LeasedRun[]>,
 ): Generator<Violation> {
   const keys = `select u.job_id, coalesce(u.hash = j.unique_hash, 0) as own
     from qudo_unique_key u left join qudo_job j on j.id = u.job_id`;
-  for (const { job_id: id, own } of db.all<KeyRow>(keys))
-    if (!places.has(hex(id)) && !leased.has(hex(id)))
-      yield violation("I4", id, null, "it holds a unique key, but neither waits nor is held");
-    else if (own === 0)
-      yield violation("I4", id, null, "it holds a unique key that it was not enqueued with");
-  const keyless = `select j.id from qudo_job j where j.unique_hash is not null
+  for (const { job_id: id, own } of db.all<KeyRow>(keys)) {
+    const stands = places.has(hex(id)) || leased.has(hex(id));
+    const told = wrongHolder(idText(id), stands, own === 1);
+    if (told !== null) yield told;
+  }
+  const without = `select j.id from qudo_job j where j.unique_hash is not null
     and not exists (select 1 from qudo_unique_key u where u.job_id = j.id and u.hash = j.unique_hash)`;
-  for (const { id } of db.all<{ id: Uint8Array }>(keyless))
-    if (places.has(hex(id)))
-      yield violation("I4", id, null, "it lives without the unique key it was enqueued with");
+  for (const { id } of db.all<{ id: Uint8Array }>(without))
+    if (places.has(hex(id))) yield keyless(idText(id));
 }
 
 function* checkKept(
@@ -233,40 +232,26 @@ function* checkKept(
 ): Generator<Violation> {
   for (const { lease, id, run } of [...leased.values()].flat())
     if (db.get(SQL.jobExists, id) === undefined)
-      yield violation("I5", id, run, `the lease ${idText(lease)} lists it, but it was pruned`);
+      yield prunedWhileLeased(idText(id), run, idText(lease));
   const jobless =
     "select job_id, run from qudo_outcome where job_id not in (select id from qudo_job)";
   for (const { job_id, run } of db.all<RunRow>(jobless))
-    if (!leased.has(hex(job_id)))
-      yield violation("I5", job_id, run, "its job was pruned, its outcome was not");
+    if (!leased.has(hex(job_id))) yield outcomeWithoutJob(idText(job_id), run);
   const unowned = `select distinct job_id, run from qudo_job_log
     where job_id not in (select id from qudo_job)`;
-  for (const { job_id, run } of db.all<RunRow>(unowned))
-    yield violation("I5", job_id, run, "its job was pruned, lines of its log were not");
+  for (const { job_id, run } of db.all<RunRow>(unowned)) yield linesWithoutJob(idText(job_id), run);
 }
-
-/** Clocks of hosts are set back now and then; a second is no violation. */
-const SLACK_MS = 1_000;
 
 function* checkTimes(db: Connection, now: number): Generator<Violation> {
   const early = "select id as job_id, run, run_at from qudo_ready where run_at > ?";
   for (const row of db.all<RunRow & { run_at: number }>(early, now + SLACK_MS))
-    yield violation("I6", row.job_id, row.run, `ready, but due only in ${row.run_at - now} ms`);
+    yield readyTooEarly(idText(row.job_id), row.run, row.run_at - now);
   const backwards = "select job_id, run from qudo_outcome where started_at > ended_at + ?";
   for (const { job_id, run } of db.all<RunRow>(backwards, SLACK_MS))
-    yield violation("I6", job_id, run, "it started after it ended");
+    yield startedAfterItsEnd(idText(job_id), run);
   const ahead = "select job_id, run, ended_at from qudo_outcome where ended_at > ?";
   for (const row of db.all<RunRow & { ended_at: number }>(ahead, now + SLACK_MS))
-    yield violation("I6", row.job_id, row.run, `it ends only in ${row.ended_at - now} ms`);
-}
-
-function violation(
-  invariant: Violation["invariant"],
-  id: Uint8Array | null,
-  run: number | null,
-  detail: string,
-): Violation {
-  return { invariant, job: id === null ? null : idText(id), run, detail };
+    yield endsInTheFuture(idText(row.job_id), row.run, row.ended_at - now);
 }
 
 const hex = (id: Uint8Array): string => Buffer.from(id).toString("hex");

@@ -11,28 +11,12 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
 import { DEFAULTS } from "../../core/defaults.js";
 import { closedError, DatabaseError, QudoError } from "../../core/errors.js";
+import type { HandleLike, StatementLike, Value } from "../handle.js";
 import { asDatabaseError, isBusy, isFromDatabase } from "./errors.js";
 import { checkFileSystem } from "./filesystem.js";
 import { Nudge, nudgeFile } from "./nudge.js";
 
-export type Value = null | number | bigint | string | Uint8Array;
-
-/** What is asked of a prepared statement. */
-export interface StatementLike {
-  run(...values: Value[]): { changes: number | bigint };
-  get(...values: Value[]): unknown;
-  all(...values: Value[]): unknown[];
-}
-
-/** What is asked of a handle: the shape that SQLite's clients for Node share. A user's own may be passed in. */
-export interface HandleLike {
-  exec(sql: string): unknown;
-  prepare(sql: string): StatementLike;
-  close(): unknown;
-  /** True while a transaction is open: node:sqlite and better-sqlite3 name it differently. */
-  readonly isTransaction?: boolean;
-  readonly inTransaction?: boolean;
-}
+export type { HandleLike, Value } from "../handle.js";
 
 export type Synchronous = "FULL" | "NORMAL";
 

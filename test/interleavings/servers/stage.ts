@@ -1,0 +1,147 @@
+/** Two actors on one server, the prepared tables, and the verdict on every interleaving of two calls. */
+import { randomUUID } from "node:crypto";
+import type { Driver } from "../../../src/storage/driver.js";
+import type { Database } from "../../../src/storage/sql/database.js";
+import { TABLES, type Dialect } from "../../../src/storage/sql/dialect.js";
+import { serverDriver } from "../../../src/storage/sql/driver.js";
+import { newEngine } from "../../../src/storage/sql/engine.js";
+import type { Answer, Interleaving, Played } from "../conductor.js";
+import type { Call } from "../operations.js";
+import { fill, NOW } from "../scenario.js";
+import type { Look, Tally } from "../stage.js";
+import { judge, snapshot, type Snapshot } from "../verdict.js";
+import { Gate, gated } from "./gate.js";
+
+/** A server's database made for these tests, its clock set by hand. */
+export interface UnderTest {
+  /** The driver as users have it. */
+  readonly driver: Driver;
+  readonly clock: { now: number };
+  readonly dialect: Dialect;
+  /** A pool of its own for one actor. */
+  connect(): Promise<Database>;
+  /** What stands before `select` when a column that the database numbers is given. */
+  readonly given: string;
+  /** Raw SQL beside the engine, one statement or several. */
+  rows(sql: string): Promise<unknown[]>;
+  close(): Promise<void>;
+}
+
+/** Whoever is not answered for so long waits for the other's lock: then that one goes on. */
+const PATIENCE_MS = 15;
+
+class Actor {
+  readonly gate = new Gate();
+
+  private constructor(
+    private readonly under: UnderTest,
+    private readonly db: Database,
+  ) {}
+
+  static async on(under: UnderTest): Promise<Actor> {
+    return new Actor(under, await under.connect());
+  }
+
+  /** A new driver each time: what the last one remembered of the tables is no longer true. */
+  async run({ method, args }: Call): Promise<Answer> {
+    const { dialect, driver: whole } = this.under;
+    const engine = newEngine(gated(this.db, this.gate), dialect, randomUUID());
+    const driver = serverDriver(engine, whole) as unknown as Record<
+      string,
+      (...args: readonly unknown[]) => Promise<unknown>
+    >;
+    try {
+      return { ok: true, value: await driver[method]!(...args) };
+    } catch (error) {
+      const { code = null, message, cause } = error as Error & { code?: string };
+      return { ok: false, code, message: `${message} ${String(cause ?? "")}` };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.db.close();
+  }
+}
+
+export class ServerStage {
+  private a!: Actor;
+  private b!: Actor;
+  private before!: Snapshot;
+  private under!: UnderTest;
+
+  get driver(): Driver {
+    return this.under.driver;
+  }
+
+  async open(under: UnderTest): Promise<void> {
+    this.under = under;
+    await fill(under.driver, under.clock);
+    under.clock.now = NOW;
+    for (const table of TABLES)
+      await under.rows(`create table copy_${table} as select * from qudo_${table}`);
+    this.before = await snapshot(under.driver, under.rows);
+    this.a = await Actor.on(under);
+    this.b = await Actor.on(under);
+  }
+
+  get violations(): readonly string[] {
+    return this.before.violations;
+  }
+
+  /** `second` before each statement of `first` in turn, the last time after it; judged each time. */
+  async everywhere(first: Call, second: Call, look?: Look): Promise<Tally> {
+    const tally: Tally = { played: 0, waited: 0, broken: 0, wrong: [] };
+    for (let pause = 1; ; pause++) {
+      await this.reset();
+      const played = await this.perform({ first, second, pause, now: NOW });
+      const after = await snapshot(this.under.driver, this.under.rows);
+      const wrong = judge(this.before, after, [first, second], played.answers);
+      tally.played++;
+      if (played.waited) tally.waited++;
+      if (wrong.length > 0) tally.broken++;
+      for (const what of wrong) tally.wrong.push(`before statement ${pause}: ${what}`);
+      await look?.(played);
+      if (!played.paused) return tally;
+    }
+  }
+
+  private async perform({ first, second, pause }: Interleaving): Promise<Played> {
+    const paused = this.a.gate.arm(pause).then(() => "paused" as const);
+    void this.b.gate.arm(0);
+    const one = this.a.run(first);
+    const met = await Promise.race([paused, one.then(() => "done" as const)]);
+    const other = this.b.run(second);
+    let waited = false;
+    if (met === "paused") {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<"late">((resolve) => {
+        timer = setTimeout(() => resolve("late"), PATIENCE_MS);
+      });
+      waited = (await Promise.race([other, late])) === "late";
+      clearTimeout(timer);
+      this.a.gate.resume();
+    }
+    const answers = [await one, await other] as const;
+    return { paused: met === "paused", waited, answers };
+  }
+
+  /** Children before parents when deleting, parents first when filling: a lease refers to its session. */
+  private async reset(): Promise<void> {
+    const order = [...TABLES].toSorted((a, b) => Number(a === "lease") - Number(b === "lease"));
+    const remove = order.toReversed().map((table) => `delete from qudo_${table}`);
+    const refill = order.map((table) => this.refill(table));
+    await this.under.rows(["begin", ...remove, ...refill, "commit"].join("; "));
+  }
+
+  /** Numbers that the database gives are put back as they were. */
+  private refill(table: string): string {
+    const given = table === "lane" ? this.under.given : "";
+    return `insert into qudo_${table} ${given} select * from copy_${table}`;
+  }
+
+  async close(): Promise<void> {
+    await this.a?.close();
+    await this.b?.close();
+    await this.under?.close();
+  }
+}
