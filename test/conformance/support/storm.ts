@@ -33,6 +33,13 @@ const OLD_MS = 700_000;
 
 const runName = ({ job, run }: { job: string; run: number }): string => `${job}/${run}`;
 
+function endName(session: string | null, { state, reason }: Pick<Decision, "state" | "reason">) {
+  return `${session} ${state} ${reason}`;
+}
+
+/** Without its reason: what is sent again is known by who decided what. */
+const stateOf = (end: string): string => end.split(" ", 2).join(" ");
+
 /** What all actors together were told. */
 export class Ledger {
   /** Everything that went wrong, in words. */
@@ -42,7 +49,7 @@ export class Ledger {
   readonly calls: NewJob[][] = [];
   /** Jobs that may have ended, so that they may have been pruned. */
   readonly ended = new Set<string>();
-  settled: { run: string; session: string; state: string; outcome: SettleOutcome }[] = [];
+  settled: { run: string; end: string; outcome: SettleOutcome }[] = [];
   /** Sessions that were ended by others. */
   readonly dead = new Set<string>();
   private readonly known = new Set<string>();
@@ -76,9 +83,8 @@ export class Ledger {
 
   settles(group: SettleGroup, outcomes: readonly SettleOutcome[]): void {
     for (const [i, one] of group.settlements.entries()) {
-      const { state } = one;
       const outcome = outcomes[i]!;
-      this.settled.push({ run: runName(one), session: group.session, state, outcome });
+      this.settled.push({ run: runName(one), end: endName(group.session, one), outcome });
       if (outcome === "accepted" && one.next === null) this.ended.add(one.job);
     }
   }
@@ -491,19 +497,16 @@ export async function compare(driver: Driver, ledger: Ledger): Promise<string[]>
     }
   }
   const attempts = await attemptsOf(driver);
-  for (const { run, session, state, outcome } of ledger.settled) {
+  for (const { run, end, outcome } of ledger.settled) {
     const found = attempts.get(run);
+    // Long histories are cut at their front, and what has ended is pruned.
     if (found === undefined) {
-      // Long histories are cut at their front.
       if (there.has(run.split("/", 1)[0]!) && outcome === "accepted")
-        wrong.push(`${run} was accepted as ${state} and has no outcome`);
-      continue;
-    }
-    const same = found === `${session} ${state}`;
-    if (outcome === "accepted" && !same)
-      wrong.push(`${run} was accepted as ${state} of ${session} and is ${found}`);
-    // Others give back in the name of the session that held it.
-    if (outcome === "lost" && same && state !== "released")
+        wrong.push(`${run} was accepted as ${end} and has no outcome`);
+    } else if (outcome === "accepted" && stateOf(found) !== stateOf(end))
+      wrong.push(`${run} was accepted as ${end} and is ${found}`);
+    // Others give back, too, in the name of the session that held it.
+    else if (outcome === "lost" && found === end && !end.includes("released"))
       wrong.push(`${run} was lost, and is ${found}`);
   }
   return wrong;
@@ -513,7 +516,7 @@ async function attemptsOf(driver: Driver): Promise<ReadonlyMap<string, string>> 
   const attempts = new Map<string, string>();
   for (let after: string | null = null; ;) {
     const page = await driver.listAttempts({ limit: 1_000, ...(after !== null && { after }) });
-    for (const row of page.rows) attempts.set(runName(row), `${row.session} ${row.state}`);
+    for (const row of page.rows) attempts.set(runName(row), endName(row.session, row));
     after = page.next;
     if (after === null) return attempts;
   }
