@@ -93,7 +93,7 @@ function plan(bin: string, port: number, { durable = true, settings }: PostgresO
   const args = Object.entries(lines).map(([name, value]) => `--${name}=${value}`);
   return {
     command: { file: join(bin, "postgres"), args: ["-D", "data", ...args] },
-    ready: "database system is ready to accept connections",
+    ready: ["database system is ready to accept connections"],
     stopSignal: "SIGINT",
   };
 }

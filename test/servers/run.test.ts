@@ -1,19 +1,12 @@
 import { once } from "node:events";
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { watch } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { has } from "./index.js";
+import { processesIn } from "./processes.js";
 import { startRun } from "./run.js";
 
 const own = await Promise.all([
@@ -95,15 +88,4 @@ function answers(url: string): Promise<boolean> {
       () => false,
     )
     .finally(() => socket.destroy());
-}
-
-/** The processes that work in a folder or below. */
-function processesIn(folder: string): string[] {
-  return readdirSync("/proc").filter((pid) => {
-    try {
-      return readlinkSync(`/proc/${pid}/cwd`).startsWith(folder);
-    } catch {
-      return false;
-    }
-  });
 }

@@ -1,6 +1,5 @@
 /** What MySQL, MariaDB and the way to them say, in the words of the product. Told apart by number. */
 import { DatabaseError, QudoError, type ErrorCode } from "../../core/errors.js";
-import { ForeignKeyError } from "../sql/database.js";
 
 /** It met others, and nothing happened: the same again may succeed at once. */
 export class ConflictError extends DatabaseError {}
@@ -20,11 +19,6 @@ const CONFLICTS: ReadonlySet<number> = new Set([
   1451, // ER_ROW_IS_REFERENCED_2: a lease of this session was made at this moment; a second look sees it
   1452, // ER_NO_REFERENCED_ROW_2: this lease's session was ended at this moment
   3572, // ER_LOCK_NOWAIT
-]);
-
-const FOREIGN_KEY: ReadonlySet<number> = new Set([
-  1216, // ER_NO_REFERENCED_ROW
-  1452, // ER_NO_REFERENCED_ROW_2
 ]);
 
 interface Meaning {
@@ -155,21 +149,14 @@ export function asDatabaseError(
   if (error instanceof QudoError) return error;
   if (error instanceof TypeError || error instanceof RangeError) return error;
   const said = wordsOf(error);
-  const number = numberOf(error);
   const meaning = meaningOf(error, when);
   const { code, transient, says } = meaning;
   const message = `${label} ${says} (${said})`;
-  return new (classOf(meaning, number, when))(code, message, transient, {
-    cause: copyOf(error, said),
-  });
+  const options = { cause: copyOf(error, said) };
+  return new (classOf(meaning, when))(code, message, transient, options);
 }
 
-function classOf(
-  meaning: Meaning,
-  number: number | null,
-  when: "connecting" | "connected",
-): typeof DatabaseError {
-  if (number !== null && FOREIGN_KEY.has(number)) return ForeignKeyError;
+function classOf(meaning: Meaning, when: "connecting" | "connected"): typeof DatabaseError {
   if (when === "connecting") return DatabaseError;
   if (meaning === CONFLICT) return ConflictError;
   return meaning === LOST ? LostError : DatabaseError;
@@ -198,7 +185,6 @@ function nameOf(error: unknown): string {
 /** Errors in whose texts a server never repeats what stood in a statement; of all others it is told by name. */
 const MAY_BE_REPEATED: ReadonlySet<number> = new Set([
   ...MEANINGS.keys(),
-  ...FOREIGN_KEY,
   ...[1030, 1054, 1175, 1180, 1235],
 ]);
 

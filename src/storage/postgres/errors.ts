@@ -1,6 +1,5 @@
 /** PostgreSQL's SQLSTATEs, and what sockets say, in the words of the product. */
 import { DatabaseError, QudoError, type ErrorCode } from "../../core/errors.js";
-import { ForeignKeyError } from "../sql/database.js";
 import { ConnectionLost } from "./connection.js";
 
 /** It met others, and nothing happened: the same again may succeed at once. */
@@ -11,13 +10,12 @@ export class LostError extends DatabaseError {}
 
 const CONFLICTS: ReadonlySet<string> = new Set([
   "23503", // foreign_key_violation: a session ended, or a lease of it was made, at this moment; a second look sees it
+  "23503", // foreign_key_violation: a lease's session was ended at this moment, or a lease made of one that ends
   "23505", // unique_violation: somebody else had the key first; a second look sees it
   "40001", // serialization_failure
   "40P01", // deadlock_detected
   "55P03", // lock_not_available
 ]);
-
-const FOREIGN_KEY = "23503";
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -113,7 +111,6 @@ export function asDatabaseError(
   const { code, transient, says } =
     MEANINGS[state ?? ""] ?? MEANINGS[state?.slice(0, 2) ?? ""] ?? other(error, state, when);
   const message = `${label} ${says} (${said})`;
-  if (state === FOREIGN_KEY) return new ForeignKeyError(code, message, transient, options);
   if (state !== null && CONFLICTS.has(state))
     return new ConflictError(BUSY.code, `${label} ${BUSY.says} (${said})`, BUSY.transient, options);
   const lost = code === "QUDO_DATABASE_UNREACHABLE" && transient;

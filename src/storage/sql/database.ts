@@ -1,5 +1,4 @@
 /** One database behind a pool of connections, as the operations see it. Each engine's connection.ts makes one. */
-import { DatabaseError } from "../../core/errors.js";
 import type { Query } from "./query.js";
 import type { RowOf, Shape } from "./rows.js";
 
@@ -11,9 +10,6 @@ export interface Tx {
   /** What this transaction writes can be worked on at once: after its commit others are told, where the engine can do that. */
   announce(): void;
 }
-
-/** A row names another one that is not there: a lease, its session. The transaction was rolled back. */
-export class ForeignKeyError extends DatabaseError {}
 
 export interface SnapshotOptions {
   /** Its statements may take as long as they need. Default false. */
@@ -28,7 +24,8 @@ export interface Database {
   readonly label: string;
   /**
    * One transaction, READ COMMITTED. Where it met others (deadlock, serialization, a lock or key that somebody else had
-   * first) it is rolled back and the body runs again: it must take nothing with it from one run to the next.
+   * first, a row that names one which has just gone) it is rolled back and the body runs again: it must take nothing with it
+   * from one run to the next.
    */
   transaction<T>(body: Body<T>): Promise<T>;
   /** One consistent look: what others commit meanwhile is not seen. Writes nothing. */

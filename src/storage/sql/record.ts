@@ -103,6 +103,9 @@ export interface Place {
   readonly keyed: boolean;
 }
 
+/** The same without whether the job has a unique key. */
+export type Spot = Omit<Place, "keyed">;
+
 /** What is known of runs: their own outcomes, and where they stand or would stand. */
 export interface Known {
   readonly outcomes: ReadonlyMap<string, BeforeRow>;
@@ -202,9 +205,22 @@ const PRUNED = 10;
  */
 export function fencePruned(work: Work, runs: readonly NextRun[]): Promise<void> {
   const rows = runs.map(({ id: job_id, run, lane }) => ({
-    ...{ job_id, run, lane, state: PRUNED, ended_at: work.now },
-    ...{ writer: NOBODY, worker: null, reason: null, started_at: null, fails: 0, crashes: 0 },
-    ...{ next_at: null, next_prio: null, result: null, error: null, prune_at: null },
+    job_id,
+    run,
+    state: PRUNED,
+    lane,
+    reason: null,
+    writer: NOBODY,
+    worker: null,
+    started_at: null,
+    ended_at: work.now,
+    fails: 0,
+    crashes: 0,
+    next_at: null,
+    next_prio: null,
+    result: null,
+    error: null,
+    prune_at: null,
   }));
   return work.insert(work.t.outcome, OUTCOME, rows.toSorted(inKeyOrder));
 }
@@ -229,7 +245,7 @@ export async function place(work: Work, rows: readonly WaitingRow[]): Promise<vo
   ]);
 }
 
-export function outcomeRow({ now }: Pick<Work, "now">, event: Event, place: Place): OutcomeRow {
+export function outcomeRow({ now }: Pick<Work, "now">, event: Event, place: Spot): OutcomeRow {
   const { decision } = event;
   return {
     job_id: event.id,
@@ -251,13 +267,13 @@ export function outcomeRow({ now }: Pick<Work, "now">, event: Event, place: Plac
   };
 }
 
-function nextMoment({ next }: Decision, place: Place, now: number): number | null {
+function nextMoment({ next }: Decision, place: Spot, now: number): number | null {
   if (next === null) return null;
   return next === "same-place" ? place.runAt : now + next.delayMs;
 }
 
 /** When a job with a keep time of its own for such an end may be pruned: null for all others. */
-function pruneAt({ state, next }: Decision, place: Place, now: number): number | null {
+function pruneAt({ state, next }: Decision, place: Spot, now: number): number | null {
   if (next !== null) return null;
   const keep = state === "done" ? place.keepMs : place.keepOtherMs;
   return keep === null ? null : now + Math.max(keep, KEEP_AT_LEAST_MS);

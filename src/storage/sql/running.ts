@@ -1,6 +1,6 @@
 /** Runs that are shown as running. Whoever writes here has locked the lease that lists the run, so that no row outlives it. */
 import type { HeldRun } from "../driver.js";
-import type { LeaseRow, RunOfLease } from "./dialect.js";
+import type { LeaseRow, Lock, RunOfLease } from "./dialect.js";
 import { write, type Engine, type Work } from "./engine.js";
 import { outcomesOf, runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
@@ -67,7 +67,7 @@ export async function oursOf(
 export async function leasesById(
   { tx, dialect }: Work,
   ids: readonly string[],
-  lock: "none" | "update" | "skip",
+  lock: Lock,
 ): Promise<LeaseRow[]> {
   const known = [...new Set(ids)].toSorted();
   return known.length === 0 ? [] : dialect.leases(tx, dialect.among("l.id", "id", known), lock);

@@ -69,5 +69,6 @@ function gatedTx(tx: Tx, gate: Gate, alive: () => boolean): Tx {
   return {
     all: (query, shape) => gate.pass(() => tx.all(query, shape), alive),
     run: (query) => gate.pass(() => tx.run(query), alive),
+    announce: () => tx.announce(),
   };
 }

@@ -1,8 +1,7 @@
 /** A PostgreSQL database for the interleavings. */
 import { Client } from "pg";
-import type { PostgresSettings } from "../../../src/storage/server.js";
 import { openPostgres } from "../../../src/storage/postgres/index.js";
-import { PostgresDatabase } from "../../../src/storage/postgres/connection.js";
+import { PostgresDatabase } from "../../../src/storage/postgres/database.js";
 import { postgresDialect } from "../../../src/storage/postgres/dialect.js";
 import { postgresSettings } from "../../conformance/support/postgres.js";
 import { postgres } from "../../servers/index.js";
@@ -12,15 +11,7 @@ export async function postgresUnderTest(): Promise<UnderTest> {
   const server = await postgres({ durable: false });
   const place = await server.newDatabase();
   const clock = { now: 0 };
-  const address = new URL(place.url);
-  const settings: PostgresSettings = postgresSettings({
-    hosts: [{ host: address.hostname, port: Number(address.port) }],
-    user: decodeURIComponent(address.username),
-    password: decodeURIComponent(address.password),
-    database: address.pathname.slice(1),
-    connections: 3,
-    clock: () => clock.now,
-  });
+  const settings = postgresSettings(place.url, { connections: 3, clock: () => clock.now });
   const dialect = postgresDialect(settings, settings.clock);
   const client = new Client({ connectionString: place.url });
   await client.connect();
@@ -30,7 +21,8 @@ export async function postgresUnderTest(): Promise<UnderTest> {
     clock,
     dialect,
     given: "overriding system value",
-    connect: () => new PostgresDatabase(settings, () => dialect.now),
+    connect: () =>
+      PostgresDatabase.open(settings, { now: () => dialect.now, onAnnounced: () => undefined }),
     rows: async (sql) => {
       const result = await client.query<Record<string, unknown>>(sql);
       return Array.isArray(result) ? [] : result.rows;

@@ -19,7 +19,7 @@ export interface UnderTest {
   readonly clock: { now: number };
   readonly dialect: Dialect;
   /** A pool of its own for one actor. */
-  connect(): Database;
+  connect(): Promise<Database>;
   /** What stands before `select` when a column that the database numbers is given. */
   readonly given: string;
   /** Raw SQL beside the engine, one statement or several. */
@@ -32,10 +32,14 @@ const PATIENCE_MS = 15;
 
 class Actor {
   readonly gate = new Gate();
-  private readonly db: Database;
 
-  constructor(private readonly under: UnderTest) {
-    this.db = under.connect();
+  private constructor(
+    private readonly under: UnderTest,
+    private readonly db: Database,
+  ) {}
+
+  static async on(under: UnderTest): Promise<Actor> {
+    return new Actor(under, await under.connect());
   }
 
   /** A new driver each time: what the last one remembered of the tables is no longer true. */
@@ -76,8 +80,8 @@ export class ServerStage {
     for (const table of TABLES)
       await under.rows(`create table copy_${table} as select * from qudo_${table}`);
     this.before = await snapshot(under.driver, under.rows);
-    this.a = new Actor(under);
-    this.b = new Actor(under);
+    this.a = await Actor.on(under);
+    this.b = await Actor.on(under);
   }
 
   get violations(): readonly string[] {

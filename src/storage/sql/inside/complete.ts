@@ -3,7 +3,7 @@ import { RunLostError } from "../../../core/errors.js";
 import { afterSuccess } from "../../../core/outcome.js";
 import type { HeldRun, Settlement } from "../../driver.js";
 import { id, sql } from "../query.js";
-import { OUTCOME, outcomeRow, type Place } from "../record.js";
+import { OUTCOME, outcomeRow, type Spot } from "../record.js";
 import type { Shape } from "../rows.js";
 import type { Inside } from "./inside.js";
 
@@ -52,7 +52,7 @@ export async function complete(
   await work.tally.write(work);
 }
 
-async function placeOf({ speech, work }: Inside, job: string, run: number): Promise<Place | null> {
+async function placeOf({ speech, work }: Inside, job: string, run: number): Promise<Spot | null> {
   const { t } = work;
   const found = await work.first(
     sql`select lane, prio, run_at, keep_ms, keep_other_ms from ${t.job} where id = ${id(job)} ${speech.current}`,
