@@ -113,6 +113,16 @@ export class Connection implements Pooled {
     return this.control.end();
   }
 
+  onNotification(heard: (channel: string, word: string) => void): void {
+    this.client.on("notification", ({ channel, payload = "" }) => heard(channel, payload));
+  }
+
+  /** Called when it breaks, or ends. */
+  onLost(lost: () => void): void {
+    this.client.on("error", lost);
+    this.client.on("end", lost);
+  }
+
   /** The client goes back to whoever made it. */
   letGo(): void {
     this.client.off("error", this.onError);

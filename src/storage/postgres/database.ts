@@ -13,7 +13,13 @@ import type {
   Statement,
 } from "./connection.js";
 import { asDatabaseError, ConflictError, isConsequence, LostError } from "./errors.js";
-import { openSource, SESSION_IDLE_MS, sessionSettings, type Source } from "./source.js";
+import {
+  openSource,
+  SESSION_IDLE_MS,
+  sessionSettings,
+  type Opened,
+  type Source,
+} from "./source.js";
 
 export interface DatabaseOptions {
   /** The database's clock, asked at the start of each transaction. */
@@ -45,12 +51,17 @@ export class PostgresDatabase implements Database {
   /** Set within the transaction that begins, where no session holds them. */
   private readonly forNow: Query;
 
+  /** A connection of its own; null where there is no listening. */
+  readonly direct: Opened["direct"];
+  private readonly source: Source;
+
   private constructor(
     private readonly settings: PostgresSettings,
-    private readonly source: Source,
-    settled: boolean,
+    { source, settled, direct }: Opened,
     private readonly options: DatabaseOptions,
   ) {
+    this.source = source;
+    this.direct = direct;
     const { label, statementTimeoutMs } = settings;
     this.label = label;
     this.patienceMs = statementTimeoutMs + ANSWER_MS;
@@ -62,8 +73,7 @@ export class PostgresDatabase implements Database {
     settings: PostgresSettings,
     options: DatabaseOptions,
   ): Promise<PostgresDatabase> {
-    const { source, settled } = await openSource(settings);
-    return new PostgresDatabase(settings, source, settled, options);
+    return new PostgresDatabase(settings, await openSource(settings), options);
   }
 
   async transaction<T>(body: Body<T>, { patient = false }: SnapshotOptions = {}): Promise<T> {

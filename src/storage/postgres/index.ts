@@ -6,6 +6,8 @@ import { newEngine, type Engine } from "../sql/engine.js";
 import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
 import { PostgresDatabase } from "./database.js";
 import { postgresDialect } from "./dialect.js";
+import { Listener } from "./listen.js";
+import { channelOf, Notifier } from "./notify.js";
 import { lockForMigration, migrations, tablesExist } from "./schema.js";
 
 /**
@@ -17,9 +19,13 @@ export async function openPostgres(settings: PostgresSettings): Promise<ServerDr
   const dialect = postgresDialect(settings, settings.clock);
   const db = await PostgresDatabase.open(settings, {
     now: () => dialect.now,
-    onAnnounced: () => undefined,
+    onAnnounced: () => notifier.ring(),
   });
   const engine = newEngine(db, dialect, newId());
+  const { self } = engine;
+  const channel = channelOf(settings);
+  const notifier = new Notifier(db, channel, self);
+  const listener = db.direct && new Listener({ channel, self, connect: db.direct });
   const schema: Schema = {
     label,
     dialect,
@@ -43,11 +49,16 @@ export async function openPostgres(settings: PostgresSettings): Promise<ServerDr
   }
   return serverDriver(engine, {
     label,
-    capabilities: { wakeups: false },
+    capabilities: { wakeups: listener !== null },
     migrate: () => migrate(schema),
     schemaVersion: () => schemaVersion(schema),
     ping: () => ping(engine),
-    close: () => db.close(),
+    close: async () => {
+      listener?.close();
+      await notifier.close();
+      await db.close();
+    },
+    ...(listener && { subscribe: (onChange) => listener.subscribe(onChange) }),
   });
 }
 
