@@ -40,7 +40,7 @@ export default defineConfig({
       project("faults", 120_000, { groupOrder: 1 }),
       project("cli", 60_000),
       project("package", 60_000),
-      project("servers", 120_000),
+      project("servers", 60_000),
     ],
   },
 });
