@@ -172,16 +172,23 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL wake-ups", () => {
     },
   );
 
-  test("an open queue that nobody closes keeps no process alive", async () => {
+  test.each([
+    ["nobody closes keeps no process alive", ""],
+    [
+      "is closed holds the process until then",
+      "setTimeout(async () => { await qudo.close(); process.exitCode = 7; }, 100);",
+    ],
+  ])("an open queue that %s", async (_, end) => {
     const program = `import { Qudo, defineJob } from "qudo";
       const qudo = new Qudo({ databases: process.env.URL });
-      await qudo.enqueue(defineJob("tick", { run() {} }), 1);`;
+      await qudo.enqueue(defineJob("tick", { run() {} }), 1);
+      ${end}`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
       env: { ...process.env, URL: place.url },
       stdio: "inherit",
     });
     const [code] = (await within(20_000, "its end", once(child, "exit"))) as [number];
-    expect(code).toBe(0);
+    expect(code).toBe(end === "" ? 0 : 7);
   });
 
   test("a channel is named after its tables, and never longer than a name may be", () => {

@@ -9,7 +9,6 @@ export class ConflictError extends DatabaseError {}
 export class LostError extends DatabaseError {}
 
 const CONFLICTS: ReadonlySet<string> = new Set([
-  "23503", // foreign_key_violation: a session ended, or a lease of it was made, at this moment; a second look sees it
   "23503", // foreign_key_violation: a lease's session was ended at this moment, or a lease made of one that ends
   "23505", // unique_violation: somebody else had the key first; a second look sees it
   "40001", // serialization_failure
