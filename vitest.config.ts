@@ -50,6 +50,7 @@ export default defineConfig({
       adapters,
       project("servers", 60_000),
       project("postgres", 60_000),
+      project("mysql", 60_000),
     ],
   },
 });

@@ -27,7 +27,7 @@ import {
 } from "./core/job.js";
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
-import type { Driver, MigrationReport, Violation } from "./storage/driver.js";
+import type { Driver, MigrationReport, UserTransaction, Violation } from "./storage/driver.js";
 import {
   openDatabase,
   openDirect,
@@ -160,11 +160,7 @@ export class Qudo<
    */
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
-    return new Transaction(
-      openTransaction(transaction, this.#options.databases),
-      this.results,
-      () => this.wakeSoon(),
-    );
+    return new Transaction(this.transaction(transaction), this.results, () => this.wakeSoon());
   }
 
   /**
@@ -179,7 +175,7 @@ export class Qudo<
       onWork: () => this.wakeWorkers(),
       context: this.#options.context,
       emit: hinting(this.results, this.emitter.emit),
-      transaction: (of) => openTransaction(of, this.#options.databases),
+      transaction: (of) => this.transaction(of),
     });
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
@@ -301,6 +297,10 @@ export class Qudo<
     if (this.closing !== null && this.opening === null) throw closedError();
     this.opening ??= remembered(openDatabase(this.#options.databases), () => (this.opening = null));
     return this.opening;
+  }
+
+  private transaction(of: object): UserTransaction {
+    return openTransaction(of, this.#options.databases, () => this.driver());
   }
 
   /** Open, with its tables. */

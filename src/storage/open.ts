@@ -8,6 +8,10 @@ import type { Driver, UserTransaction } from "./driver.js";
 import type { HandleLike } from "./handle.js";
 import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
+import { mysqlSpeech } from "./mysql/transaction.js";
+import { postgresSpeech } from "./postgres/transaction.js";
+import type { ServerDriver } from "./sql/driver.js";
+import { userTransaction as onConnection } from "./sql/transaction.js";
 import { readTls } from "./tls.js";
 
 export type { Database, DatabaseOptions } from "./database.js";
@@ -52,31 +56,32 @@ async function openFile({ options, path }: OfKind<"sqlite">): Promise<Driver> {
 }
 
 /**
- * The queue's operations inside a transaction that is open on the user's own handle. Answers at once, opens nothing.
- * @throws InvalidInputError QUDO_WRONG_DATABASE for a handle that is not on this database.
+ * The queue's operations inside a transaction that is open on the user's own handle or connection. SQLite answers at once, and
+ * opens nothing; servers ask `opened` for the queue's own driver, with its tables, at the first operation.
+ * @throws InvalidInputError QUDO_WRONG_DATABASE for what is not on this database; on servers it may be told only then.
  */
 export function openTransaction(
   handle: unknown,
   database: `sqlite:${string}` | (SqliteDatabase & { handle: HandleLike }),
 ): SqliteTransaction;
-export function openTransaction(handle: unknown, database: Database): UserTransaction;
-export function openTransaction(handle: unknown, database: Database): UserTransaction {
+export function openTransaction(
+  given: unknown,
+  database: Database,
+  opened: () => Promise<Driver>,
+): UserTransaction;
+export function openTransaction(
+  given: unknown,
+  database: Database,
+  opened?: () => Promise<Driver>,
+): UserTransaction {
   const checked = checkDatabase(database);
-  return checked.kind === "sqlite" ? onHandle(handle, checked) : serverTransaction(handle, checked);
+  if (checked.kind === "sqlite") return onHandle(given, checked);
+  const speech = checked.kind === "postgres" ? postgresSpeech : mysqlSpeech;
+  return onConnection(given, speech, async () => ((await opened!()) as ServerDriver).queue());
 }
 
 function onHandle(handle: unknown, { options, path }: OfKind<"sqlite">): SqliteTransaction {
   return userTransaction(handle, options.handle ?? path, options.clock);
-}
-
-function serverTransaction(
-  _handle: unknown,
-  { settings }: OfKind<"postgres" | "mysql">,
-): UserTransaction {
-  throw new QudoError(
-    "QUDO_UNSUPPORTED",
-    `${settings.label}: transactions of your own are not supported on servers yet. Enqueue after your commit.`,
-  );
 }
 
 /** A database's own connection in the caller's thread, opened at once; on a handle of the user's, that handle. */

@@ -19,6 +19,7 @@
  * QUDO_TEST_POSTGRES_URL, QUDO_TEST_MARIADB_URL and QUDO_TEST_MYSQL_URL (superusers') take the place of shared servers, where they fit what is asked.
  */
 import { askBroker } from "./broker.js";
+import { galeraIsInstalled } from "./galera.js";
 import { installedMariadb, librariesInstalled, program } from "./installed.js";
 import { mysqlAt, mysqlVersion, type MariadbOptions, type MysqlServer } from "./mariadb.js";
 import { howToGet, mayLeaveOut, MissingServer, nameOf, type Kind, type Need } from "./missing.js";
@@ -30,6 +31,7 @@ import {
   type PostgresServer,
 } from "./postgres.js";
 
+export { startGalera, type Galera } from "./galera.js";
 export type { Controls } from "./kept.js";
 export { startMariadb, type MariadbOptions, type MysqlServer } from "./mariadb.js";
 export { MissingServer, type Kind, type Need } from "./missing.js";
@@ -88,6 +90,7 @@ async function isInstalled(kind: Kind, need: Need): Promise<boolean> {
     case "libraries":
       return librariesInstalled();
     case "galera":
+      return galeraIsInstalled();
     case "mysql":
       return false;
   }

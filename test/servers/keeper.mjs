@@ -57,15 +57,18 @@ async function run({ command }) {
   if (code !== 0) throw new Error(`${command.file} ended with ${code ?? signal}:\n${log()}`);
 }
 
-/** Resolves with its process id as soon as a line of its output matches `ready`. */
+/** Resolves with its process id as soon as lines of its output have matched all of `ready`, in any order. */
 async function start({ command, ready, withinMs }) {
   if (server) throw new Error("It runs already.");
   const child = launch(command);
-  const pattern = new RegExp(ready);
+  const awaited = new Set(ready.map((pattern) => new RegExp(pattern)));
   const verdict = await new Promise((resolve) => {
     const timer = setTimeout(resolve, withinMs, `was not ready after ${withinMs} ms`);
     const settle = (verdict) => resolve(verdict, clearTimeout(timer));
-    child.on("line", (line) => pattern.test(line) && settle("ready"));
+    child.on("line", (line) => {
+      for (const pattern of awaited) if (pattern.test(line)) awaited.delete(pattern);
+      if (awaited.size === 0) settle("ready");
+    });
     child.on("close", (code, signal) => settle(`ended with ${code ?? signal}`));
   });
   if (verdict === "ready") return child.pid;

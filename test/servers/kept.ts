@@ -19,8 +19,8 @@ export interface Command {
 /** How a server is started, each time it is. */
 export interface Plan {
   readonly command: Command;
-  /** A regular expression: the line of its output that says that it takes connections. */
-  readonly ready: string;
+  /** Regular expressions of lines of its output: all have been written when it takes connections. */
+  readonly ready: readonly string[];
   /** What ends it in good order. */
   readonly stopSignal: NodeJS.Signals;
   /** How long it may take until it is ready. Default 60,000 ms. */
@@ -56,10 +56,11 @@ export interface Kept {
   /** Runs a command in the folder, as that user, until it ends well. */
   run(command: Command): Promise<void>;
   /** Starts the server for the first time, on a port that is free, and hands out what a test may do with it. */
-  serve(
-    plan: (port: number) => Plan,
-  ): Promise<{ readonly port: number; readonly controls: Controls }>;
+  serve(plan: PlanAt): Promise<{ readonly port: number; readonly controls: Controls }>;
 }
+
+/** `again`: it is not the first time. */
+type PlanAt = (port: number, again?: true) => Plan;
 
 /** `last` is sent first when everything ends: SIGKILL, unless the server holds something outside its folder. */
 export async function keep(name: string, last: NodeJS.Signals = "SIGKILL"): Promise<Kept> {
@@ -71,12 +72,23 @@ export async function keep(name: string, last: NodeJS.Signals = "SIGKILL"): Prom
     folder,
     programs: (home) =>
       user.uid === undefined || openToAll(home) ? home : copied(home, folder, user),
-    run: async (command) => void (await ask("run", { command })),
-    serve: async (plan) => {
-      const port = await startedOnFreePort(ask, plan);
-      return { port, controls: controls(ask, plan(port), leave) };
-    },
+    run: (command) => orNothing(async () => void (await ask("run", { command }))),
+    serve: (plan) =>
+      orNothing(async () => {
+        const port = await startedOnFreePort(ask, plan);
+        return { port, controls: controls(ask, plan(port, true), leave) };
+      }),
   };
+
+  /** What does not come to be leaves nothing behind. */
+  async function orNothing<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      await ask("remove").finally(leave);
+      throw error;
+    }
+  }
 }
 
 function controls(ask: Ask, plan: Plan, leave: () => void): Controls {
@@ -183,7 +195,7 @@ function copied(home: string, folder: string, { uid, gid }: User): string {
   return to;
 }
 
-async function startedOnFreePort(ask: Ask, plan: (port: number) => Plan): Promise<number> {
+async function startedOnFreePort(ask: Ask, plan: PlanAt): Promise<number> {
   for (let tries = 1; ; tries++) {
     const port = await freePort();
     try {
@@ -200,7 +212,7 @@ async function startedOnFreePort(ask: Ask, plan: (port: number) => Plan): Promis
  * Below the ports that the system gives to outgoing connections: one of those could take the port while its server is down, and a
  * client that connects to a port of that range where nobody listens may even meet itself.
  */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = 15_000 + Math.floor(Math.random() * 17_000);
     const probe = createServer().listen(port, "127.0.0.1");

@@ -30,7 +30,7 @@ const HOW_TO_GET: Readonly<Record<Kind, { readonly called: string; readonly how:
     called: "Drizzle, Kysely, Knex, TypeORM and postgres",
     how: "`npm run get:libraries` installs them in test/adapters",
   },
-  galera: { called: "Galera", how: "apt-get install mariadb-server galera-4 rsync" },
+  galera: { called: "Galera", how: "apt-get install mariadb-server galera-4 rsync lsof" },
 };
 
 /** "PostgreSQL newer than 15". */

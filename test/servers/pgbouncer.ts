@@ -31,7 +31,7 @@ export async function startPgbouncer(options: PgbouncerOptions): Promise<Pooler 
     write("pgbouncer.ini", configuration(behind, port, options));
     return {
       command: { file, args: ["pgbouncer.ini"] },
-      ready: "process up",
+      ready: ["process up"],
       stopSignal: "SIGINT",
     };
   });

@@ -1,19 +1,12 @@
 import { once } from "node:events";
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { watch } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { has } from "./index.js";
+import { processesIn } from "./processes.js";
 import { startRun } from "./run.js";
 
 const own = await Promise.all([
@@ -38,28 +31,32 @@ describe("a run of tests", () => {
     expect(code).toBe(1);
   });
 
-  it.skipIf(own.includes(false))("leaves nothing behind when it is killed", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "qudo-run-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    // Their user is another one.
-    chmodSync(folder, 0o755);
-    const run = startRun("hangs", { QUDO_TEST_FOLDER: folder, QUDO_SAYS: join(folder, "says") });
-    onTestFinished(() => void run.process.kill("SIGKILL"));
-    await Promise.race([until(folder, "says"), run.ended.then(fail)]);
+  it.skipIf(own.includes(false))(
+    "leaves nothing behind when it is killed",
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "qudo-run-"));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      // Their user is another one.
+      chmodSync(folder, 0o755);
+      const run = startRun("hangs", { QUDO_TEST_FOLDER: folder, QUDO_SAYS: join(folder, "says") });
+      onTestFinished(() => void run.process.kill("SIGKILL"));
+      await Promise.race([until(folder, "says"), run.ended.then(fail)]);
 
-    const { urls, worker } = JSON.parse(readFileSync(join(folder, "says"), "utf8")) as Said;
-    onTestFinished(() => endWorker(worker));
-    for (const url of urls) expect(await answers(url)).toBe(true);
-    expect(readdirSync(folder).filter((name) => name.startsWith("qudo-"))).toHaveLength(
-      urls.length,
-    );
-    expect(processesIn(folder).length).toBeGreaterThan(urls.length);
+      const { urls, worker } = JSON.parse(readFileSync(join(folder, "says"), "utf8")) as Said;
+      onTestFinished(() => endWorker(worker));
+      for (const url of urls) expect(await answers(url)).toBe(true);
+      expect(readdirSync(folder).filter((name) => name.startsWith("qudo-"))).toHaveLength(
+        urls.length,
+      );
+      expect(processesIn(folder).length).toBeGreaterThan(urls.length);
 
-    run.process.kill("SIGKILL");
-    await expect.poll(() => readdirSync(folder), SOON).toEqual(["says"]);
-    expect(processesIn(folder)).toEqual([]);
-    for (const url of urls) expect(await answers(url)).toBe(false);
-  });
+      run.process.kill("SIGKILL");
+      await expect.poll(() => readdirSync(folder), SOON).toEqual(["says"]);
+      expect(processesIn(folder)).toEqual([]);
+      for (const url of urls) expect(await answers(url)).toBe(false);
+    },
+    120_000,
+  );
 });
 
 const SOON = { timeout: 20_000, interval: 20 };
@@ -95,15 +92,4 @@ function answers(url: string): Promise<boolean> {
       () => false,
     )
     .finally(() => socket.destroy());
-}
-
-/** The processes that work in a folder or below. */
-function processesIn(folder: string): string[] {
-  return readdirSync("/proc").filter((pid) => {
-    try {
-      return readlinkSync(`/proc/${pid}/cwd`).startsWith(folder);
-    } catch {
-      return false;
-    }
-  });
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { readlinkSync, statSync } from "node:fs";
 import { Client, type ClientConfig } from "pg";
 import { createConnection, type Connection } from "mysql2/promise";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -12,6 +12,7 @@ import {
   startPgbouncer,
   startPostgres,
 } from "./index.js";
+import { isAlive, listening, stateOf } from "./processes.js";
 
 // This is of the servers that are started, whatever was given.
 beforeEach(() => {
@@ -236,48 +237,4 @@ describe("MySQL", () => {
 /** The process of the server that serves it. */
 async function backend(client: Client): Promise<unknown> {
   return (await client.query("select pg_backend_pid() as pid")).rows[0].pid;
-}
-
-/** T: it stands still. */
-function stateOf(pid: number): string {
-  const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-  return text.slice(text.lastIndexOf(")") + 2)[0]!;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return stateOf(pid) !== "Z";
-  } catch {
-    return false;
-  }
-}
-
-/** Where these processes listen, "address:port" in IPv4 and IPv6. */
-function listening(pids: readonly number[]): string[] {
-  const sockets = new Set(pids.flatMap((pid) => socketsOf(pid)));
-  const lines = ["tcp", "tcp6"].flatMap((name) =>
-    readFileSync(`/proc/net/${name}`, "latin1").split("\n"),
-  );
-  const found = lines.flatMap((line) => {
-    const [, local = "", , state, , , , , , inode] = line.trim().split(/\s+/);
-    return state === "0A" && sockets.has(`socket:[${inode}]`) ? [readable(local)] : [];
-  });
-  return [...new Set(found)];
-}
-
-function socketsOf(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-    try {
-      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
-    } catch {
-      return [];
-    }
-  });
-}
-
-/** "0100007F:3A98" of /proc/net/tcp. */
-function readable(local: string): string {
-  const [address = "", port = ""] = local.split(":");
-  const bytes = [...Buffer.from(address, "hex")].toReversed();
-  return `${bytes.length === 4 ? bytes.join(".") : `[${address}]`}:${Number.parseInt(port, 16)}`;
 }

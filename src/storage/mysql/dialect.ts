@@ -19,10 +19,14 @@ import { id, join, NOTHING, raw, sql, type Query, type Value } from "../sql/quer
 import { inClaimOrder } from "../sql/order.js";
 import { columnsOf, typeOf, type ColumnType, type RowOf, type Shape } from "../sql/rows.js";
 
-/** `clock`: milliseconds UTC instead of the server's clock; only tests give it. */
-export function mysqlDialect(prefix: string, clock?: () => number): Dialect {
+/**
+ * `clock`: milliseconds UTC instead of the server's clock; only tests give it. `database`: named before each table, for
+ * connections that may be on another one of the same server.
+ */
+export function mysqlDialect(prefix: string, clock?: () => number, database?: string): Dialect {
+  const within = database === undefined ? "" : `\`${database.replaceAll("`", "``")}\`.`;
   const tables = Object.fromEntries(
-    TABLES.map((name) => [name, raw(`\`${prefix}${name}\``)]),
+    TABLES.map((name) => [name, raw(`${within}\`${prefix}${name}\``)]),
   ) as Tables;
   const { ready, delayed, lease } = tables;
   return {

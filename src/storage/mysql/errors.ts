@@ -185,7 +185,11 @@ function nameOf(error: unknown): string {
 /** Errors in whose texts a server never repeats what stood in a statement; of all others it is told by name. */
 const MAY_BE_REPEATED: ReadonlySet<number> = new Set([
   ...MEANINGS.keys(),
-  ...[1030, 1054, 1175, 1180, 1235],
+  1030,
+  1054,
+  1175,
+  1180,
+  1235,
 ]);
 
 function wordsOf(error: unknown): string {

@@ -1,11 +1,10 @@
 /** The MySQL and MariaDB engine: one database, many machines. */
 import { createHash } from "node:crypto";
-import type { Driver } from "../driver.js";
 import { newId } from "../ids.js";
 import { DatabaseError } from "../../core/errors.js";
 import type { MysqlSettings } from "../server.js";
 import type { Tx } from "../sql/database.js";
-import { serverDriver } from "../sql/driver.js";
+import { serverDriver, type ServerDriver } from "../sql/driver.js";
 import { newEngine, type Engine } from "../sql/engine.js";
 import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
 import { sql } from "../sql/query.js";
@@ -17,7 +16,7 @@ import { migrations, tablesExist } from "./schema.js";
 const LOCK_WAIT_S = 60;
 
 /** Connects; does not create the tables: that is `migrate()`. */
-export async function openMysql(settings: MysqlSettings): Promise<Driver> {
+export async function openMysql(settings: MysqlSettings): Promise<ServerDriver> {
   const { label, prefix } = settings;
   const dialect = mysqlDialect(prefix, settings.clock);
   const db = await MysqlDatabase.open(settings, () => dialect.now);
@@ -36,13 +35,17 @@ export async function openMysql(settings: MysqlSettings): Promise<Driver> {
     throw error;
   }
   const engine = newEngine(db, dialect, newId());
-  return serverDriver(engine, {
+  const own = {
     label,
     capabilities: { wakeups: false },
     migrate: () => migrate(schema),
     schemaVersion: () => schemaVersion(schema),
     ping: () => ping(engine),
     close: () => db.close(),
+  };
+  return serverDriver(engine, own, async () => {
+    const [row] = await db.look((tx) => tx.all(sql`select database() as name`, { name: "text" }));
+    return mysqlDialect(prefix, settings.clock, row!.name);
   });
 }
 

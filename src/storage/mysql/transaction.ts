@@ -1,8 +1,8 @@
 /** MySQL and MariaDB in the user's own transaction, through whatever library that runs. */
-import { idBytes } from "../../core/ids.js";
 import type { Inside, Into, Speech } from "../sql/inside/inside.js";
-import { Id, raw, render, type Value } from "../sql/query.js";
+import { raw } from "../sql/query.js";
 import type { RowOf, Shape } from "../sql/rows.js";
+import { textOf } from "./text.js";
 
 const DUPLICATE_KEY = 1062;
 const MISSING: ReadonlySet<unknown> = new Set([
@@ -12,10 +12,7 @@ const MISSING: ReadonlySet<unknown> = new Set([
 
 export const mysqlSpeech: Speech = {
   server: "mysql",
-  write(query) {
-    const { text, values } = render(query, () => "?");
-    return { text, values: values.map(plain) };
-  },
+  write: (query) => ({ text: textOf(query, spelled), values: [] }),
   backend: raw("connection_id()"),
   // Their transaction is at REPEATABLE READ, mostly: a plain select shows the state at its beginning.
   current: raw("lock in share mode"),
@@ -46,7 +43,15 @@ async function insertNew<S extends Shape>(
 
 const numberOf = (error: unknown): unknown => (error as { errno?: unknown } | null)?.errno;
 
-function plain(value: Value): unknown {
-  if (value instanceof Id) return idBytes(value.text);
-  return value instanceof Uint8Array ? Buffer.from(value) : value;
+/** Nothing that could mean anything to a server, or to a library that looks for placeholders. */
+const PLAIN = /^[\w .,/@=+-]*$/;
+
+/**
+ * What a backslash means, and which bytes a letter is, depends on the connection's sql_mode and character set, which are the
+ * user's: bytes mean the same everywhere.
+ */
+function spelled(text: string): string {
+  return PLAIN.test(text)
+    ? `'${text}'`
+    : `_utf8mb4 x'${Buffer.from(text, "utf8").toString("hex")}'`;
 }

@@ -266,16 +266,14 @@ class Statements implements Tx {
   private answer<T>(query: Query, read: (result: QueryResult) => T): Promise<T> {
     if (this.ended) return Promise.reject(new Error("The transaction is over."));
     const sent = this.db.send(this.connection, this.db.statement(query), this.patience);
-    const answer = sent.then(read);
+    const answer = sent.then(read).catch((error: unknown) => {
+      // What was sent behind a failure is refused. Whichever of them is heard of first: the first one is told.
+      throw (this.failed ??= error);
+    });
     this.underway.add(answer);
     // Whoever sent several at once hears of the first failure only. The others are no news, and must not end the process.
-    answer.then(
-      () => this.underway.delete(answer),
-      (error: unknown) => {
-        this.underway.delete(answer);
-        this.failed ??= error;
-      },
-    );
+    const answered = (): boolean => this.underway.delete(answer);
+    answer.then(answered, answered);
     return answer;
   }
 }

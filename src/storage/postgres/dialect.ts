@@ -165,8 +165,10 @@ async function leases(
     LEASE,
   );
   return rows.map(({ id: key, worker, ids, runs }) => {
-    const numbers = runs.split(",");
-    const entries = ids.split(",").map((entry, i) => ({ id: entry, run: Number(numbers[i]) }));
+    const numbers = listOf(runs);
+    const entries = listOf(ids).map((entry, i) => ({ id: entry, run: Number(numbers[i]) }));
     return { id: key, worker, entries };
   });
 }
+
+const listOf = (text: string): string[] => (text === "" ? [] : text.split(","));

@@ -1,8 +1,7 @@
 /** The PostgreSQL engine: one database, many machines. */
-import type { Driver } from "../driver.js";
 import { newId } from "../ids.js";
 import type { PostgresSettings } from "../server.js";
-import { serverDriver } from "../sql/driver.js";
+import { serverDriver, type ServerDriver } from "../sql/driver.js";
 import { newEngine, type Engine } from "../sql/engine.js";
 import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
 import { PostgresDatabase } from "./database.js";
@@ -15,7 +14,7 @@ import { lockForMigration, migrations, tablesExist } from "./schema.js";
  * Connects; does not create the tables: that is `migrate()`.
  * @throws DatabaseError QUDO_DATABASE_TOO_OLD, QUDO_SCHEMA_TOO_NEW, QUDO_DATABASE_UNREACHABLE.
  */
-export async function openPostgres(settings: PostgresSettings): Promise<Driver> {
+export async function openPostgres(settings: PostgresSettings): Promise<ServerDriver> {
   const { label } = settings;
   const dialect = postgresDialect(settings, settings.clock);
   const db = await PostgresDatabase.open(settings, {

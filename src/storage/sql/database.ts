@@ -24,7 +24,8 @@ export interface Database {
   readonly label: string;
   /**
    * One transaction, READ COMMITTED. Where it met others (deadlock, serialization, a lock or key that somebody else had
-   * first, a session that has just been ended) it is rolled back and the body runs again: it must take nothing with it from one run to the next.
+   * first, a row that names one which has just gone) it is rolled back and the body runs again: it must take nothing with it
+   * from one run to the next.
    */
   transaction<T>(body: Body<T>): Promise<T>;
   /** One consistent look: what others commit meanwhile is not seen. Writes nothing. */

@@ -1,6 +1,9 @@
 /** A server's driver: the operations that all of them share, and the few things that an engine does by itself. */
 import type { Driver } from "../driver.js";
+import type { Dialect } from "./dialect.js";
 import type { Engine } from "./engine.js";
+import type { Queue } from "./inside/inside.js";
+import { queueOf } from "./inside/queue.js";
 import { looking } from "./looking.js";
 import { working } from "./working.js";
 
@@ -10,6 +13,18 @@ export type OwnParts = Pick<
   "label" | "capabilities" | "migrate" | "schemaVersion" | "ping" | "close" | "subscribe"
 >;
 
-export function serverDriver(engine: Engine, own: OwnParts): Driver {
-  return { ...own, ...working(engine), ...looking(engine) };
+/** A server's driver, and what users' transactions in the same process need of it. */
+export interface ServerDriver extends Driver {
+  /** @throws DatabaseError QUDO_SCHEMA_MISSING before the tables are made. */
+  queue(): Promise<Queue>;
+}
+
+/** `foreign`: the dialect on connections of users, where it has to say more. */
+export function serverDriver(
+  engine: Engine,
+  own: OwnParts,
+  foreign?: () => Promise<Dialect>,
+): ServerDriver {
+  const queue = queueOf(engine, own.label, foreign);
+  return { ...own, ...working(engine), ...looking(engine), queue };
 }

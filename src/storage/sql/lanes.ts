@@ -1,7 +1,7 @@
 /** Ids of lanes, by name. */
 import type { Database } from "./database.js";
 import type { Dialect } from "./dialect.js";
-import { join, sql, type Query } from "./query.js";
+import { join, sql } from "./query.js";
 import type { Shape } from "./rows.js";
 
 export interface LaneName {
@@ -9,7 +9,7 @@ export interface LaneName {
   readonly kind: string;
 }
 
-export const LANE = { id: "int", queue: "text", kind: "text" } as const satisfies Shape;
+const LANE = { id: "int", queue: "text", kind: "text" } as const satisfies Shape;
 export const NAME = { queue: "text", kind: "text" } as const satisfies Shape;
 
 /** Lanes are never deleted and never change their names: what was seen committed once is true for ever. */
@@ -41,7 +41,11 @@ export class Lanes {
 
   private async make(names: readonly LaneName[]): Promise<void> {
     const { lane } = this.dialect.tables;
-    const find = sql`select id, queue, kind from ${lane} where ${named(names)}`;
+    const named = join(
+      names.map(({ queue, kind }) => sql`(queue = ${queue} and kind = ${kind})`),
+      " or ",
+    );
+    const find = sql`select id, queue, kind from ${lane} where ${named}`;
     let found = await this.db.look((tx) => tx.all(find, LANE));
     if (found.length < names.length) {
       // Looked first: an insert that is left alone would use up numbers all the same.
@@ -53,14 +57,6 @@ export class Lanes {
     }
     for (const { id, queue, kind } of found) this.known.set(keyOf({ queue, kind }), id);
   }
-}
-
-/** Is one of these. */
-export function named(names: readonly LaneName[]): Query {
-  return join(
-    names.map(({ queue, kind }) => sql`(queue = ${queue} and kind = ${kind})`),
-    " or ",
-  );
 }
 
 /** A lane's name as one text. */

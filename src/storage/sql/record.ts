@@ -205,9 +205,22 @@ const PRUNED = 10;
  */
 export function fencePruned(work: Work, runs: readonly NextRun[]): Promise<void> {
   const rows = runs.map(({ id: job_id, run, lane }) => ({
-    ...{ job_id, run, lane, state: PRUNED, ended_at: work.now },
-    ...{ writer: NOBODY, worker: null, reason: null, started_at: null, fails: 0, crashes: 0 },
-    ...{ next_at: null, next_prio: null, result: null, error: null, prune_at: null },
+    job_id,
+    run,
+    state: PRUNED,
+    lane,
+    reason: null,
+    writer: NOBODY,
+    worker: null,
+    started_at: null,
+    ended_at: work.now,
+    fails: 0,
+    crashes: 0,
+    next_at: null,
+    next_prio: null,
+    result: null,
+    error: null,
+    prune_at: null,
   }));
   return work.insert(work.t.outcome, OUTCOME, rows.toSorted(inKeyOrder));
 }

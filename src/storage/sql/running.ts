@@ -1,6 +1,6 @@
 /** Runs that are shown as running. Whoever writes here has locked the lease that lists the run, so that no row outlives it. */
 import type { HeldRun } from "../driver.js";
-import type { LeaseRow, RunOfLease } from "./dialect.js";
+import type { LeaseRow, Lock, RunOfLease } from "./dialect.js";
 import { write, type Engine, type Work } from "./engine.js";
 import { outcomesOf, runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
@@ -22,7 +22,7 @@ export type RunningRow = RowOf<typeof RUNNING>;
 export function markStarted(engine: Engine, runs: readonly HeldRun[]): Promise<boolean[]> {
   if (runs.length === 0) return Promise.resolve([]);
   return write(engine, async (work) => {
-    const ours = await oursOf(work, runs, "update");
+    const ours = await oursOf(work, runs, "share");
     const rows = runs
       .filter((_, i) => ours[i])
       .map(({ job, run, session }) => ({
@@ -41,7 +41,7 @@ export function markStarted(engine: Engine, runs: readonly HeldRun[]): Promise<b
 export async function oursOf(
   work: Work,
   runs: readonly HeldRun[],
-  lock: "none" | "update",
+  lock: "none" | "share",
 ): Promise<boolean[]> {
   const keys = runs.map(({ job: id, run }) => ({ id, run }));
   const [leases, outcomes] = await Promise.all([
@@ -67,7 +67,7 @@ export async function oursOf(
 export async function leasesById(
   { tx, dialect }: Work,
   ids: readonly string[],
-  lock: "none" | "update" | "skip",
+  lock: Lock,
 ): Promise<LeaseRow[]> {
   const known = [...new Set(ids)].toSorted();
   return known.length === 0 ? [] : dialect.leases(tx, dialect.among("l.id", "id", known), lock);

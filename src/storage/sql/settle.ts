@@ -46,14 +46,7 @@ interface Claimant {
 async function judge(work: Work, groups: readonly SettleGroup[]): Promise<Judgement> {
   if (groups.length === 0) return { settled: [], put: () => Promise.resolve() };
   const runs = groups.flatMap(({ settlements }) => settlements.map(runOf));
-  const [leases, known] = await Promise.all([
-    leasesById(
-      work,
-      groups.map(({ lease }) => lease),
-      "update",
-    ),
-    lookUp(work, runs),
-  ]);
+  const [leases, known] = await Promise.all([leasesOf(work, groups), lookUp(work, runs)]);
   const open = new OpenLeases(leases);
   const claimants = groups.map((group) =>
     group.settlements.map((settlement): Claimant => {
@@ -77,6 +70,20 @@ async function judge(work: Work, groups: readonly SettleGroup[]): Promise<Judgem
     ]);
   };
   return { settled, put };
+}
+
+/**
+ * Of the leases that may be closed nobody else has a part; the others are shared with users' transactions that have completed
+ * a run and are still open.
+ */
+async function leasesOf(work: Work, groups: readonly SettleGroup[]): Promise<LeaseRow[]> {
+  const ids = (close: boolean): string[] =>
+    groups.filter((group) => group.close === close).map(({ lease }) => lease);
+  const rows = await Promise.all([
+    leasesById(work, ids(false), "share"),
+    leasesById(work, ids(true), "update"),
+  ]);
+  return rows.flat();
 }
 
 /** What the leases of a trip list, less what it settles. */

@@ -10,11 +10,16 @@ export interface Place {
   close(): Promise<void>;
 }
 
+const OTHERS =
+  "select count(*) as n from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+
 export async function serverOf(kind: "postgres" | "mysql"): Promise<Place> {
   const server = await (kind === "postgres" ? postgres : mariadb)({ durable: false });
   const place = await server.newDatabase();
   const { query, end } = await (kind === "postgres" ? viaPg : viaMysql2)(place.url);
   const close = async (): Promise<void> => {
+    // Libraries say goodbye and do not wait until they are heard. To be thrown out meanwhile is an error that nobody listens for.
+    if (kind === "postgres") while (Number((await query(OTHERS))[0]!["n"]) > 0);
     await end();
     await place.drop();
   };

@@ -2,8 +2,8 @@
 import { uniqueHash } from "../../../core/ids.js";
 import type { InsertOutcome, NewJob } from "../../driver.js";
 import { JOB, jobRow } from "../enqueue.js";
-import { keyOf, LANE, named, NAME, type LaneName } from "../lanes.js";
-import { id, join, NOTHING, sql } from "../query.js";
+import { keyOf, NAME, type LaneName } from "../lanes.js";
+import { id, join, NOTHING, raw, sql, type Query } from "../query.js";
 import { place } from "../record.js";
 import type { RowOf, Shape } from "../rows.js";
 import type { Inside } from "./inside.js";
@@ -156,7 +156,8 @@ async function giveBack({ work }: Inside, hash: Uint8Array, job: string): Promis
 // — lanes
 
 /** Lanes that are new are inserted here, and remembered nowhere: they may be rolled back. */
-async function lanesOf({ queue, speech, work }: Inside, jobs: readonly NewJob[]): Promise<LaneIds> {
+async function lanesOf(inside: Inside, jobs: readonly NewJob[]): Promise<LaneIds> {
+  const { queue, speech, work } = inside;
   const ids = new Map<string, number>();
   const missing = new Map<string, LaneName>();
   for (const job of jobs) {
@@ -164,20 +165,32 @@ async function lanesOf({ queue, speech, work }: Inside, jobs: readonly NewJob[])
     if (seen === undefined) missing.set(keyOf(job), { queue: job.queue, kind: job.kind });
     else ids.set(keyOf(job), seen);
   }
-  const { lane } = work.t;
-  const look = async (end = NOTHING): Promise<void> => {
-    if (missing.size === 0) return;
-    const find = sql`select id, queue, kind from ${lane} where ${named([...missing.values()])} ${end}`;
-    for (const row of await work.all(find, LANE)) {
-      ids.set(keyOf(row), row.id);
-      missing.delete(keyOf(row));
-    }
-  };
-  await look();
+  await lookUp(inside, missing, ids, NOTHING);
   if (missing.size > 0) {
     const rows = [...missing.values()].toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-    await speech.insertNew(work, { table: lane, shape: NAME, key: "kind" }, rows);
-    await look(speech.current);
+    await speech.insertNew(work, { table: work.t.lane, shape: NAME, key: "kind" }, rows);
+    await lookUp(inside, missing, ids, speech.current);
   }
   return ids;
+}
+
+const FOUND = { n: "int", id: "int" } as const satisfies Shape;
+
+/** By their place in the list: how a name comes back depends on the connection's character set. */
+async function lookUp(
+  { work }: Inside,
+  missing: Map<string, LaneName>,
+  ids: Map<string, number>,
+  end: Query,
+): Promise<void> {
+  const names = [...missing.values()];
+  if (names.length === 0) return;
+  const looks = names.map(
+    ({ queue, kind }, n) =>
+      sql`(select ${raw(String(n))} as n, id from ${work.t.lane} where queue = ${queue} and kind = ${kind} ${end})`,
+  );
+  for (const { n, id } of await work.all(join(looks, " union all "), FOUND)) {
+    ids.set(keyOf(names[n]!), id);
+    missing.delete(keyOf(names[n]!));
+  }
 }
