@@ -22,7 +22,7 @@ export async function postgresUnderTest(): Promise<UnderTest> {
     dialect,
     given: "overriding system value",
     connect: () =>
-      PostgresDatabase.open(settings, { now: () => dialect.now, onAnnounced: () => undefined }),
+      PostgresDatabase.open(settings, { now: () => dialect.now, announcement: () => null }),
     rows: async (sql) => {
       const result = await client.query<Record<string, unknown>>(sql);
       return Array.isArray(result) ? [] : result.rows;
