@@ -14,6 +14,7 @@ const PAGES = [
   "docs/sqlite.md",
   "docs/postgres.md",
   "docs/mysql.md",
+  "docs/transactions.md",
 ];
 const TOPICS = new Set(laws.map(({ id }) => id.split(".")[0]));
 const read = (page: string): string => readFileSync(page, "utf8");
