@@ -10,6 +10,7 @@ import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate
 import { sql } from "../sql/query.js";
 import { MysqlDatabase } from "./database.js";
 import { mysqlDialect } from "./dialect.js";
+import { grants } from "./grants.js";
 import { migrations, tablesExist } from "./schema.js";
 
 /** How long a migration waits for another process that migrates. */
@@ -41,12 +42,18 @@ export async function openMysql(settings: MysqlSettings): Promise<ServerDriver> 
     migrate: () => migrate(schema),
     schemaVersion: () => schemaVersion(schema),
     ping: () => ping(engine),
+    grants: async () => grants(await nameOf(db), prefix),
     close: () => db.close(),
   };
   return serverDriver(engine, own, async () => {
-    const [row] = await db.look((tx) => tx.all(sql`select database() as name`, { name: "text" }));
-    return mysqlDialect(prefix, settings.clock, row!.name);
+    return mysqlDialect(prefix, settings.clock, await nameOf(db));
   });
+}
+
+/** A pool of the user's says nowhere else which database it leads to. */
+async function nameOf(db: MysqlDatabase): Promise<string> {
+  const [row] = await db.look((tx) => tx.all(sql`select database() as name`, { name: "text" }));
+  return row!.name;
 }
 
 /** The lock is the connection's, and ends with it. Its name belongs to the whole server. */
