@@ -19,7 +19,7 @@ export async function openPostgres(settings: PostgresSettings): Promise<ServerDr
   const dialect = postgresDialect(settings, settings.clock);
   const db = await PostgresDatabase.open(settings, {
     now: () => dialect.now,
-    onAnnounced: () => notifier.ring(),
+    announcement: () => notifier.ring(),
   });
   const engine = newEngine(db, dialect, newId());
   const { self } = engine;

@@ -1,7 +1,8 @@
 /** Unique keys: at most one living job per (kind, key). The primary key of their table is the arbiter, never a look before. */
+import { isTerminal, runStateOf } from "../../core/states.js";
 import type { RunOfLease } from "./dialect.js";
 import type { Work } from "./engine.js";
-import { lastRuns } from "./last.js";
+import { outcomesOf, runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { sql } from "./query.js";
 
@@ -51,16 +52,23 @@ export function freeKeys(work: Work, jobs: readonly string[]): Promise<void> {
 }
 
 /**
- * Of runs that ended their jobs when others decided them: the jobs of which this is still the last word, so that their keys
- * may go. An operator may be giving such a job another life at this moment: whoever does that has locked the job, as we do.
+ * Of runs that were decided before: the jobs that ended with them and have not begun another life, so that their keys may go. An
+ * operator may be giving one that life at this moment: whoever does that has locked the job, as is done here.
  */
 export async function endedBy(work: Work, runs: readonly RunOfLease[]): Promise<string[]> {
   const { t, dialect } = work;
   const ids = [...new Set(runs.map(({ id }) => id))].toSorted();
   const lock = (some: readonly string[]) =>
-    sql`select id from ${t.job} where ${dialect.among("id", "id", some)} and unique_hash is not null
+    sql`select id, lane from ${dialect.byKey(t.job)} where ${dialect.among("id", "id", some)} and unique_hash is not null
       order by id ${dialect.lock("update")}`;
-  const keyed = (await work.allOf(ids, lock, ID)).map(({ id }) => id);
-  const last = await lastRuns(work, keyed);
-  return runs.filter(({ id, run }) => last.get(id) === run).map(({ id }) => id);
+  const keyed = new Set((await work.allOf(ids, lock, ID)).map(({ id }) => id));
+  const asked = runs.filter(({ id }) => keyed.has(id));
+  const next = asked.map(({ id, run }) => ({ id, run: run + 1 }));
+  const outcomes = await outcomesOf(work, [...asked, ...next]);
+  const ended = asked.filter(({ id, run }) => {
+    const found = outcomes.get(runKey(id, run));
+    const last = !outcomes.has(runKey(id, run + 1));
+    return found !== undefined && isTerminal(runStateOf(found.state)) && last;
+  });
+  return ended.map(({ id }) => id);
 }

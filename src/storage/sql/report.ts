@@ -15,7 +15,7 @@ export function report(engine: Engine, reports: readonly RunReport[]): Promise<b
 }
 
 async function keep(work: Work, reports: readonly RunReport[]): Promise<boolean[]> {
-  const ours = await oursOf(work, reports, "update");
+  const ours = await oursOf(work, reports, "share");
   const lines = await linesOf(
     work,
     reports.map(({ job: id, run, lines: said }, i) => ({ id, run, lines: said, held: ours[i]! })),

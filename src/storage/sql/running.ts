@@ -22,7 +22,7 @@ export type RunningRow = RowOf<typeof RUNNING>;
 export function markStarted(engine: Engine, runs: readonly HeldRun[]): Promise<boolean[]> {
   if (runs.length === 0) return Promise.resolve([]);
   return write(engine, async (work) => {
-    const ours = await oursOf(work, runs, "update");
+    const ours = await oursOf(work, runs, "share");
     const rows = runs
       .filter((_, i) => ours[i])
       .map(({ job, run, session }) => ({
@@ -41,7 +41,7 @@ export function markStarted(engine: Engine, runs: readonly HeldRun[]): Promise<b
 export async function oursOf(
   work: Work,
   runs: readonly HeldRun[],
-  lock: "none" | "update",
+  lock: "none" | "share",
 ): Promise<boolean[]> {
   const keys = runs.map(({ job: id, run }) => ({ id, run }));
   const [leases, outcomes] = await Promise.all([
