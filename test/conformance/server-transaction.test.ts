@@ -176,6 +176,20 @@ describe.each(kinds.filter((_, i) => here[i]))("%s", (kind) => {
       ]);
     });
 
+    test("is all or nothing: a call that fails leaves what was there before it", async () => {
+      const [before, half] = [newJob(), newJob({ kind: "new" })];
+      await user.run("begin");
+      await user.inside.insertJobs([before]);
+      const broken = { ...newJob(), id: "no id" };
+      await failure(user.inside.insertJobs([half, half, broken]));
+      if (kind === "postgres") expect((await failure(user.run(ORDER))).code).toBe("25P02");
+      else await user.run(ORDER);
+      await user.run("commit");
+      const there = kind === "postgres" ? undefined : "pending";
+      expect(await states(before, half)).toEqual([there, undefined]);
+      expect(await driver.counts({ kind: "new" })).toEqual([]);
+    });
+
     test("without an open transaction is refused", async () => {
       const error = await failure(user.inside.insertJobs([newJob()]));
       expect(error).toMatchObject({ name: "InvalidInputError", code: "QUDO_NO_TRANSACTION" });
