@@ -113,7 +113,10 @@ async function measure(ended) {
     await driver.insertJobs(jobs);
     ids.push(...jobs.map((job) => job.id));
   }
-  if (values.analyzed) await raw.run(isPostgres ? "analyze" : `analyze table bench_job, bench_outcome, bench_ready, bench_delayed`);
+  if (values.analyzed)
+    await raw.run(
+      isPostgres ? "analyze" : `analyze table bench_job, bench_outcome, bench_ready, bench_delayed`,
+    );
   const session = { id: newId(), name: "bench", host: "here", pid: 1, process: null, leaseMs: 1e9 };
   await driver.openSession({ ...session, kinds, version: "0" });
   const some = (n) => ids.slice(0, n);
@@ -134,9 +137,15 @@ async function measure(ended) {
     "getJobs, 1,000": await medianOf(7, () => driver.getJobs(some(1_000))),
     "endings, 1,000": await medianOf(7, () => driver.endings(some(1_000))),
     "listAttempts, page of 100": await medianOf(7, () => driver.listAttempts({ limit: 100 })),
-    "listAttempts of one job": await medianOf(7, () => driver.listAttempts({ job: ids[1], limit: 100 })),
-    "cancel, 1,000": await medianOf(3, (i) => driver.cancel(ids.slice(-1_000 * (i + 1), -1_000 * i || undefined))),
-    "retry, 1,000": await medianOf(3, (i) => driver.retry(ids.slice(-1_000 * (i + 1), -1_000 * i || undefined))),
+    "listAttempts of one job": await medianOf(7, () =>
+      driver.listAttempts({ job: ids[1], limit: 100 }),
+    ),
+    "cancel, 1,000": await medianOf(3, (i) =>
+      driver.cancel(ids.slice(-1_000 * (i + 1), -1_000 * i || undefined)),
+    ),
+    "retry, 1,000": await medianOf(3, (i) =>
+      driver.retry(ids.slice(-1_000 * (i + 1), -1_000 * i || undefined)),
+    ),
     counts: await medianOf(3, () => driver.counts({})),
     audit: await medianOf(3, async () => {
       const found = await driver.audit();
@@ -169,6 +178,8 @@ const none = await measure(0);
 const many = await measure(Number(values.ended));
 await raw.end();
 console.log(machine());
-console.log(`${settings.label}, ${waiting} jobs waiting; milliseconds with 0 and ${values.ended} ended`);
+console.log(
+  `${settings.label}, ${waiting} jobs waiting; milliseconds with 0 and ${values.ended} ended`,
+);
 const rows = Object.keys(none).map((name) => [name, none[name].toFixed(1), many[name].toFixed(1)]);
 console.log(table(["", "0 ended", `${values.ended} ended`], rows));

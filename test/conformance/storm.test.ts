@@ -2,11 +2,13 @@
 import { describe, expect, test } from "vitest";
 import type { Fixture } from "../../src/testing/index.js";
 import { has, mariadb } from "../servers/index.js";
-import { Dice } from "./support/dice.js";
+import { Actor } from "./storm/actor.js";
+import { calm, compare } from "./storm/aftermath.js";
+import { Dice } from "./storm/dice.js";
+import { Ledger } from "./storm/ledger.js";
 import { sqliteFile } from "./support/fixture.js";
 import { mysql } from "./support/mysql.js";
 import { postgresSchema } from "./support/postgres.js";
-import { Actor, calm, compare, Ledger } from "./support/storm.js";
 
 const ACTORS = 8;
 const DEEDS = Number(process.env["QUDO_STORM"] ?? 200);

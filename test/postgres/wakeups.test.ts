@@ -105,15 +105,19 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL wake-ups", () => {
     await using tap = await wiretap();
     const channel = channelOf(postgresSettings(place.url));
     const notifier = new Notifier(opened.db, channel, "me");
-    for (let n = 0; n < 300; n++) notifier.ring();
+    const rings = Array.from({ length: 300 }, () => notifier.ring());
+    // To be sent by whoever commits …
+    expect(rings.filter((word) => word !== null)).toEqual([rings[0]]);
+    await opened.db.look((tx) => tx.run(rings[0]!));
+    // … and for the others, by itself.
     await until("both words", () => tap.words.length === 2);
     // Whoever closes has said it all.
-    for (let n = 0; n < 300; n++) notifier.ring();
+    notifier.ring();
+    notifier.ring();
     await notifier.close();
     await admin.query("select pg_notify($1, 'end')", [channel]);
     await until("the end", () => tap.words.includes("end"));
-    expect(tap.words.length - 1).toBeGreaterThanOrEqual(3);
-    expect(tap.words.length - 1).toBeLessThanOrEqual(4);
+    expect(tap.words).toEqual(["me", "me", "me", "end"]);
   });
 
   test("a connection that listens and is killed is made again, and whoever waits is woken", async () => {

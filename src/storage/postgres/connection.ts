@@ -56,7 +56,7 @@ export class Connection implements Pooled {
   constructor(
     readonly client: ClientBase,
     /** Statements may be sent before the one before them is answered. */
-    private readonly pipelined: boolean,
+    readonly pipelined: boolean,
     private readonly control: Control,
   ) {
     // Without a listener an error on a connection that nobody is waiting for would end the process.

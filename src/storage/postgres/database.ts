@@ -24,8 +24,8 @@ import {
 export interface DatabaseOptions {
   /** The database's clock, asked at the start of each transaction. */
   readonly now: () => Query;
-  /** A transaction was committed that had something to announce. */
-  readonly onAnnounced: () => void;
+  /** A transaction that has something to announce is about to be committed: what to send right behind the commit, if anything. */
+  readonly announcement: () => Query | null;
 }
 
 /** Locks and keys that others hold are waited for so long, in all: times what one statement may take. */
@@ -139,7 +139,6 @@ export class PostgresDatabase implements Database {
       throw error instanceof LostError && !committing ? new Unsent(error) : error;
     }
     this.source.release(connection);
-    if (statements.announced) this.options.onAnnounced();
     return value;
   }
 
@@ -154,7 +153,12 @@ export class PostgresDatabase implements Database {
   }
 
   private async commit(connection: Connection, statements: Statements): Promise<void> {
-    const { command } = await this.send(connection, COMMIT, this.patienceMs);
+    const committed = this.send(connection, COMMIT, this.patienceMs);
+    const word = statements.announced ? this.options.announcement() : null;
+    // Behind the commit and on its way with it, which nobody waits for; nor does whoever has the connection next.
+    const said = word && this.send(connection, this.statement(word), this.patienceMs).catch(noop);
+    const { command } = await committed;
+    if (!connection.pipelined) await said;
     // The server's answer to "commit" after a statement that failed and that nobody looked at.
     if (command !== "COMMIT")
       throw statements.failed ?? this.failure("the transaction was rolled back at its commit");
@@ -296,6 +300,8 @@ const WITHOUT_END = setForNow({
   ...sessionSettings(0),
   idle_in_transaction_session_timeout: SESSION_IDLE_MS,
 });
+
+const noop = (): void => undefined;
 
 function placeholder(n: number, value: Value): string {
   return value instanceof List ? `$${n}::${value.type}[]` : `$${n}`;

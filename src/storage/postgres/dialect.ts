@@ -59,6 +59,7 @@ export function postgresDialect({ schema, prefix }: Names, clock?: () => number)
     addToTally: (rows) => sql`insert into ${tables.tally} as t (minute, lane, event, session, n)
       select * from ${unnest(COUNTED, rows)}
       on conflict (minute, lane, event, session) do update set n = t.n + excluded.n`,
+    byKey: (table) => table,
     lock: (lock) => LOCKS[lock],
     insertLease: (row, claimedAt) => insertLease(lease, row, claimedAt),
     leases: (tx, where, lock, limit) => leases(tx, lease, where, LOCKS[lock], limit),

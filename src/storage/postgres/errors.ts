@@ -76,6 +76,12 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     transient: false,
     says: "cannot be opened: the server refused the login. Check user, password and the server's pg_hba.conf.",
   },
+  // What poolers say of all that they do not do; PgBouncer of settings of a session, among others.
+  "08P01": {
+    code: "QUDO_DATABASE_UNREACHABLE",
+    transient: true,
+    says: "did not take the connection as it was opened. Behind a pooler such as PgBouncer give prepare: false, and listen: false or the server's own address.",
+  },
   "26": {
     code: "QUDO_DATABASE_FAILED",
     transient: false,

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Database } from "../sql/database.js";
-import { sql } from "../sql/query.js";
+import { sql, type Query } from "../sql/query.js";
 import type { Names } from "./schema.js";
 
 const GAP_MS = 5;
@@ -31,9 +31,12 @@ export class Notifier {
     private readonly self: string,
   ) {}
 
-  ring(): void {
-    if (this.timer === undefined) this.send();
-    else this.again = true;
+  /** Something is about to be committed that others are to be told of: what to send right behind the commit, if anything. */
+  ring(): Query | null {
+    this.again = this.timer !== undefined;
+    if (this.again) return null;
+    this.rest(Promise.resolve());
+    return this.word;
   }
 
   /** Resolves when the last word is out. */
@@ -44,23 +47,26 @@ export class Notifier {
     await this.sending;
   }
 
-  private send(): void {
-    this.again = false;
-    const sent = this.notify();
-    this.sending = sent;
-    this.timer = setTimeout(() => void sent.then(() => this.rest()), GAP_MS);
+  /** What a lost word would have told is found by polling: nobody waits for the disk to have it. */
+  private get word(): Query {
+    const { channel, self } = this;
+    return sql`select set_config('synchronous_commit', 'off', true), pg_notify(${channel}, ${self})`;
   }
 
-  private rest(): void {
+  private rest(after: Promise<void>): void {
+    this.timer = setTimeout(() => void after.then(() => this.rested()), GAP_MS);
+  }
+
+  private rested(): void {
     this.timer = undefined;
     if (this.again) this.send();
   }
 
-  /** A word that gets lost is found by polling. */
-  private async notify(): Promise<void> {
-    const { db, channel, self } = this;
-    await db
-      .look((tx) => tx.run(sql`select pg_notify(${channel}, ${self})`))
-      .catch(() => undefined);
+  private send(): void {
+    this.again = false;
+    this.sending = this.db.look((tx) => tx.run(this.word)).then(noop, noop);
+    this.rest(this.sending);
   }
 }
+
+const noop = (): void => undefined;

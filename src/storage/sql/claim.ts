@@ -141,7 +141,7 @@ class Batch {
     const ids = heads.map((row) => row.id);
     const late = new Set((await work.allOf(ids, find, ID)).map((row) => row.id));
     const lock = (some: readonly RowOf<typeof KEY>[]) =>
-      sql`select ${columnsOf(WAITING)} from ${t.ready}
+      sql`select ${columnsOf(WAITING)} from ${dialect.byKey(t.ready)}
         where ${dialect.amongKeys(t.ready, KEY, some)} ${dialect.lock("skip")}`;
     const rows = await work.allOf(
       heads.filter((row) => late.has(row.id)),

@@ -102,6 +102,11 @@ export interface Dialect {
   ): Query;
   /** Adds to what is counted already. */
   addToTally(rows: readonly RowOf<typeof TALLY>[]): Query;
+  /**
+   * A table, after "from", whose rows are locked by their primary keys: no other row is read on the way, or whoever holds that
+   * one would be waited for. The select must also name a column outside of the key.
+   */
+  byKey(table: Query): Query;
   /** "for update" and its kin, at the end of a select. */
   lock(lock: Lock): Query;
 

@@ -59,7 +59,7 @@ export async function endedBy(work: Work, runs: readonly RunOfLease[]): Promise<
   const { t, dialect } = work;
   const ids = [...new Set(runs.map(({ id }) => id))].toSorted();
   const lock = (some: readonly string[]) =>
-    sql`select id from ${t.job} where ${dialect.among("id", "id", some)} and unique_hash is not null
+    sql`select id, lane from ${dialect.byKey(t.job)} where ${dialect.among("id", "id", some)} and unique_hash is not null
       order by id ${dialect.lock("update")}`;
   const keyed = new Set((await work.allOf(ids, lock, ID)).map(({ id }) => id));
   const asked = runs.filter(({ id }) => keyed.has(id));

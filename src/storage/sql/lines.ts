@@ -31,7 +31,7 @@ export async function linesOf(work: Work, said: readonly Said[]): Promise<LineRo
   const { t, dialect, now } = work;
   const told = said.filter(({ lines }) => lines.length > 0);
   const lock = (some: readonly string[]) =>
-    sql`select id from ${t.job} where ${dialect.among("id", "id", some)} order by id ${dialect.lock("update")}`;
+    sql`select id, lane from ${dialect.byKey(t.job)} where ${dialect.among("id", "id", some)} order by id ${dialect.lock("update")}`;
   const loose = told.filter(({ held }) => !held).map(({ id }) => id);
   const there = await work.allOf([...new Set(loose)].toSorted(), lock, ID);
   const known = new Set(there.map(({ id }) => id));

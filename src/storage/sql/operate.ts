@@ -76,7 +76,7 @@ async function takeFrom<S extends Shape & { id: "id" }>(
   const { dialect } = work;
   const among = (some: readonly RowOf<S>[]) => dialect.amongKeys(table, key, some);
   const lock = (some: readonly RowOf<S>[]) =>
-    sql`select ${columnsOf(key)} from ${table} where ${among(some)} ${dialect.lock("update")}`;
+    sql`select ${columnsOf(key)}, run from ${dialect.byKey(table)} where ${among(some)} ${dialect.lock("update")}`;
   const found = await work.allOf(places, lock, key);
   await work.runOf(found, (some) => sql`delete from ${table} where ${among(some)}`);
   return found.map((row) => (row as RowOf<{ id: "id" }>).id);
@@ -122,7 +122,7 @@ async function lockJobs(
 ): Promise<ReadonlyMap<string, Uint8Array | null>> {
   const { t, dialect } = work;
   const lock = (some: readonly string[]) =>
-    sql`select id, unique_hash from ${t.job} where ${dialect.among("id", "id", some)}
+    sql`select id, unique_hash from ${dialect.byKey(t.job)} where ${dialect.among("id", "id", some)}
       order by id ${dialect.lock("update")}`;
   const rows = await work.allOf(ids.toSorted(), lock, HASH);
   const hashes = new Map(rows.map((row) => [row.id, row.unique_hash]));

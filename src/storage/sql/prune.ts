@@ -154,7 +154,7 @@ async function judged(work: Work, rows: readonly EndRow[]): Promise<Judged[]> {
 async function lockJobs(work: Work, ids: readonly string[]): Promise<string[]> {
   const { t, dialect } = work;
   const lock = (some: readonly string[]) =>
-    sql`select id from ${t.job} where ${dialect.among("id", "id", some)} order by id ${dialect.lock("skip")}`;
+    sql`select id, lane from ${dialect.byKey(t.job)} where ${dialect.among("id", "id", some)} order by id ${dialect.lock("skip")}`;
   return (await work.allOf(ids, lock, ID)).map((row) => row.id);
 }
 

@@ -8,23 +8,17 @@ import { newEngine } from "../../../src/storage/sql/engine.js";
 import type { Answer, Interleaving, Played } from "../conductor.js";
 import type { Call } from "../operations.js";
 import { fill, NOW } from "../scenario.js";
-import type { Look, Tally } from "../stage.js";
+import type { Options, Place, Stage, Tally } from "../stage.js";
 import { judge, snapshot, type Snapshot } from "../verdict.js";
 import { Gate, gated } from "./gate.js";
 
-/** A server's database made for these tests, its clock set by hand. */
-export interface UnderTest {
-  /** The driver as users have it. */
-  readonly driver: Driver;
-  readonly clock: { now: number };
+/** A server's database made for these tests. */
+export interface UnderTest extends Place {
   readonly dialect: Dialect;
   /** A pool of its own for one actor. */
   connect(): Promise<Database>;
   /** What stands before `select` when a column that the database numbers is given. */
   readonly given: string;
-  /** Raw SQL beside the engine, one statement or several. */
-  rows(sql: string): Promise<unknown[]>;
-  close(): Promise<void>;
 }
 
 /** Whoever is not answered for so long waits for the other's lock: then that one goes on. */
@@ -63,7 +57,7 @@ class Actor {
   }
 }
 
-export class ServerStage {
+export class ServerStage implements Stage {
   private a!: Actor;
   private b!: Actor;
   private before!: Snapshot;
@@ -84,12 +78,16 @@ export class ServerStage {
     this.b = await Actor.on(under);
   }
 
+  rows(sql: string): Promise<unknown[]> {
+    return this.under.rows(sql);
+  }
+
   get violations(): readonly string[] {
     return this.before.violations;
   }
 
   /** `second` before each statement of `first` in turn, the last time after it; judged each time. */
-  async everywhere(first: Call, second: Call, look?: Look): Promise<Tally> {
+  async everywhere(first: Call, second: Call, { look }: Options = {}): Promise<Tally> {
     const tally: Tally = { played: 0, waited: 0, broken: 0, wrong: [] };
     for (let pause = 1; ; pause++) {
       await this.reset();

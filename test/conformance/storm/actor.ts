@@ -24,71 +24,13 @@ import type {
 import { newId } from "../../../src/storage/ids.js";
 import { newJob, newSession, settlement, type Clock } from "../../../src/testing/index.js";
 import type { Dice } from "./dice.js";
+import { runName, type Ledger } from "./ledger.js";
 
-const QUEUES = ["north", "south"];
-const KINDS = ["mail", "fax", "wire"];
+export const QUEUES = ["north", "south"];
+export const KINDS = ["mail", "fax", "wire"];
 const KEYS = ["a", "b", "c", "d", "e"];
 /** Past the least age of what is pruned. */
 const OLD_MS = 700_000;
-
-const runName = ({ job, run }: { job: string; run: number }): string => `${job}/${run}`;
-
-function endName(session: string | null, { state, reason }: Pick<Decision, "state" | "reason">) {
-  return `${session} ${state} ${reason}`;
-}
-
-/** Without its reason: what is sent again is known by who decided what. */
-const stateOf = (end: string): string => end.split(" ", 2).join(" ");
-
-/** What all actors together were told. */
-export class Ledger {
-  /** Everything that went wrong, in words. */
-  readonly wrong: string[] = [];
-  readonly inserted: string[] = [];
-  /** Calls of the past: any of them may be sent again. */
-  readonly calls: NewJob[][] = [];
-  /** Jobs that may have ended, so that they may have been pruned. */
-  readonly ended = new Set<string>();
-  settled: { run: string; end: string; outcome: SettleOutcome }[] = [];
-  /** Sessions that were ended by others. */
-  readonly dead = new Set<string>();
-  private readonly known = new Set<string>();
-  private readonly claimed = new Map<string, string>();
-
-  inserts(jobs: readonly NewJob[], outcomes: readonly InsertOutcome[]): void {
-    for (const [i, { status }] of outcomes.entries())
-      if (status === "inserted") this.insertsOne(jobs[i]!.id);
-  }
-
-  /** One that has ended and was pruned is not known any more: sent again, it is a new job. */
-  private insertsOne(id: string): void {
-    if (this.known.has(id)) {
-      if (!this.ended.delete(id)) this.wrong.push(`${id} was inserted twice`);
-      for (const run of this.claimed.keys()) if (run.startsWith(id)) this.claimed.delete(run);
-      this.settled = this.settled.filter(({ run }) => !run.startsWith(id));
-    } else this.inserted.push(id);
-    this.known.add(id);
-  }
-
-  claims(lease: string, jobs: readonly ClaimedJob[]): void {
-    for (const job of jobs) {
-      const before = this.claimed.get(runName(job));
-      if (before !== undefined && before !== lease)
-        this.wrong.push(`${runName(job)} was claimed by ${before} and by ${lease}`);
-      this.claimed.set(runName(job), lease);
-      // The next crash may be its last one.
-      if (job.crashes >= 2) this.ended.add(job.job);
-    }
-  }
-
-  settles(group: SettleGroup, outcomes: readonly SettleOutcome[]): void {
-    for (const [i, one] of group.settlements.entries()) {
-      const outcome = outcomes[i]!;
-      this.settled.push({ run: runName(one), end: endName(group.session, one), outcome });
-      if (outcome === "accepted" && one.next === null) this.ended.add(one.job);
-    }
-  }
-}
 
 interface Holding {
   readonly lease: string;
@@ -458,66 +400,4 @@ const DEEDS: Readonly<Record<string, Deed>> = {
 
 function isThere<T>(value: T | undefined): value is T {
   return value !== undefined;
-}
-
-/** After the storm: every job comes to its end. */
-export async function calm(driver: Driver, clock: Clock | undefined): Promise<void> {
-  for (const { id, beat } of await driver.sessions())
-    await driver.reap([{ id, beat, cause: "gone", leaseMs: 0 }]);
-  clock?.advance(60_000);
-  for (let moved = 1; moved > 0;) ({ moved } = await driver.promote(1_000));
-  const session = newSession({ kinds: KINDS });
-  await driver.openSession(session);
-  const wants = QUEUES.map((queue) => ({ queue, kinds: KINDS, limit: 100 }));
-  for (;;) {
-    const lease = newId();
-    const claim = { lease, session: session.id, wants };
-    const { claimed, more } = await driver.trip({ settle: [], claim });
-    if (claimed.length === 0 && !more) break;
-    const settlements = claimed.map((job) => settlement(job, afterSuccess(job)));
-    const group = { lease, session: session.id, settlements, close: true };
-    await driver.trip({ settle: [group], claim: null });
-  }
-  await driver.closeSession(session.id);
-}
-
-/** What was told, held against what is there. */
-export async function compare(driver: Driver, ledger: Ledger): Promise<string[]> {
-  const wrong = [...ledger.wrong];
-  for (const { invariant, job, run, detail } of await driver.audit())
-    wrong.push(`audit: ${invariant} ${job}/${run}: ${detail}`);
-  const there = new Set<string>();
-  for (let at = 0; at < ledger.inserted.length; at += 500) {
-    const ids = ledger.inserted.slice(at, at + 500);
-    for (const [i, ending] of (await driver.endings(ids)).entries()) {
-      const id = ids[i]!;
-      if (ending.status === "living") wrong.push(`${id} has not come to its end`);
-      if (ending.status === "absent" && !ledger.ended.has(id)) wrong.push(`${id} was lost`);
-      if (ending.status !== "absent") there.add(id);
-    }
-  }
-  const attempts = await attemptsOf(driver);
-  for (const { run, end, outcome } of ledger.settled) {
-    const found = attempts.get(run);
-    // Long histories are cut at their front, and what has ended is pruned.
-    if (found === undefined) {
-      if (there.has(run.split("/", 1)[0]!) && outcome === "accepted")
-        wrong.push(`${run} was accepted as ${end} and has no outcome`);
-    } else if (outcome === "accepted" && stateOf(found) !== stateOf(end))
-      wrong.push(`${run} was accepted as ${end} and is ${found}`);
-    // Others give back, too, in the name of the session that held it.
-    else if (outcome === "lost" && found === end && !end.includes("released"))
-      wrong.push(`${run} was lost, and is ${found}`);
-  }
-  return wrong;
-}
-
-async function attemptsOf(driver: Driver): Promise<ReadonlyMap<string, string>> {
-  const attempts = new Map<string, string>();
-  for (let after: string | null = null; ;) {
-    const page = await driver.listAttempts({ limit: 1_000, ...(after !== null && { after }) });
-    for (const row of page.rows) attempts.set(runName(row), endName(row.session, row));
-    after = page.next;
-    if (after === null) return attempts;
-  }
 }
