@@ -5,12 +5,13 @@ import type { Database } from "../../../src/storage/sql/database.js";
 import { TABLES, type Dialect } from "../../../src/storage/sql/dialect.js";
 import { serverDriver } from "../../../src/storage/sql/driver.js";
 import { newEngine } from "../../../src/storage/sql/engine.js";
-import type { Answer, Interleaving, Played } from "../conductor.js";
+import type { Answer, Played } from "../conductor.js";
 import type { Call } from "../operations.js";
 import { fill, NOW } from "../scenario.js";
 import type { Options, Place, Stage, Tally } from "../stage.js";
 import { judge, snapshot, type Snapshot } from "../verdict.js";
 import { Gate, gated } from "./gate.js";
+import { NONE, type Variant } from "./naive.js";
 
 /** A server's database made for these tests. */
 export interface UnderTest extends Place {
@@ -23,6 +24,14 @@ export interface UnderTest extends Place {
 
 /** Whoever is not answered for so long waits for the other's lock: then that one goes on. */
 const PATIENCE_MS = 15;
+
+interface Performance {
+  readonly first: Call;
+  readonly second: Call;
+  /** Before which statement of the first; from 1. */
+  readonly pause: number;
+  readonly variant: Variant;
+}
 
 class Actor {
   readonly gate = new Gate();
@@ -37,9 +46,11 @@ class Actor {
   }
 
   /** A new driver each time: what the last one remembered of the tables is no longer true. */
-  async run({ method, args }: Call): Promise<Answer> {
-    const { dialect, driver: whole } = this.under;
-    const engine = newEngine(gated(this.db, this.gate), dialect, randomUUID());
+  async run({ method, args }: Call, variant: Variant): Promise<Answer> {
+    const { dialect: ours, driver: whole } = this.under;
+    const dialect = variant.dialect?.(ours) ?? ours;
+    const db = variant.database?.(this.db, dialect) ?? this.db;
+    const engine = newEngine(gated(db, this.gate), dialect, randomUUID());
     const driver = serverDriver(engine, whole) as unknown as Record<
       string,
       (...args: readonly unknown[]) => Promise<unknown>
@@ -87,11 +98,15 @@ export class ServerStage implements Stage {
   }
 
   /** `second` before each statement of `first` in turn, the last time after it; judged each time. */
-  async everywhere(first: Call, second: Call, { look }: Options = {}): Promise<Tally> {
+  async everywhere(
+    first: Call,
+    second: Call,
+    { look, variant = NONE }: Options & { variant?: Variant } = {},
+  ): Promise<Tally> {
     const tally: Tally = { played: 0, waited: 0, broken: 0, wrong: [] };
     for (let pause = 1; ; pause++) {
       await this.reset();
-      const played = await this.perform({ first, second, pause, now: NOW });
+      const played = await this.perform({ first, second, pause, variant });
       const after = await snapshot(this.under.driver, this.under.rows);
       const wrong = judge(this.before, after, [first, second], played.answers);
       tally.played++;
@@ -103,12 +118,12 @@ export class ServerStage implements Stage {
     }
   }
 
-  private async perform({ first, second, pause }: Interleaving): Promise<Played> {
+  private async perform({ first, second, pause, variant }: Performance): Promise<Played> {
     const paused = this.a.gate.arm(pause).then(() => "paused" as const);
     void this.b.gate.arm(0);
-    const one = this.a.run(first);
+    const one = this.a.run(first, variant);
     const met = await Promise.race([paused, one.then(() => "done" as const)]);
-    const other = this.b.run(second);
+    const other = this.b.run(second, variant);
     let waited = false;
     if (met === "paused") {
       let timer: NodeJS.Timeout | undefined;
