@@ -18,8 +18,10 @@ export interface UnderTest {
   readonly driver: Driver;
   readonly clock: { now: number };
   readonly dialect: Dialect;
-  /** A pool of its own for one actor. */
-  connect(): Promise<Database>;
+  /** A pool of its own for one actor; where the database has several nodes, each actor is on another one. */
+  connect(actor: 0 | 1): Promise<Database>;
+  /** Resolves when each node has whatever was committed on any. Absent where there is only one. */
+  replicated?(): Promise<void>;
   /** What stands before `select` when a column that the database numbers is given. */
   readonly given: string;
   /** Raw SQL beside the engine, one statement or several. */
@@ -38,8 +40,8 @@ class Actor {
     private readonly db: Database,
   ) {}
 
-  static async on(under: UnderTest): Promise<Actor> {
-    return new Actor(under, await under.connect());
+  static async on(under: UnderTest, actor: 0 | 1): Promise<Actor> {
+    return new Actor(under, await under.connect(actor));
   }
 
   /** A new driver each time: what the last one remembered of the tables is no longer true. */
@@ -80,20 +82,29 @@ export class ServerStage {
     for (const table of TABLES)
       await under.rows(`create table copy_${table} as select * from qudo_${table}`);
     this.before = await snapshot(under.driver, under.rows);
-    this.a = await Actor.on(under);
-    this.b = await Actor.on(under);
+    this.a = await Actor.on(under, 0);
+    this.b = await Actor.on(under, 1);
   }
 
   get violations(): readonly string[] {
     return this.before.violations;
   }
 
-  /** `second` before each statement of `first` in turn, the last time after it; judged each time. */
-  async everywhere(first: Call, second: Call, look?: Look): Promise<Tally> {
+  /**
+   * `second` before each statement of `first` in turn, the last time after it; judged each time. `lagging`: `first` goes on without
+   * waiting until its node has what `second` did on another one.
+   */
+  async everywhere(
+    first: Call,
+    second: Call,
+    { look, lagging = false }: { look?: Look; lagging?: boolean } = {},
+  ): Promise<Tally> {
     const tally: Tally = { played: 0, waited: 0, broken: 0, wrong: [] };
     for (let pause = 1; ; pause++) {
       await this.reset();
-      const played = await this.perform({ first, second, pause, now: NOW });
+      await this.under.replicated?.();
+      const played = await this.perform({ first, second, pause, now: NOW }, lagging);
+      await this.under.replicated?.();
       const after = await snapshot(this.under.driver, this.under.rows);
       const wrong = judge(this.before, after, [first, second], played.answers);
       tally.played++;
@@ -105,7 +116,10 @@ export class ServerStage {
     }
   }
 
-  private async perform({ first, second, pause }: Interleaving): Promise<Played> {
+  private async perform(
+    { first, second, pause }: Interleaving,
+    lagging: boolean,
+  ): Promise<Played> {
     const paused = this.a.gate.arm(pause).then(() => "paused" as const);
     void this.b.gate.arm(0);
     const one = this.a.run(first);
@@ -119,6 +133,7 @@ export class ServerStage {
       });
       waited = (await Promise.race([other, late])) === "late";
       clearTimeout(timer);
+      if (!waited && !lagging) await this.under.replicated?.();
       this.a.gate.resume();
     }
     const answers = [await one, await other] as const;
