@@ -24,6 +24,8 @@ import { temporaryFolder } from "./support.js";
 const PART = fileURLToPath(new URL("fixtures/galera-part.mjs", import.meta.url));
 /** So many from each of three processes. */
 const SHARE = Number(process.env["QUDO_GALERA_JOBS"] ?? 1_000);
+/** Left to the worker whose node was killed. */
+const LAST = 40;
 
 /** Whose arbiter on one server would be a lock, or might be. */
 const PAIRS = [
@@ -78,18 +80,28 @@ describe.skipIf(!(await has("galera")))("on a Galera cluster", () => {
   it("claims of one lane on all nodes at once conflict, and each job is claimed once", async () => {
     shared = await newShared(cluster);
     const drivers = await migrated();
-    const names = Array.from({ length: 60 }, (_, i) => `job ${i}`);
-    await drivers[0]!.insertJobs(names.map((name) => newJob(name, "k")));
-    await shared.replicated();
-    const before = await conflicts();
-    const claimed = await Promise.all(drivers.map((driver, node) => claimAll(driver, node)));
-    const jobs = claimed.flatMap((one) => one.jobs);
-    console.log(
-      `claims on three nodes at once: ${claimed.map((one) => `${one.jobs.length} jobs in ${one.claims} claims`).join(", ")}; ` +
-        `${(await conflicts()) - before} conflicts`,
-    );
-    expect(jobs.toSorted()).toEqual(names.map(id).toSorted());
-    expect(await conflicts()).toBeGreaterThan(before);
+    const places = { "one node": [0, 0, 0], "three nodes": [0, 1, 2] };
+    const met: number[] = [];
+    for (const [where, nodes] of Object.entries(places)) {
+      const workers = await Promise.all(nodes.map(open));
+      const names = Array.from({ length: 60 }, (_, i) => `${where}, job ${i}`);
+      await drivers[0]!.insertJobs(names.map((name) => newJob(name, "k")));
+      await shared.replicated();
+      const [before, begin] = [await conflicts(), performance.now()];
+      const claimed = await Promise.all(workers.map((w, i) => claimAll(w, `${where} ${i}`)));
+      const ms = performance.now() - begin;
+      met.push((await conflicts()) - before);
+      console.log(
+        `claims by three workers on ${where}: ` +
+          `${claimed.map((one) => `${one.jobs.length} jobs in ${one.claims} claims`).join(", ")}; ` +
+          `${met.at(-1)} conflicts, ${ms.toFixed(0)} ms`,
+      );
+      const jobs = claimed.flatMap((one) => one.jobs);
+      expect(jobs.toSorted()).toEqual(names.map(id).toSorted());
+      await close(workers);
+    }
+    expect(met[0]).toBe(0);
+    expect(met[1]).toBeGreaterThan(0);
     expect(await shared.audits()).toEqual([[], [], []]);
     await close(drivers);
   });
@@ -115,9 +127,11 @@ describe.skipIf(!(await has("galera")))("on a Galera cluster", () => {
       ).query(`set global wsrep_provider_options = 'gmcast.isolate=${on}'`));
     const admin = await shared.at(2);
     await admin.query("set session wsrep_sync_wait = 0");
+    await drivers[2]!.insertJobs([newJob("before", "k")]);
     await isolate(1);
     await until(async () => (await statusOf(2)) !== "Primary");
-    const refused = await drivers[2]!.insertJobs([newJob("cut off", "k")]).catch((e: Error) => e);
+    // Looks are not repeated, and that is what begins a job of an unknown kind; transactions are.
+    const refused = await drivers[2]!.insertJobs([newJob("cut off", "new")]).catch((e: Error) => e);
     expect(refused).toBeInstanceOf(DatabaseError);
     expect(refused).toMatchObject({ code: "QUDO_DATABASE_UNREACHABLE", transient: true });
     expect((refused as Error).message).toContain("not connected to most of the others");
@@ -163,7 +177,17 @@ describe.skipIf(!(await has("galera")))("on a Galera cluster", () => {
         );
       await until(async () => (await left()) === 0, 90_000);
       const seconds = (performance.now() - begin) / 1_000;
-      const done = await Promise.all(parts.map(stopped));
+      const done = await Promise.all(parts.slice(0, 2).map(stopped));
+      // Now only the worker whose node was killed is left.
+      const last = Array.from({ length: LAST }, (_, n) =>
+        newJob(`last ${n}`, "job", {
+          queue: "default",
+          payload: { codec: 1, text: "null", bin: null },
+        }),
+      );
+      await driver.insertJobs(last);
+      await until(async () => (await left()) === 0, 60_000);
+      done.push(await stopped(parts[2]!));
       const events = logs.flatMap((log) => readFileSync(log, "utf8").trim().split("\n"));
       const of = (event: string): string[] =>
         events.filter((line) => line.startsWith(`${event} `)).map((line) => line.split(" ")[1]!);
@@ -174,11 +198,12 @@ describe.skipIf(!(await has("galera")))("on a Galera cluster", () => {
       const ended = await driver.getJobs(enqueued.slice(0, 1_000));
       expect(ended.filter((job) => job?.state !== "done")).toEqual([]);
       const counts = await driver.counts({});
-      expect(counts.reduce((sum, lane) => sum + lane.done, 0)).toBe(3 * SHARE);
-      expect(new Set(started.map((key) => key.split("/")[0])).size).toBe(3 * SHARE);
+      expect(counts.reduce((sum, lane) => sum + lane.done, 0)).toBe(3 * SHARE + LAST);
+      expect(new Set(started.map((key) => key.split("/")[0])).size).toBe(3 * SHARE + LAST);
+      expect(done[2]).toBeGreaterThanOrEqual(LAST);
       console.log(
         `${3 * SHARE} jobs, one node killed: ${seconds.toFixed(1)} s, done by each ${done.join(", ")}, ` +
-          `${started.length - 3 * SHARE} started again, ${await conflicts()} conflicts since the nodes began`,
+          `${started.length - 3 * SHARE - LAST} started again, ${await conflicts()} conflicts since the nodes began`,
       );
       expect(await shared.audits()).toEqual([[], [], []]);
       await driver.close();
@@ -211,12 +236,12 @@ describe.skipIf(!(await has("galera")))("on a Galera cluster", () => {
   }
 });
 
-async function claimAll(driver: Driver, node: number): Promise<{ jobs: string[]; claims: number }> {
-  const session = newSession(`worker ${node}`);
+async function claimAll(driver: Driver, name: string): Promise<{ jobs: string[]; claims: number }> {
+  const session = newSession(`worker ${name}`);
   await driver.openSession(session);
   const jobs: string[] = [];
   for (let claims = 1; ; claims++) {
-    const claim = { lease: id(`${node} ${claims}`), session: session.id };
+    const claim = { lease: id(`${name} ${claims}`), session: session.id };
     const { claimed } = await driver.trip({
       settle: [],
       claim: { ...claim, wants: wants("k").map((want) => ({ ...want, limit: 2 })) },

@@ -26,12 +26,12 @@ export function markStarted(engine: Engine, runs: readonly HeldRun[]): Promise<b
     const mine = runs.filter((_, i) => ours[i]);
     await markLeases(work, mine);
     const rows = mine.map(({ job, run, session }) => ({
-        job_id: job,
-        run,
-        worker: session,
-        started_at: work.now,
-        progress: null,
-      }));
+      job_id: job,
+      run,
+      worker: session,
+      started_at: work.now,
+      progress: null,
+    }));
     await work.insertNew(work.t.running, RUNNING, rows);
     return ours;
   });

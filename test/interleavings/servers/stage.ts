@@ -116,10 +116,7 @@ export class ServerStage {
     }
   }
 
-  private async perform(
-    { first, second, pause }: Interleaving,
-    lagging: boolean,
-  ): Promise<Played> {
+  private async perform({ first, second, pause }: Interleaving, lagging: boolean): Promise<Played> {
     const paused = this.a.gate.arm(pause).then(() => "paused" as const);
     void this.b.gate.arm(0);
     const one = this.a.run(first);
