@@ -16,8 +16,10 @@ import { NONE, type Variant } from "./naive.js";
 /** A server's database made for these tests. */
 export interface UnderTest extends Place {
   readonly dialect: Dialect;
-  /** A pool of its own for one actor. */
-  connect(): Promise<Database>;
+  /** A pool of its own for one actor; where the database has several nodes, each actor is on another one. */
+  connect(actor: 0 | 1): Promise<Database>;
+  /** Resolves when each node has whatever was committed on any. Absent where there is only one. */
+  replicated?(): Promise<void>;
   /** What stands before `select` when a column that the database numbers is given. */
   readonly given: string;
 }
@@ -41,8 +43,8 @@ class Actor {
     private readonly db: Database,
   ) {}
 
-  static async on(under: UnderTest): Promise<Actor> {
-    return new Actor(under, await under.connect());
+  static async on(under: UnderTest, actor: 0 | 1): Promise<Actor> {
+    return new Actor(under, await under.connect(actor));
   }
 
   /** A new driver each time: what the last one remembered of the tables is no longer true. */
@@ -85,8 +87,8 @@ export class ServerStage implements Stage {
     for (const table of TABLES)
       await under.rows(`create table copy_${table} as select * from qudo_${table}`);
     this.before = await snapshot(under.driver, under.rows);
-    this.a = await Actor.on(under);
-    this.b = await Actor.on(under);
+    this.a = await Actor.on(under, 0);
+    this.b = await Actor.on(under, 1);
   }
 
   rows(sql: string): Promise<unknown[]> {
@@ -97,16 +99,25 @@ export class ServerStage implements Stage {
     return this.before.violations;
   }
 
-  /** `second` before each statement of `first` in turn, the last time after it; judged each time. */
+  /**
+   * `second` before each statement of `first` in turn, the last time after it; judged each time. `lagging`: `first` goes on without
+   * waiting until its node has what `second` did on another one.
+   */
   async everywhere(
     first: Call,
     second: Call,
-    { look, variant = NONE }: Options & { variant?: Variant } = {},
+    {
+      look,
+      variant = NONE,
+      lagging = false,
+    }: Options & { variant?: Variant; lagging?: boolean } = {},
   ): Promise<Tally> {
     const tally: Tally = { played: 0, waited: 0, broken: 0, wrong: [] };
     for (let pause = 1; ; pause++) {
       await this.reset();
-      const played = await this.perform({ first, second, pause, variant });
+      await this.under.replicated?.();
+      const played = await this.perform({ first, second, pause, variant }, lagging);
+      await this.under.replicated?.();
       const after = await snapshot(this.under.driver, this.under.rows);
       const wrong = judge(this.before, after, [first, second], played.answers);
       tally.played++;
@@ -118,7 +129,10 @@ export class ServerStage implements Stage {
     }
   }
 
-  private async perform({ first, second, pause, variant }: Performance): Promise<Played> {
+  private async perform(
+    { first, second, pause, variant }: Performance,
+    lagging: boolean,
+  ): Promise<Played> {
     const paused = this.a.gate.arm(pause).then(() => "paused" as const);
     void this.b.gate.arm(0);
     const one = this.a.run(first, variant);
@@ -132,6 +146,7 @@ export class ServerStage implements Stage {
       });
       waited = (await Promise.race([other, late])) === "late";
       clearTimeout(timer);
+      if (!waited && !lagging) await this.under.replicated?.();
       this.a.gate.resume();
     }
     const answers = [await one, await other] as const;
