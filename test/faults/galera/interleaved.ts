@@ -20,6 +20,7 @@ export async function galeraUnderTest(shared: Shared): Promise<UnderTest> {
     clock,
     dialect,
     given: "",
+    another: () => openMysql(settings),
     connect: (actor) => MysqlDatabase.open(at(actor), () => dialect.now),
     replicated: () => shared.replicated(),
     rows: (sql) => again(admin, sql),
