@@ -26,6 +26,7 @@ import { Crew, type CrewOf } from "./crew.js";
 import { Ends, type EndsOf } from "./ends.js";
 import { Heartbeats, type HeartOf } from "./heartbeat.js";
 import { Herald } from "./herald.js";
+import { Looks } from "./looks.js";
 import { Maintenance } from "./maintenance.js";
 import type { WorkerSettings } from "./options.js";
 import { Pruning } from "./pruning.js";
@@ -57,7 +58,7 @@ type Phase = "starting" | "working" | "stopping" | "stopped";
 export class Worker implements AsyncDisposable {
   private phase: Phase = "starting";
   private readonly crew: Crew;
-  private lastClaimAt = 0;
+  private readonly looks: Looks;
   /** A claim on its way, or one whose answer was lost: it is sent again under its id, which takes what it took before. */
   private unanswered: ClaimRequest | null = null;
   private readonly session: Session;
@@ -86,6 +87,11 @@ export class Worker implements AsyncDisposable {
       new Trouble(logger, (what, error) => this.herald.tell("trouble", () => ({ what, error })));
     this.herald = new Herald(surroundings.emit ?? silent, logger);
     this.trouble = trouble();
+    this.looks = new Looks({
+      now: () => performance.now(),
+      woken: () => driver.capabilities.wakeups && (driver.listens?.() ?? true),
+      chance: Math.random,
+    });
     this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
     this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
@@ -193,7 +199,7 @@ export class Worker implements AsyncDisposable {
 
   private shouldTrip(): boolean {
     if (this.mayClaim()) {
-      const due = performance.now() - this.lastClaimAt >= DEFAULTS.pollMs;
+      const due = this.looks.dueInMs <= 0;
       if (this.unanswered !== null) return true;
       if (this.crew.queues.some((queue) => queue.hungry && (queue.mayBeMore || due))) return true;
     }
@@ -211,7 +217,7 @@ export class Worker implements AsyncDisposable {
     const { waiting, waitingMs } = this.settler;
     if (waiting > 0) return Math.max(0, DEFAULTS.settleLingerMs - waitingMs);
     if (!this.mayClaim() || !this.crew.queues.some((queue) => queue.hungry)) return DEFAULTS.pollMs;
-    return Math.max(1, this.lastClaimAt + DEFAULTS.pollMs - performance.now());
+    return Math.max(1, this.looks.dueInMs);
   }
 
   private mayClaim(): boolean {
@@ -224,7 +230,7 @@ export class Worker implements AsyncDisposable {
     const asked = this.crew.queues.filter(({ name }) => claim?.wants.some((w) => w.queue === name));
     if (claim !== null) {
       this.unanswered = claim;
-      this.lastClaimAt = performance.now();
+      this.looks.looked();
     }
     // Before the trip, so that a wake-up during it is not forgotten.
     for (const queue of asked) queue.mayBeMore = false;
@@ -255,6 +261,7 @@ export class Worker implements AsyncDisposable {
     { settled, claimed, more }: TripOutcome,
   ): void {
     this.settler.applied(settle);
+    if (settle.length > 0 || claimed.length > 0) this.looks.worked();
     settle.forEach(({ settlements }, i) => this.ends.arrived(settlements, settled[i] ?? []));
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
