@@ -108,8 +108,10 @@ async function consume(database) {
   const producer = fork(
     fileURLToPath(import.meta.url),
     [
-      ...["--producer", database, "--jobs", options.jobs],
-      ...["--after", options.after, "--each", options.each],
+      `--producer=${database}`,
+      `--jobs=${options.jobs}`,
+      `--after=${options.after}`,
+      `--each=${options.each}`,
     ],
     {
       execArgv: options["no-nudge"] ? ["--import", WITHOUT_NUDGE] : [],
@@ -158,6 +160,8 @@ function serverCpuMs() {
   return [...used.values()].reduce((sum, ms) => sum + ms, 0);
 }
 
+const percent = (share) => `${(share * 100).toFixed(2)} % of a core`;
+
 const row = (name, { p50, p99, max }) => [name, ...[p50, p99, max].map((ms) => ms.toFixed(2))];
 
 if (options.producer !== undefined) await produce(options.producer);
@@ -178,7 +182,6 @@ else {
         ],
       ),
     );
-    const percent = (share) => `${(share * 100).toFixed(2)} % of a core`;
     console.log(`idle worker: ${percent(found.idleCpu)}`);
     if (found.idleServerCpu !== null)
       console.log(`the server for it: ${percent(found.idleServerCpu)}`);
