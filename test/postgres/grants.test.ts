@@ -5,7 +5,8 @@ import { afterSuccess } from "../../src/core/outcome.js";
 import type { Driver } from "../../src/storage/driver.js";
 import { newId } from "../../src/storage/ids.js";
 import { defineJob, Qudo } from "../../src/index.js";
-import { grants, ROLES } from "../../src/storage/postgres/grants.js";
+import { grants } from "../../src/storage/postgres/grants.js";
+import { ROLES, type Role } from "../../src/storage/sql/rights.js";
 import { openPostgres } from "../../src/storage/postgres/index.js";
 import { laws, manualClock, runLaw, type Fixture } from "../../src/testing/index.js";
 import { newJob } from "../../src/testing/conformance/harness.js";
@@ -13,8 +14,6 @@ import { TestWorker } from "../../src/testing/conformance/worker.js";
 import { postgresSettings } from "../conformance/support/postgres.js";
 import { has, postgres, type Fresh } from "../servers/index.js";
 import { errorOf, superuser } from "./support.js";
-
-type Role = (typeof ROLES)[number];
 
 /** Role names belong to the whole server, and tests share one. */
 const prefix = `g${process.pid}_`;

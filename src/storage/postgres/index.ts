@@ -7,6 +7,7 @@ import { newEngine, type Engine } from "../sql/engine.js";
 import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
 import { PostgresDatabase } from "./database.js";
 import { postgresDialect } from "./dialect.js";
+import { grants } from "./grants.js";
 import { Listener } from "./listen.js";
 import { channelOf, Notifier } from "./notify.js";
 import { lockForMigration, migrations, tablesExist } from "./schema.js";
@@ -54,6 +55,7 @@ export async function openPostgres(settings: PostgresSettings): Promise<ServerDr
     migrate: () => migrate(schema),
     schemaVersion: () => schemaVersion(schema),
     ping: () => ping(engine),
+    grants: async () => grants(settings),
     close: async () => {
       listener?.close();
       await notifier.close();
