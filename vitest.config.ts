@@ -17,6 +17,21 @@ const project = (name: string, timeoutMs: number, sequence = {}) => ({
   },
 });
 
+/** The same, of files that stand in another project's folder. */
+const partOf = (name: string, timeoutMs: number, files: string) => {
+  const part = project(name, timeoutMs);
+  return { ...part, test: { ...part.test, include: [files] } };
+};
+
+const without = (whole: ReturnType<typeof project>, files: string) => ({
+  ...whole,
+  test: { ...whole.test, exclude: [...configDefaults.exclude, files] },
+});
+
+// Those of minutes, by themselves: they depend on no version of Node, and one run of them is enough.
+const MUTANTS = "test/conformance/mutants.test.ts";
+const SERVER_INTERLEAVINGS = "test/interleavings/servers/**/*.test.ts";
+
 /** Without their libraries these could not even be loaded: then installed.test.ts says so, alone. */
 const adapters = project("adapters", 60_000);
 const exclude = [...configDefaults.exclude, "test/adapters/!(installed).test.ts"];
@@ -40,8 +55,10 @@ export default defineConfig({
     ...(results && { reporters: ["default", ["json", { outputFile: results }]] }),
     projects: [
       project("unit", 10_000),
-      project("conformance", 60_000),
-      project("interleavings", 120_000),
+      without(project("conformance", 60_000), MUTANTS),
+      partOf("mutants", 60_000, MUTANTS),
+      without(project("interleavings", 120_000), SERVER_INTERLEAVINGS),
+      partOf("server-interleavings", 120_000, SERVER_INTERLEAVINGS),
       project("worker", 30_000),
       // Last, and beside nothing else: 64 processes at once would take the time of tests that watch how long something takes.
       project("faults", 120_000, { groupOrder: 1 }),

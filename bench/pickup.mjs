@@ -1,6 +1,7 @@
 /**
  * How soon a job that one process enqueues is started by another, at random gaps of 20 to 200 ms; and what an idle worker costs.
- * `npm run build && node bench/pickup.mjs [--jobs 1000] [--idle 20] [--no-nudge] [--json]`
+ * `npm run build && node bench/pickup.mjs [--database postgres://…] [--jobs 1000] [--idle 20] [--no-nudge] [--json]`
+ * Without an address: a SQLite file. `--no-nudge` loses every nudge of SQLite; on PostgreSQL give `?listen=false` instead.
  */
 import { fork } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,6 +16,7 @@ const { values: options } = parseArgs({
     idle: { type: "string", default: "20" },
     "no-nudge": { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    database: { type: "string" },
     producer: { type: "string" },
   },
 });
@@ -34,9 +36,9 @@ const WITHOUT_NUDGE = `data:text/javascript,${encodeURIComponent(`
   };
   syncBuiltinESMExports();`)}`;
 
-async function produce(path) {
+async function produce(database) {
   const tick = defineJob("tick", { run() {} });
-  const qudo = new Qudo({ databases: `sqlite:${path}`, jobs: [tick] });
+  const qudo = new Qudo({ databases: database, jobs: [tick] });
   await qudo.migrate();
   for (let n = 0; n < jobs; n++) {
     await sleep(20 + Math.random() * 180);
@@ -56,7 +58,7 @@ function figures(times) {
   return { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), max: sorted.at(-1) };
 }
 
-async function consume(path) {
+async function consume(database) {
   const started = new Map();
   const sent = new Map();
   let finished;
@@ -68,7 +70,7 @@ async function consume(path) {
       seen();
     },
   });
-  const qudo = new Qudo({ databases: `sqlite:${path}`, jobs: [tick] });
+  const qudo = new Qudo({ databases: database, jobs: [tick] });
   const worker = await qudo.work();
   await sleep(1_000);
   const before = process.cpuUsage();
@@ -76,9 +78,13 @@ async function consume(path) {
   await sleep(idleMs);
   const idle = process.cpuUsage(before);
   const idleShare = (idle.user + idle.system) / 1_000 / (now() - idleFrom);
-  const producer = fork(fileURLToPath(import.meta.url), ["--producer", path, "--jobs", `${jobs}`], {
-    execArgv: options["no-nudge"] ? ["--import", WITHOUT_NUDGE] : [],
-  });
+  const producer = fork(
+    fileURLToPath(import.meta.url),
+    ["--producer", database, "--jobs", `${jobs}`],
+    {
+      execArgv: options["no-nudge"] ? ["--import", WITHOUT_NUDGE] : [],
+    },
+  );
   producer.on("message", (message) => {
     sent.set(message.n, message);
     seen();
@@ -100,7 +106,9 @@ const row = (name, { p50, p99, max }) => [name, ...[p50, p99, max].map((ms) => m
 
 if (options.producer !== undefined) await produce(options.producer);
 else {
-  const found = await withFile(consume);
+  const found = await (options.database === undefined
+    ? withFile((path) => consume(`sqlite:${path}`))
+    : consume(options.database));
   if (options.json) console.log(JSON.stringify(found));
   else {
     console.log(machine());

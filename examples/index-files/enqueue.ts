@@ -59,6 +59,7 @@ export class Enqueueing {
 
 /** The database changes while it is indexed: when it lies below the folder it is left out. */
 function ownFiles(root: Buffer, database: string): Set<string> {
+  if (!database.startsWith("sqlite:")) return new Set();
   const prefix = root.equals(Buffer.from("/")) ? root : Buffer.concat([root, Buffer.from("/")]);
   const given = resolve(database.replace(/^sqlite:(\/\/)?/, ""));
   const file = Buffer.from(join(realpathSync(dirname(given)), basename(given)));

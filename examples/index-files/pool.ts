@@ -30,7 +30,9 @@ export class Pool {
   }
 
   private add(): void {
-    const child = fork(WORKER, [this.database, this.queue], {
+    const child = fork(WORKER, [this.queue], {
+      // Not as an argument: an address may hold a password, and arguments are everybody's to read.
+      env: { ...process.env, QUDO_DATABASE: this.database },
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.children.add(child);

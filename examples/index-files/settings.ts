@@ -11,7 +11,7 @@ export const HELP = `Hashes every file below a folder, one durable job per file.
   npm --silent start -- DIR --json       one line of JSON instead of the table
 
   --workers N       worker processes on the same database (default 2)
-  --database URL    default sqlite:.qudo/index-files.db
+  --database URL    default sqlite:.qudo/index-files.db; or postgres://…, mysql://…
   --fresh           start over; without it a run goes on where it was, and what is done is not read again
   --json            print {"files","done","abandoned","attempts","bytes","digest","seconds","jobsPerSecond"}
   --help            this text

@@ -1,9 +1,9 @@
-/** One worker process of the example: `node worker.js DATABASE QUEUE`. Stops when its parent says so, or dies. */
+/** One worker process of the example: `QUDO_DATABASE=… node worker.js QUEUE`. Stops when its parent says so, or dies. */
 import { Qudo } from "qudo";
 import { indexFile } from "./job.js";
 
-const [database, queue] = process.argv.slice(2);
-const qudo = new Qudo({ databases: database!, jobs: [indexFile] });
+const queue = process.argv[2];
+const qudo = new Qudo({ databases: process.env["QUDO_DATABASE"]!, jobs: [indexFile] });
 // Signals are heard below, because the parent's farewell comes on another way.
 const starting = qudo.work({ queues: { [queue!]: 8 }, signals: false });
 

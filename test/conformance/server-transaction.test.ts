@@ -83,32 +83,30 @@ describe.each(kinds.filter((_, i) => here[i]))("%s", (kind) => {
       expect(await events()).toEqual(["done 1", "enqueued 4", "failed 1"]);
     });
 
-    test("waits for a key that another open transaction has taken, and is told what became of it", async () => {
-      await driver.insertJobs([newJob()]);
-      const [rolledBack, committed] = [newJob({ uniqueKey: "a" }), newJob({ uniqueKey: "b" })];
-      const other = await side.connect();
-      await other.run("begin");
-      await other.inside.insertJobs([rolledBack]);
-      await user.run("begin");
-      const mine = newJob({ uniqueKey: "a" });
-      const waiting = user.inside.insertJobs([mine]);
-      let waits = true;
-      void Promise.resolve(waiting).finally(() => (waits = false));
-      // Another key is free meanwhile.
-      expect(await driver.insertJobs([newJob({ uniqueKey: "c" })])).toEqual([
-        { status: "inserted" },
-      ]);
-      expect(waits).toBe(true);
-      await other.run("rollback");
-      expect(await waiting).toEqual([{ status: "inserted" }]);
-      await other.run("begin");
-      await other.inside.insertJobs([committed]);
-      const again = user.inside.insertJobs([newJob({ uniqueKey: "b" })]);
-      await other.run("commit");
-      expect(await again).toEqual([{ status: "unique", holder: committed.id }]);
-      await user.run("commit");
-      expect(await states(rolledBack, mine, committed)).toEqual([undefined, "pending", "pending"]);
-    });
+    test.each(["commit", "rollback"])(
+      "waits for a key that another open transaction has taken, and is told after its %s",
+      async (last) => {
+        await driver.insertJobs([newJob()]);
+        const [theirs, mine] = [newJob({ uniqueKey: "k" }), newJob({ uniqueKey: "k" })];
+        const other = await side.connect();
+        await other.run("begin");
+        await other.inside.insertJobs([theirs]);
+        await user.run("begin");
+        const waiting = user.inside.insertJobs([mine]);
+        let waits = true;
+        void Promise.resolve(waiting).finally(() => (waits = false));
+        // Other keys are free meanwhile.
+        const free = await driver.insertJobs([newJob({ uniqueKey: "l" })]);
+        expect([free, waits]).toEqual([[{ status: "inserted" }], true]);
+        await other.run(last);
+        const [outcome] = await waiting;
+        await user.run("commit");
+        if (last === "commit") expect(outcome).toEqual({ status: "unique", holder: theirs.id });
+        else expect(outcome).toEqual({ status: "inserted" });
+        const there = last === "commit" ? ["pending", undefined] : [undefined, "pending"];
+        expect(await states(theirs, mine)).toEqual(there);
+      },
+    );
 
     test("waits for an id that another open transaction inserts, and then calls it a duplicate", async () => {
       const job = newJob();
@@ -178,6 +176,20 @@ describe.each(kinds.filter((_, i) => here[i]))("%s", (kind) => {
       ]);
     });
 
+    test("is all or nothing: a call that fails leaves what was there before it", async () => {
+      const [before, half] = [newJob(), newJob({ kind: "new" })];
+      await user.run("begin");
+      await user.inside.insertJobs([before]);
+      const broken = { ...newJob(), id: "no id" };
+      await failure(user.inside.insertJobs([half, half, broken]));
+      if (kind === "postgres") expect((await failure(user.run(ORDER))).code).toBe("25P02");
+      else await user.run(ORDER);
+      await user.run("commit");
+      const there = kind === "postgres" ? undefined : "pending";
+      expect(await states(before, half)).toEqual([there, undefined]);
+      expect(await driver.counts({ kind: "new" })).toEqual([]);
+    });
+
     test("without an open transaction is refused", async () => {
       const error = await failure(user.inside.insertJobs([newJob()]));
       expect(error).toMatchObject({ name: "InvalidInputError", code: "QUDO_NO_TRANSACTION" });
@@ -227,19 +239,19 @@ describe.each(kinds.filter((_, i) => here[i]))("%s", (kind) => {
       );
   });
 
+  const held = async (uniqueKey: string | null = null): Promise<[TestWorker, HeldJob]> => {
+    await driver.insertJobs([newJob({ uniqueKey })]);
+    const worker = await TestWorker.open(driver);
+    return [worker, await worker.claimOne()];
+  };
+  const inTransaction = async (body: () => unknown, last = "commit"): Promise<void> => {
+    await user.run("begin");
+    await body();
+    await user.run(last);
+  };
+
   describe("complete", () => {
     const end = { elapsedMs: 5, result: '"it"' };
-
-    const held = async (uniqueKey: string | null = null): Promise<[TestWorker, HeldJob]> => {
-      await driver.insertJobs([newJob({ uniqueKey })]);
-      const worker = await TestWorker.open(driver);
-      return [worker, await worker.claimOne()];
-    };
-    const inTransaction = async (body: () => unknown, last = "commit"): Promise<void> => {
-      await user.run("begin");
-      await body();
-      await user.run(last);
-    };
 
     test("ends the run with the user's rows, once, as its session's own", async () => {
       const [worker, run] = await held();
@@ -337,7 +349,9 @@ describe.each(kinds.filter((_, i) => here[i]))("%s", (kind) => {
       await user.inside.complete(mine!, end);
       expect(await worker.heartbeat(mine!, second!, third!)).toMatchObject({ alive: true });
       expect(await worker.start(third!)).toBe(true);
-      expect(await worker.report(second!)).toBe(true);
+      const lines = [worker.line(1, "it goes on")];
+      expect(await worker.report(second!, { progress: "1", lines })).toBe(true);
+      expect(await worker.report(third!, { lines })).toBe(true);
       expect(await worker.done(second!)).toBe("accepted");
       await driver.insertJobs([newJob()]);
       const next = await worker.claimOne();

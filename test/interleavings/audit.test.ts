@@ -2,45 +2,35 @@
  * The audit is the judge of all other tests, here and in test/conformance: each thing it can say is provoked by raw SQL, and
  * is then the one thing it says.
  */
-import { expect, test } from "vitest";
-import { id, NOW } from "./scenario.js";
-import { history, RUNNING, SEEDS } from "./seeds.js";
-import { useSpoiled, type Spoil } from "./spoil.js";
+import { describe, expect, test } from "vitest";
+import { has } from "../servers/index.js";
+import { id } from "./scenario.js";
+import { SEEDS } from "./seeds.js";
+import { SOUND } from "./sound.js";
+import type { Spoil, Spoiled } from "./spoil.js";
+import { useSpoiledFile } from "./spoiled-file.js";
+import { useSpoiledMariadb, useSpoiledPostgres } from "./spoiled-server.js";
 
-const spoiled = useSpoiled();
+type Spoiling = (spoil: (run: Spoil) => void) => Promise<Spoiled>;
 
-test.each(SEEDS)("$invariant: $name", async (seed) => {
-  const { before, after } = await spoiled(seed.spoil);
-  expect(before).toEqual([]);
-  const job = seed.job === null ? null : id(seed.job);
-  const detail: unknown = expect.stringMatching(seed.says);
-  expect(after).toEqual([{ invariant: seed.invariant, job, run: seed.run, detail }]);
-});
+function auditOf(engine: string, here: boolean, use: () => Spoiling): void {
+  describe.skipIf(!here)(engine, () => {
+    const spoiled = use();
 
-/** What looks like a violation and is none: the slack of clocks, and a cancelled run that is still shown as running. */
-const SOUND: readonly (readonly [string, (run: Spoil) => void])[] = [
-  [
-    "a ready job that is due in a second",
-    (run) => {
-      run("update qudo_job set run_at = ? where id = ?", NOW + 1_000, "ready");
-      run("update qudo_ready set run_at = ? where id = ?", NOW + 1_000, "ready");
-    },
-  ],
-  [
-    "a run that started a second after its end",
-    (run) => run("update qudo_outcome set started_at = ended_at + 1000 where job_id = ?", "done"),
-  ],
-  [
-    "an end a second ahead",
-    (run) => run("update qudo_outcome set ended_at = ? where job_id = ?", NOW + 1_000, "done"),
-  ],
-  [
-    "a running row of a cancelled run that its worker has not given up",
-    (run) => run(RUNNING, "doomed", 1, "dying"),
-  ],
-  ["a long history that pruning has cut at its front", (run) => history(run, "done", 1_000, 20)],
-];
+    test.each(SEEDS)("$invariant: $name", async (seed) => {
+      const { before, after } = await spoiled(seed.spoil);
+      expect(before).toEqual([]);
+      const job = seed.job === null ? null : id(seed.job);
+      const detail: unknown = expect.stringMatching(seed.says);
+      expect(after).toEqual([{ invariant: seed.invariant, job, run: seed.run, detail }]);
+    });
 
-test.each(SOUND)("no violation: %s", async (_, spoil) => {
-  expect((await spoiled(spoil)).after).toEqual([]);
-});
+    test.each(SOUND)("no violation: %s", async (_, spoil) => {
+      expect((await spoiled(spoil)).after).toEqual([]);
+    });
+  });
+}
+
+auditOf("SQLite", true, useSpoiledFile);
+auditOf("PostgreSQL", await has("postgres"), useSpoiledPostgres);
+auditOf("MariaDB", await has("mariadb"), useSpoiledMariadb);

@@ -1,9 +1,9 @@
 /** A net is worth what it catches: engines with one rule of the protocol taken out are found wrong by the same pairs. */
 import { expect, test } from "vitest";
 import { OPERATIONS } from "./operations.js";
-import { useStage, type Tally } from "./stage.js";
+import { useFileStage, type Tally } from "./stage.js";
 
-const stage = useStage();
+const stage = useFileStage();
 
 interface Naive {
   readonly variant: string;

@@ -4,9 +4,9 @@
  */
 import { describe, expect, test } from "vitest";
 import { OPERATIONS } from "./operations.js";
-import { useStage } from "./stage.js";
+import { useFileStage } from "./stage.js";
 
-const stage = useStage();
+const stage = useFileStage();
 const totals = { pairs: 0, played: 0, waited: 0, started: performance.now() };
 
 test("the prepared file violates nothing", () => {

@@ -1,9 +1,8 @@
-/** Every violation that the audit can tell of, made by raw SQL in the prepared file. */
+/** Every violation that the audit can tell of, made by raw SQL in the prepared database. */
 import { RUN_STATES } from "../../src/core/states.js";
 import type { Violation } from "../../src/storage/driver.js";
-import { encodeLease } from "../../src/storage/sql/lease.js";
 import { id, NOW } from "./scenario.js";
-import { blob, type Spoil } from "./spoil.js";
+import type { Spoil } from "./spoil.js";
 
 export interface Seed {
   readonly name: string;
@@ -15,14 +14,14 @@ export interface Seed {
   readonly spoil: (run: Spoil) => void;
 }
 
-const PLACE = "select lane, prio, run_at, id, ?2, 0, 0 from qudo_job where id = ?1";
+const PLACE = "select lane, prio, run_at, id, ?, 0, 0 from qudo_job where id = ?";
 const READY = `insert into qudo_ready (lane, prio, run_at, id, run, fails, crashes) ${PLACE}`;
 const DELAYED = `insert into qudo_delayed (lane, prio, run_at, id, run, fails, crashes) ${PLACE}`;
 const OUTCOME = `insert into qudo_outcome (job_id, run, state, lane, writer, ended_at, fails, crashes)
-  select id, ?2, ?3, lane, x'00', ${NOW}, 0, 0 from qudo_job where id = ?1`;
+  select id, ?, ?, lane, ?, ${NOW}, 0, 0 from qudo_job where id = ?`;
 export const RUNNING = `insert into qudo_running (job_id, run, worker, started_at) values (?, ?, ?, ${NOW})`;
-const LEASE = `insert into qudo_lease (id, worker, claimed_at, jobs) values (?, ?, ${NOW}, ?)`;
-const UNIQUE = "insert into qudo_unique_key (hash, job_id) values (x'07', ?)";
+const UNIQUE = "insert into qudo_unique_key (hash, job_id) values (?, ?)";
+const SOME_HASH = Buffer.alloc(32, 7);
 
 const I1: readonly Seed[] = [
   {
@@ -31,7 +30,7 @@ const I1: readonly Seed[] = [
     job: "done",
     run: 1,
     says: /has ended \(done\) and still stands in ready/,
-    spoil: (run) => run(READY, "done", 2),
+    spoil: (run) => run(READY, 2, "done"),
   },
   {
     name: "a finished job in delayed",
@@ -39,7 +38,7 @@ const I1: readonly Seed[] = [
     job: "cancelled",
     run: 1,
     says: /has ended \(cancelled\) and still stands in delayed/,
-    spoil: (run) => run(DELAYED, "cancelled", 2),
+    spoil: (run) => run(DELAYED, 2, "cancelled"),
   },
   {
     name: "a finished job in a lease",
@@ -47,7 +46,7 @@ const I1: readonly Seed[] = [
     job: "done",
     run: 1,
     says: /has ended \(done\) and still stands in lease/,
-    spoil: (run) => run(LEASE, "l", "living", encodeLease([{ id: blob("done"), run: 2 }])),
+    spoil: (run) => run.hold("l", "living", [["done", 2]]),
   },
   {
     name: "a living job nowhere",
@@ -71,7 +70,7 @@ const I1: readonly Seed[] = [
     job: "ready",
     run: 1,
     says: /in ready \(run 1\), delayed \(run 1\)/,
-    spoil: (run) => run(DELAYED, "ready", 1),
+    spoil: (run) => run(DELAYED, 1, "ready"),
   },
   {
     name: "a living job ready and held",
@@ -79,7 +78,7 @@ const I1: readonly Seed[] = [
     job: "held",
     run: 1,
     says: /in ready \(run 1\), lease \(run 1\)/,
-    spoil: (run) => run(READY, "held", 1),
+    spoil: (run) => run(READY, 1, "held"),
   },
   {
     name: "a living job in two leases",
@@ -87,7 +86,7 @@ const I1: readonly Seed[] = [
     job: "held",
     run: 1,
     says: /in lease \(run 1\), lease \(run 1\)/,
-    spoil: (run) => run(LEASE, "l", "living", encodeLease([{ id: blob("held"), run: 1 }])),
+    spoil: (run) => run.hold("l", "living", [["held", 1]]),
   },
   {
     name: "a ready row without its job",
@@ -95,7 +94,11 @@ const I1: readonly Seed[] = [
     job: "unheard of",
     run: 3,
     says: /without its job/,
-    spoil: (run) => run("insert into qudo_ready values (1, 0, 0, ?, 3, 0, 0)", "unheard of"),
+    spoil: (run) =>
+      run(
+        "insert into qudo_ready (lane, prio, run_at, id, run, fails, crashes) values (1, 0, 0, ?, 3, 0, 0)",
+        "unheard of",
+      ),
   },
   {
     name: "a delayed row without its job",
@@ -103,7 +106,11 @@ const I1: readonly Seed[] = [
     job: "unheard of",
     run: 3,
     says: /without its job/,
-    spoil: (run) => run("insert into qudo_delayed values (0, ?, 1, 0, 3, 0, 0)", "unheard of"),
+    spoil: (run) =>
+      run(
+        "insert into qudo_delayed (run_at, id, lane, prio, run, fails, crashes) values (0, ?, 1, 0, 3, 0, 0)",
+        "unheard of",
+      ),
   },
   {
     name: "a running row of a job that waits",
@@ -147,13 +154,10 @@ const I2: readonly Seed[] = [
     run: 2,
     says: /lease carries run 2, the next one is 1/,
     spoil: (run) =>
-      run(
-        "update qudo_lease set jobs = ? where id = ?",
-        encodeLease(
-          ["done, listed", "open, listed"].map((name, i) => ({ id: blob(name), run: i + 1 })),
-        ),
-        "old lease",
-      ),
+      run.relist("old lease", [
+        ["done, listed", 1],
+        ["open, listed", 2],
+      ]),
   },
   {
     name: "a ready row that its locator does not find: due time",
@@ -220,7 +224,7 @@ const I2: readonly Seed[] = [
     job: "done",
     run: 3,
     says: /run 3 has an outcome, run 2 has none/,
-    spoil: (run) => run(OUTCOME, "done", 3, RUN_STATES.done),
+    spoil: (run) => run(OUTCOME, 3, RUN_STATES.done, "nobody", "done"),
   },
 ];
 
@@ -239,7 +243,7 @@ const I2_FRONT: readonly Seed[] = [
 export function history(run: Spoil, job: string, runs: number, kept: number): void {
   run("delete from qudo_outcome where job_id = ?", job);
   for (let n = runs - kept + 1; n <= runs; n++)
-    run(OUTCOME, job, n, n === runs ? RUN_STATES.done : RUN_STATES.released);
+    run(OUTCOME, n, n === runs ? RUN_STATES.done : RUN_STATES.released, "nobody", job);
 }
 
 const I3: readonly Seed[] = [
@@ -249,7 +253,7 @@ const I3: readonly Seed[] = [
     job: "done",
     run: 2,
     says: /cancelled was accepted after done/,
-    spoil: (run) => run(OUTCOME, "done", 2, RUN_STATES.cancelled),
+    spoil: (run) => run(OUTCOME, 2, RUN_STATES.cancelled, "nobody", "done"),
   },
   {
     name: "a requeue after done, which retry refuses",
@@ -258,8 +262,8 @@ const I3: readonly Seed[] = [
     run: 2,
     says: /requeued was accepted after done/,
     spoil: (run) => {
-      run(OUTCOME, "done", 2, RUN_STATES.requeued);
-      run(READY, "done", 3);
+      run(OUTCOME, 2, RUN_STATES.requeued, "nobody", "done");
+      run(READY, 3, "done");
     },
   },
   {
@@ -284,7 +288,7 @@ const I3: readonly Seed[] = [
     job: null,
     run: null,
     says: new RegExp(id("l")),
-    spoil: (run) => run(LEASE, "l", "nobody", new Uint8Array()),
+    spoil: (run) => run.hold("l", "nobody", []),
   },
 ];
 
@@ -295,7 +299,7 @@ const I4: readonly Seed[] = [
     job: "ready, keyed",
     run: null,
     says: /that it was not enqueued with/,
-    spoil: (run) => run(UNIQUE, "ready, keyed"),
+    spoil: (run) => run(UNIQUE, SOME_HASH, "ready, keyed"),
   },
   {
     name: "a finished job with a unique key",
@@ -303,7 +307,7 @@ const I4: readonly Seed[] = [
     job: "done",
     run: null,
     says: /holds a unique key/,
-    spoil: (run) => run(UNIQUE, "done"),
+    spoil: (run) => run(UNIQUE, SOME_HASH, "done"),
   },
   {
     name: "a unique key of a job that is gone",
@@ -311,7 +315,7 @@ const I4: readonly Seed[] = [
     job: "unheard of",
     run: null,
     says: /holds a unique key/,
-    spoil: (run) => run(UNIQUE, "unheard of"),
+    spoil: (run) => run(UNIQUE, SOME_HASH, "unheard of"),
   },
   {
     name: "a waiting job that lost its unique key",
@@ -357,7 +361,11 @@ const I5: readonly Seed[] = [
     job: "unheard of",
     run: 3,
     says: /lines of its log were not/,
-    spoil: (run) => run("insert into qudo_job_log values (?, 3, 1, 0, 2, 'a line')", "unheard of"),
+    spoil: (run) =>
+      run(
+        "insert into qudo_job_log (job_id, run, seq, at, level, line) values (?, 3, 1, 0, 2, 'a line')",
+        "unheard of",
+      ),
   },
 ];
 

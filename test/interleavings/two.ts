@@ -1,4 +1,4 @@
-/** Two connections to one new file, for the sequences in which whole transactions follow one another. */
+/** Two drivers on one new database, for the sequences in which whole transactions follow one another. */
 import { afterEach } from "vitest";
 import type { Decision } from "../../src/core/outcome.js";
 import type {
@@ -8,12 +8,11 @@ import type {
   SettleGroup,
   SettleOutcome,
 } from "../../src/storage/driver.js";
-import { newFolder, openDriver, removeFolder, type Hands } from "./files.js";
-import { id, newSession, NOW, wants } from "./scenario.js";
+import type { Engine } from "./engines.js";
+import { id, newSession, wants } from "./scenario.js";
+import type { Place } from "./stage.js";
 
-export interface Two {
-  readonly path: string;
-  readonly clock: Hands;
+export interface Two extends Pick<Place, "clock" | "rows"> {
   readonly a: Driver;
   readonly b: Driver;
 }
@@ -28,19 +27,15 @@ afterEach(async () => {
 });
 
 /** With the sessions A and B open, each on its own connection. */
-export async function openTwo(): Promise<Two> {
-  const folder = newFolder();
-  const path = `${folder}/two.db`;
-  const clock = { now: NOW };
-  const [a, b] = [await openDriver(path, clock), await openDriver(path, clock)];
-  closers.push(async () => {
-    await Promise.all([a.close(), b.close()]);
-    removeFolder(folder);
-  });
+export async function openTwo(engine: Engine): Promise<Two> {
+  const place = await engine.place();
+  closers.push(() => place.close());
+  const { driver: a, clock } = place;
+  const b = await place.another();
   await a.migrate();
   await a.openSession(newSession("A"));
   await b.openSession(newSession("B"));
-  return { path, clock, a, b };
+  return { a, b, clock, rows: (sql) => place.rows(sql) };
 }
 
 export async function claim(

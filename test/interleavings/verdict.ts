@@ -44,6 +44,10 @@ interface RunColumns {
 const text = (id: Id): string => (typeof id === "string" ? id : idText(id));
 const runOf = ({ job_id, run }: RunColumns): string => `${text(job_id)}/${run}`;
 
+/** The ids of rows with a column `id`, as text. */
+export const idsOf = (rows: readonly unknown[]): string[] =>
+  rows.map((row) => text((row as { id: Id }).id));
+
 export async function snapshot(driver: Driver, rows: Rows): Promise<Snapshot> {
   const all = async <T>(sql: string): Promise<T[]> => (await rows(sql)) as T[];
   const violations = await driver.audit();

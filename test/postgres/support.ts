@@ -19,8 +19,11 @@ export async function openDatabase(
   const all = postgresSettings(url, settings);
   const dialect = postgresDialect(all);
   const opened = { announced: 0 };
-  const onAnnounced = (): void => void opened.announced++;
-  const db = await PostgresDatabase.open(all, { now: () => dialect.now, onAnnounced });
+  const announcement = (): null => {
+    opened.announced++;
+    return null;
+  };
+  const db = await PostgresDatabase.open(all, { now: () => dialect.now, announcement });
   return Object.assign(opened, { db, [Symbol.asyncDispose]: () => db.close() });
 }
 

@@ -91,8 +91,8 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL transactions", () => {
     const refer = (tx: Tx) => tx.run(raw(`insert into child values (${++runs < 3 ? 4711 : 1})`));
     expect(await one.db.transaction(refer)).toBe(1);
     expect(runs).toBe(3);
-    const never = (tx: Tx) => tx.run(raw("insert into child values (4711)"));
-    expect(await errorOf(one.db.transaction(never))).toMatchObject({ code: "QUDO_DATABASE_BUSY" });
+    const never = one.db.transaction((tx) => tx.run(raw("insert into child values (4711)")));
+    expect(await errorOf(never)).toMatchObject({ code: "QUDO_DATABASE_BUSY" });
   });
 
   test("of statements sent together the first failure is told, and no other is left over", async () => {

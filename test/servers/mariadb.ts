@@ -23,7 +23,7 @@ export interface MysqlServer {
   readonly major: number;
   /** Of the superuser, with the password, and of no database. */
   readonly url: string;
-  /** An empty database: about 2 ms. What PostgreSQL calls a schema is the same here. */
+  /** An empty database: about 5 ms. What PostgreSQL calls a schema is the same here. */
   newDatabase(): Promise<Fresh>;
 }
 

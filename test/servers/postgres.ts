@@ -37,9 +37,9 @@ export interface PostgresServer {
   readonly major: number;
   /** Of the superuser, with the password, and of the database `postgres`. */
   readonly url: string;
-  /** An empty database: about 30 ms and 7 MB. */
+  /** An empty database: about 50 ms and 7 MB. */
   newDatabase(): Promise<Fresh>;
-  /** An empty schema in the one database of `url`: about 3 ms. Enough for all that looks no further than its tables. */
+  /** An empty schema in the one database of `url`: about 2 ms. Enough for all that looks no further than its tables. */
   newSchema(): Promise<Fresh>;
 }
 

@@ -31,28 +31,32 @@ describe("a run of tests", () => {
     expect(code).toBe(1);
   });
 
-  it.skipIf(own.includes(false))("leaves nothing behind when it is killed", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "qudo-run-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    // Their user is another one.
-    chmodSync(folder, 0o755);
-    const run = startRun("hangs", { QUDO_TEST_FOLDER: folder, QUDO_SAYS: join(folder, "says") });
-    onTestFinished(() => void run.process.kill("SIGKILL"));
-    await Promise.race([until(folder, "says"), run.ended.then(fail)]);
+  it.skipIf(own.includes(false))(
+    "leaves nothing behind when it is killed",
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "qudo-run-"));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      // Their user is another one.
+      chmodSync(folder, 0o755);
+      const run = startRun("hangs", { QUDO_TEST_FOLDER: folder, QUDO_SAYS: join(folder, "says") });
+      onTestFinished(() => void run.process.kill("SIGKILL"));
+      await Promise.race([until(folder, "says"), run.ended.then(fail)]);
 
-    const { urls, worker } = JSON.parse(readFileSync(join(folder, "says"), "utf8")) as Said;
-    onTestFinished(() => endWorker(worker));
-    for (const url of urls) expect(await answers(url)).toBe(true);
-    expect(readdirSync(folder).filter((name) => name.startsWith("qudo-"))).toHaveLength(
-      urls.length,
-    );
-    expect(processesIn(folder).length).toBeGreaterThan(urls.length);
+      const { urls, worker } = JSON.parse(readFileSync(join(folder, "says"), "utf8")) as Said;
+      onTestFinished(() => endWorker(worker));
+      for (const url of urls) expect(await answers(url)).toBe(true);
+      expect(readdirSync(folder).filter((name) => name.startsWith("qudo-"))).toHaveLength(
+        urls.length,
+      );
+      expect(processesIn(folder).length).toBeGreaterThan(urls.length);
 
-    run.process.kill("SIGKILL");
-    await expect.poll(() => readdirSync(folder), SOON).toEqual(["says"]);
-    expect(processesIn(folder)).toEqual([]);
-    for (const url of urls) expect(await answers(url)).toBe(false);
-  });
+      run.process.kill("SIGKILL");
+      await expect.poll(() => readdirSync(folder), SOON).toEqual(["says"]);
+      expect(processesIn(folder)).toEqual([]);
+      for (const url of urls) expect(await answers(url)).toBe(false);
+    },
+    120_000,
+  );
 });
 
 const SOON = { timeout: 20_000, interval: 20 };

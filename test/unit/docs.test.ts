@@ -12,6 +12,10 @@ const PAGES = [
   "docs/platforms.md",
   "docs/writing-a-driver.md",
   "docs/sqlite.md",
+  "docs/plain-sql.md",
+  "docs/postgres.md",
+  "docs/mysql.md",
+  "docs/transactions.md",
 ];
 const TOPICS = new Set(laws.map(({ id }) => id.split(".")[0]));
 const read = (page: string): string => readFileSync(page, "utf8");

@@ -13,6 +13,7 @@ const MISSING: ReadonlySet<unknown> = new Set([
 export const mysqlSpeech: Speech = {
   server: "mysql",
   write: (query) => ({ text: textOf(query, spelled), values: [] }),
+  savepoint: { begin: "savepoint qudo", undo: "rollback to savepoint qudo" },
   backend: raw("connection_id()"),
   // Their transaction is at REPEATABLE READ, mostly: a plain select shows the state at its beginning.
   current: raw("lock in share mode"),

@@ -56,7 +56,7 @@ export class Connection implements Pooled {
   constructor(
     readonly client: ClientBase,
     /** Statements may be sent before the one before them is answered. */
-    private readonly pipelined: boolean,
+    readonly pipelined: boolean,
     private readonly control: Control,
   ) {
     // Without a listener an error on a connection that nobody is waiting for would end the process.
@@ -108,9 +108,24 @@ export class Connection implements Pooled {
     this.fail(new ConnectionLost("the connection was closed"));
   }
 
-  end(): Promise<void> {
+  async end(): Promise<void> {
     this.failure ??= new ConnectionLost("the connection was closed");
-    return this.control.end();
+    const timer = setTimeout(() => this.control.destroy(), END_MS);
+    try {
+      await this.control.end();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  onNotification(heard: (channel: string, word: string) => void): void {
+    this.client.on("notification", ({ channel, payload = "" }) => heard(channel, payload));
+  }
+
+  /** Called when it breaks, or ends. */
+  onLost(lost: () => void): void {
+    this.client.on("error", lost);
+    this.client.on("end", lost);
   }
 
   /** The client goes back to whoever made it. */
@@ -160,6 +175,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
 }
 
+/** So long a server may take to say goodbye. */
+const END_MS = 1_000;
 /** A peer that is gone without a word is noticed in the end, also by those who only listen. */
 const KEEP_ALIVE_AFTER_MS = 10_000;
 

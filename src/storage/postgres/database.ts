@@ -13,13 +13,19 @@ import type {
   Statement,
 } from "./connection.js";
 import { asDatabaseError, ConflictError, isConsequence, LostError } from "./errors.js";
-import { openSource, SESSION_IDLE_MS, sessionSettings, type Source } from "./source.js";
+import {
+  openSource,
+  SESSION_IDLE_MS,
+  sessionSettings,
+  type Opened,
+  type Source,
+} from "./source.js";
 
 export interface DatabaseOptions {
   /** The database's clock, asked at the start of each transaction. */
   readonly now: () => Query;
-  /** A transaction was committed that had something to announce. */
-  readonly onAnnounced: () => void;
+  /** A transaction that has something to announce is about to be committed: what to send right behind the commit, if anything. */
+  readonly announcement: () => Query | null;
 }
 
 /** Locks and keys that others hold are waited for so long, in all: times what one statement may take. */
@@ -45,12 +51,17 @@ export class PostgresDatabase implements Database {
   /** Set within the transaction that begins, where no session holds them. */
   private readonly forNow: Query;
 
+  /** A connection of its own; null where there is no listening. */
+  readonly direct: Opened["direct"];
+  private readonly source: Source;
+
   private constructor(
     private readonly settings: PostgresSettings,
-    private readonly source: Source,
-    settled: boolean,
+    { source, settled, direct }: Opened,
     private readonly options: DatabaseOptions,
   ) {
+    this.source = source;
+    this.direct = direct;
     const { label, statementTimeoutMs } = settings;
     this.label = label;
     this.patienceMs = statementTimeoutMs + ANSWER_MS;
@@ -62,8 +73,7 @@ export class PostgresDatabase implements Database {
     settings: PostgresSettings,
     options: DatabaseOptions,
   ): Promise<PostgresDatabase> {
-    const { source, settled } = await openSource(settings);
-    return new PostgresDatabase(settings, source, settled, options);
+    return new PostgresDatabase(settings, await openSource(settings), options);
   }
 
   async transaction<T>(body: Body<T>, { patient = false }: SnapshotOptions = {}): Promise<T> {
@@ -129,7 +139,6 @@ export class PostgresDatabase implements Database {
       throw error instanceof LostError && !committing ? new Unsent(error) : error;
     }
     this.source.release(connection);
-    if (statements.announced) this.options.onAnnounced();
     return value;
   }
 
@@ -144,7 +153,12 @@ export class PostgresDatabase implements Database {
   }
 
   private async commit(connection: Connection, statements: Statements): Promise<void> {
-    const { command } = await this.send(connection, COMMIT, this.patienceMs);
+    const committed = this.send(connection, COMMIT, this.patienceMs);
+    const word = statements.announced ? this.options.announcement() : null;
+    // Behind the commit and on its way with it, which nobody waits for; nor does whoever has the connection next.
+    const said = word && this.send(connection, this.statement(word), this.patienceMs).catch(noop);
+    const { command } = await committed;
+    if (!connection.pipelined) await said;
     // The server's answer to "commit" after a statement that failed and that nobody looked at.
     if (command !== "COMMIT")
       throw statements.failed ?? this.failure("the transaction was rolled back at its commit");
@@ -252,16 +266,14 @@ class Statements implements Tx {
   private answer<T>(query: Query, read: (result: QueryResult) => T): Promise<T> {
     if (this.ended) return Promise.reject(new Error("The transaction is over."));
     const sent = this.db.send(this.connection, this.db.statement(query), this.patience);
-    const answer = sent.then(read);
+    const answer = sent.then(read).catch((error: unknown) => {
+      // What was sent behind a failure is refused. Whichever of them is heard of first: the first one is told.
+      throw (this.failed ??= error);
+    });
     this.underway.add(answer);
     // Whoever sent several at once hears of the first failure only. The others are no news, and must not end the process.
-    answer.then(
-      () => this.underway.delete(answer),
-      (error: unknown) => {
-        this.underway.delete(answer);
-        this.failed ??= error;
-      },
-    );
+    const answered = (): boolean => this.underway.delete(answer);
+    answer.then(answered, answered);
     return answer;
   }
 }
@@ -288,6 +300,8 @@ const WITHOUT_END = setForNow({
   ...sessionSettings(0),
   idle_in_transaction_session_timeout: SESSION_IDLE_MS,
 });
+
+const noop = (): void => undefined;
 
 function placeholder(n: number, value: Value): string {
   return value instanceof List ? `$${n}::${value.type}[]` : `$${n}`;

@@ -63,6 +63,7 @@ export function postgresDialect({ schema, prefix }: Names, clock?: () => number)
     lock: (lock) => LOCKS[lock],
     insertLease: (row, claimedAt) => insertLease(lease, row, claimedAt),
     leases: (tx, where, lock, limit) => leases(tx, lease, where, LOCKS[lock], limit),
+    markLeases: null,
     takeReady: (tx, takes) => takeReady(tx, ready, takes),
     takeDue: (tx, due, limit) =>
       take(
@@ -166,8 +167,10 @@ async function leases(
     LEASE,
   );
   return rows.map(({ id: key, worker, ids, runs }) => {
-    const numbers = runs.split(",");
-    const entries = ids.split(",").map((entry, i) => ({ id: entry, run: Number(numbers[i]) }));
+    const numbers = listOf(runs);
+    const entries = listOf(ids).map((entry, i) => ({ id: entry, run: Number(numbers[i]) }));
     return { id: key, worker, entries };
   });
 }
+
+const listOf = (text: string): string[] => (text === "" ? [] : text.split(","));

@@ -9,7 +9,6 @@ export class ConflictError extends DatabaseError {}
 export class LostError extends DatabaseError {}
 
 const CONFLICTS: ReadonlySet<string> = new Set([
-  "23503", // foreign_key_violation: a session ended, or a lease of it was made, at this moment; a second look sees it
   "23503", // foreign_key_violation: a lease's session was ended at this moment, or a lease made of one that ends
   "23505", // unique_violation: somebody else had the key first; a second look sees it
   "40001", // serialization_failure
@@ -76,6 +75,12 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     code: "QUDO_DATABASE_UNREACHABLE",
     transient: false,
     says: "cannot be opened: the server refused the login. Check user, password and the server's pg_hba.conf.",
+  },
+  // What poolers say of all that they do not do; PgBouncer of settings of a session, among others.
+  "08P01": {
+    code: "QUDO_DATABASE_UNREACHABLE",
+    transient: true,
+    says: "did not take the connection as it was opened. Behind a pooler such as PgBouncer give prepare: false, and listen: false or the server's own address.",
   },
   "26": {
     code: "QUDO_DATABASE_FAILED",

@@ -15,10 +15,12 @@ export interface Source {
   close(): Promise<void>;
 }
 
-/** A source, and whether its connections were told {@link sessionSettings}. Where not, each transaction says it for itself. */
 export interface Opened {
   readonly source: Source;
+  /** Whether its connections were told {@link sessionSettings}. Where not, each transaction says it for itself. */
   readonly settled: boolean;
+  /** A connection of its own, for as long as one likes; null where there is no listening. */
+  readonly direct: (() => Promise<Connection>) | null;
 }
 
 /** A process that stands still inside a transaction keeps others waiting for so long, and no longer. */
@@ -35,16 +37,31 @@ export function sessionSettings(statementTimeoutMs: number): Record<SessionSetti
 
 export async function openSource(settings: PostgresSettings): Promise<Opened> {
   const { pool, label, connections: max, connectTimeoutMs, statementTimeoutMs } = settings;
-  if (pool !== undefined) return { source: await usersPool(pool, label), settled: false };
+  if (pool !== undefined) {
+    const source = await usersPool(pool, label);
+    return { source, settled: false, direct: direct(settings, source.direct) };
+  }
   // Behind a pooler there is no session that could hold them.
   const settled = settings.prepare;
   const session = settled ? { session: sessionSettings(statementTimeoutMs) } : {};
   const hosts = new Hosts({ address: settings, label, connectTimeoutMs, ...session });
-  return { source: new Pool({ label, max, open: () => hosts.connect() }), settled };
+  const connect = (): Promise<Connection> => hosts.connect();
+  const source = new Pool({ label, max, open: connect });
+  return { source, settled, direct: direct(settings, connect) };
+}
+
+/** `otherwise`: where no address is given for it. */
+function direct(
+  { listen, label, connectTimeoutMs }: PostgresSettings,
+  otherwise: Opened["direct"],
+): Opened["direct"] {
+  if (typeof listen === "boolean") return listen ? otherwise : null;
+  const hosts = new Hosts({ address: listen, label, connectTimeoutMs });
+  return () => hosts.connect();
 }
 
 /** What a pool of ours looks at in each new connection is looked at once. */
-async function usersPool(pool: unknown, label: string): Promise<Source> {
+async function usersPool(pool: unknown, label: string): Promise<UsersPool> {
   const source = new UsersPool(checkPool(pool));
   let connection: Connection | undefined;
   try {

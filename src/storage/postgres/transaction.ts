@@ -15,6 +15,7 @@ export const postgresSpeech: Speech = {
     );
     return { text, values: values.map(plain) };
   },
+  savepoint: null,
   backend: raw("pg_backend_pid()"),
   // A key that is there although the transaction's snapshot does not show it is a serialization failure (40001).
   current: NOTHING,

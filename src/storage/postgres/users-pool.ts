@@ -5,6 +5,9 @@ import { Connection, type ClientBase } from "./connection.js";
 /** What is asked of a pool. */
 export interface PoolLike {
   connect(): Promise<ClientLike>;
+  /** Of pg: what its clients are made of, and with. */
+  readonly Client?: new (options: unknown) => ClientBase & { end(): Promise<void> };
+  readonly options?: unknown;
   on?(event: "error", listener: (error: Error) => void): unknown;
   off?(event: "error", listener: (error: Error) => void): unknown;
 }
@@ -12,8 +15,6 @@ export interface PoolLike {
 interface ClientLike extends ClientBase {
   release(broken?: boolean): void;
   readonly pipeline?: boolean;
-  /** Of pg: the socket is the only way to be rid of a connection that does not answer. */
-  readonly connection?: { readonly stream?: { destroy?(): void } };
 }
 
 /** @throws InvalidInputError QUDO_INVALID_OPTION for something else. */
@@ -39,9 +40,25 @@ export class UsersPool {
     const client = await this.pool.connect();
     return new Connection(client, client.pipeline === true, {
       end: async () => undefined,
-      destroy: () => client.connection?.stream?.destroy?.(),
+      destroy: () => socketOf(client)?.destroy?.(),
       hold: () => undefined,
     });
+  }
+
+  /** A connection like those of the pool, but none of them: one that listens would never be given back. */
+  get direct(): (() => Promise<Connection>) | null {
+    const { Client, options } = this.pool;
+    if (Client === undefined || options === undefined) return null;
+    return async () => {
+      const client = new Client(options);
+      const connection = new Connection(client, false, {
+        end: () => client.end(),
+        destroy: () => socketOf(client)?.destroy?.(),
+        hold: (on) => (on ? socketOf(client)?.ref?.() : socketOf(client)?.unref?.()),
+      });
+      await client.connect();
+      return connection;
+    };
   }
 
   release(connection: Connection, broken = false): void {
@@ -57,4 +74,15 @@ export class UsersPool {
     this.closed = true;
     this.pool.off?.("error", this.onError);
   }
+}
+
+interface SocketLike {
+  destroy?(): void;
+  ref?(): void;
+  unref?(): void;
+}
+
+/** Of pg: the only way to be rid of a connection that does not answer. */
+function socketOf(client: unknown): SocketLike | undefined {
+  return (client as { connection?: { stream?: SocketLike } }).connection?.stream;
 }

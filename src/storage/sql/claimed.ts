@@ -7,7 +7,7 @@ import { glance } from "./engine.js";
 import type { LaneName } from "./lanes.js";
 import { redactedPaths } from "./options.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
-import { sql } from "./query.js";
+import { raw, sql, type Query } from "./query.js";
 
 const PAYLOAD = { codec: "int", payload_text: "text?", payload_bin: "bytes?" } as const;
 
@@ -36,17 +36,22 @@ export async function readJobs(
 ): Promise<ReadonlyMap<string, JobColumns>> {
   const { t, dialect } = work;
   const inline = LIMITS.inlinePayloadBytes;
-  // The sizes by themselves: with the payloads beside them they would be copied and sorted, whether they are wanted or not.
-  const find = (some: readonly string[]) => {
-    const among = dialect.among("id", "id", some);
-    const fits = sql`s.size <= ${inline} and s.total <= ${room}`;
-    return sql`select ${columnsOf(RUNNABLE, "j")}, j.codec,
+  const size = raw("coalesce(octet_length(j.payload_text), octet_length(j.payload_bin), 0)");
+  const found = (fits: Query, from: Query, some: readonly string[]) =>
+    sql`select ${columnsOf(RUNNABLE, "j")}, j.codec,
         case when ${fits} then j.payload_text end as payload_text,
         case when ${fits} then j.payload_bin end as payload_bin
-      from (select id, size, sum(case when size <= ${inline} then size else 0 end) over (order by id) as total
-        from (select id, coalesce(octet_length(payload_text), octet_length(payload_bin), 0) as size
-          from ${t.job} where ${among}) m) s
-      join ${t.job} j on j.id = s.id where ${dialect.among("j.id", "id", some)}`;
+      from ${from} where ${dialect.among("j.id", "id", some)}`;
+  const find = (some: readonly string[]) => {
+    // So few fit in any case.
+    if (some.length * inline <= room)
+      return found(sql`${size} <= ${inline}`, sql`${t.job} j`, some);
+    // The sizes by themselves: with the payloads beside them those would be copied and sorted, whether they are wanted or not.
+    const sizes = sql`select j.id, ${size} as size from ${t.job} j where ${dialect.among("j.id", "id", some)}`;
+    const totals = sql`select id, size, sum(case when size <= ${inline} then size else 0 end) over (order by id) as total
+      from (${sizes}) m`;
+    const fits = sql`s.size <= ${inline} and s.total <= ${room}`;
+    return found(fits, sql`(${totals}) s join ${t.job} j on j.id = s.id`, some);
   };
   const rows = await work.allOf(ids, find, FOUND);
   return new Map(rows.map((row) => [row.id, row]));

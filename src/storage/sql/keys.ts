@@ -1,12 +1,14 @@
 /** Unique keys: at most one living job per (kind, key). The primary key of their table is the arbiter, never a look before. */
+import { isTerminal, runStateOf } from "../../core/states.js";
 import type { RunOfLease } from "./dialect.js";
 import type { Work } from "./engine.js";
-import { lastRuns } from "./last.js";
+import { outcomesOf, runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { sql } from "./query.js";
 
 export const KEY = { hash: "bytes", job_id: "id" } as const satisfies Shape;
 const ID = { id: "id" } as const satisfies Shape;
+const HOLDER = { job_id: "id" } as const satisfies Shape;
 
 export type KeyRow = RowOf<typeof KEY>;
 
@@ -51,8 +53,8 @@ export function freeKeys(work: Work, jobs: readonly string[]): Promise<void> {
 }
 
 /**
- * Of runs that ended their jobs when others decided them: the jobs of which this is still the last word, so that their keys
- * may go. An operator may be giving such a job another life at this moment: whoever does that has locked the job, as we do.
+ * Of runs that were decided before: the jobs that ended with them and have not begun another life, so that their keys may go. An
+ * operator may be giving one that life at this moment: whoever does that has locked the job, as is done here.
  */
 export async function endedBy(work: Work, runs: readonly RunOfLease[]): Promise<string[]> {
   const { t, dialect } = work;
@@ -60,7 +62,27 @@ export async function endedBy(work: Work, runs: readonly RunOfLease[]): Promise<
   const lock = (some: readonly string[]) =>
     sql`select id, lane from ${dialect.byKey(t.job)} where ${dialect.among("id", "id", some)} and unique_hash is not null
       order by id ${dialect.lock("update")}`;
-  const keyed = (await work.allOf(ids, lock, ID)).map(({ id }) => id);
-  const last = await lastRuns(work, keyed);
-  return runs.filter(({ id, run }) => last.get(id) === run).map(({ id }) => id);
+  const jobs = (await work.allOf(ids, lock, ID)).map(({ id }) => id);
+  const keyed = new Set(await lockKeys(work, jobs));
+  const asked = runs.filter(({ id }) => keyed.has(id));
+  const next = asked.map(({ id, run }) => ({ id, run: run + 1 }));
+  const outcomes = await outcomesOf(work, [...asked, ...next]);
+  const ended = asked.filter(({ id, run }) => {
+    const found = outcomes.get(runKey(id, run));
+    const last = !outcomes.has(runKey(id, run + 1));
+    return found !== undefined && isTerminal(runStateOf(found.state)) && last;
+  });
+  return ended.map(({ id }) => id);
+}
+
+/**
+ * Which of these jobs hold a key. Whoever gives one of them another life on another node of a cluster (Galera) does not see
+ * that its job is locked here, but writes its key anew: that meets this lock.
+ */
+async function lockKeys(work: Work, jobs: readonly string[]): Promise<string[]> {
+  const { t, dialect } = work;
+  const lock = (some: readonly string[]) =>
+    sql`select job_id from ${t.unique_key} where ${dialect.among("job_id", "id", some)}
+      order by job_id ${dialect.lock("update")}`;
+  return (await work.allOf(jobs, lock, HOLDER)).map(({ job_id }) => job_id);
 }

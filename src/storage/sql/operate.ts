@@ -2,6 +2,7 @@
 import { afterCancel, afterRequeue, type Decision } from "../../core/outcome.js";
 import { isRetryable, isTerminal, runStateOf } from "../../core/states.js";
 import type { CancelOutcome, RetryOutcome } from "../driver.js";
+import type { RunOfLease } from "./dialect.js";
 import { write, type Engine, type Work } from "./engine.js";
 import { freeKeys, hashText, KEY, takeKeys, type KeyRow } from "./keys.js";
 import { lastRuns } from "./last.js";
@@ -182,8 +183,7 @@ async function meet(
     const lasts = await lastRuns(work, ids);
     const runs = ids.map((id) => ({ id, run: (lasts.get(id) ?? 0) + 1 }));
     const known = await lookUp(work, runs);
-    // One that was decided between the two looks has another next run by now.
-    if (runs.some(({ id, run }) => known.outcomes.has(runKey(id, run)))) continue;
+    if (runs.some((run) => isStale(run, known))) continue;
     const met = runs.flatMap(({ id, run }) => {
       const place = known.places.get(runKey(id, run));
       return place === undefined
@@ -192,6 +192,11 @@ async function meet(
     });
     return { met, known };
   }
+}
+
+/** Between the two looks it was decided, so that it has another next run by now, or it was pruned. */
+function isStale({ id, run }: RunOfLease, { outcomes }: Known): boolean {
+  return outcomes.has(runKey(id, run)) || (run > 1 && !outcomes.has(runKey(id, run - 1)));
 }
 
 /** "requeued", which ends nothing, where there is none. */

@@ -150,6 +150,8 @@ export class Pool<C extends Pooled> {
     this.born.delete(connection);
     if (broken || !connection.usable) connection.destroy();
     else {
+      // Somebody may be waiting for its end: a process with nothing else to do would not.
+      connection.hold(true);
       const end: Promise<void> = connection.end().finally(() => this.ending.delete(end));
       this.ending.add(end);
     }

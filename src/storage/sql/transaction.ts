@@ -8,7 +8,7 @@ import type { UserTransaction } from "../driver.js";
 import { clientOf } from "./clients/index.js";
 import { complete } from "./inside/complete.js";
 import { insertJobs } from "./inside/enqueue.js";
-import { enter, type Queue, type Speech } from "./inside/inside.js";
+import { enter, undo, type Inside, type Queue, type Speech } from "./inside/inside.js";
 
 /**
  * `queue`: asked at the first statement, when the queue's own database has been opened. Errors of the user's library are thrown
@@ -21,10 +21,19 @@ export function userTransaction(
   queue: () => Promise<Queue>,
 ): UserTransaction {
   const client = clientOf(given, speech.server);
-  const inside = async () => enter(client, speech, await queue());
+  const call = <T>(body: (inside: Inside) => Promise<T>): Promise<T> =>
+    inTurn(given as object, async () => {
+      const inside = await enter(client, speech, await queue());
+      try {
+        return await body(inside);
+      } catch (error) {
+        await undo(client, speech);
+        throw error;
+      }
+    });
   return {
-    insertJobs: (jobs) => inTurn(given as object, async () => insertJobs(await inside(), jobs)),
-    complete: (run, end) => inTurn(given as object, async () => complete(await inside(), run, end)),
+    insertJobs: (jobs) => call((inside) => insertJobs(inside, jobs)),
+    complete: (run, end) => call((inside) => complete(inside, run, end)),
   };
 }
 

@@ -9,7 +9,7 @@ import { settlement } from "./worker.js";
 type Prepared = () => Promise<unknown>;
 
 /** Each operation, ready to be measured over `n` items. */
-const OPERATIONS: Readonly<Record<string, (h: Harness, n: number) => Promise<Prepared>>> = {
+export const OPERATIONS: Readonly<Record<string, (h: Harness, n: number) => Promise<Prepared>>> = {
   insertJobs: async (h, n) => () => h.driver.insertJobs(times(n, () => newJob())),
   claim: async (h, n) => {
     await h.enqueueAll(times(n, () => ({})));
@@ -160,7 +160,8 @@ export const setLaws: readonly Law[] = [
 ];
 
 /** Ends whatever waits, so that the next measurement meets only its own jobs. */
-async function drain(h: Harness): Promise<void> {
+/** Ends whatever is left, so that it is in nobody's way. */
+export async function drain(h: Harness): Promise<void> {
   const worker = await h.worker();
   for (let claims = 1; claims <= 10; claims++) {
     const held = await worker.claim({ limit: 500 });

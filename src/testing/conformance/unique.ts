@@ -1,8 +1,10 @@
 /** Laws about unique keys: at most one living job per (kind, key). */
 import { deepEqual, equal } from "node:assert/strict";
+import { afterFailure } from "../../core/outcome.js";
 import type { InsertOutcome } from "../../storage/driver.js";
 import { newJob, times, type Harness, type JobSpec } from "./harness.js";
 import type { Law } from "./law.js";
+import { settlement } from "./worker.js";
 
 const KEY = { uniqueKey: "invoice 7" } as const;
 
@@ -127,6 +129,27 @@ export const uniqueLaws: readonly Law[] = [
       await worker.claimOne();
       await h.kill(worker);
       await assertTaken(h, id, "after a crash");
+    },
+  },
+  {
+    id: "unique.kept-when-its-lease-goes",
+    law: "A job that failed and waits keeps its key when the lease of that run goes, closed or found finished.",
+    async run(h) {
+      const id = await h.enqueue({ ...KEY, priority: 1 });
+      const worker = await h.worker();
+      await h.enqueue();
+      const [held, other] = await worker.claim();
+      await worker.fail(held!);
+      await worker.done(other!);
+      equal((await h.driver.sessions())[0]!.leases, 0, "the lease is closed");
+      await assertTaken(h, id, "after the close");
+      const again = await worker.claimOne();
+      const failed = afterFailure(again, () => 0);
+      const group = worker.group(again.lease, [settlement(again, failed)]);
+      await h.driver.trip({ settle: [{ ...group, close: false }], claim: null });
+      await worker.heartbeat();
+      equal((await h.driver.sessions())[0]!.leases, 0, "the lease is found finished");
+      await assertTaken(h, id, "after the heartbeat");
     },
   },
   {

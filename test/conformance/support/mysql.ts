@@ -63,8 +63,14 @@ export function mysql(
 }
 
 let commits = 0;
+let statements = 0;
+
+/** All that was sent so far, over all connections. */
+export const statementsSent = (): number => statements;
+
 const { query } = Connection.prototype as Connection;
 Connection.prototype.query = function (this: Connection, ...args: unknown[]) {
+  statements++;
   if (args[0] === "commit") commits++;
   return Reflect.apply(query, this, args);
 } as typeof query;

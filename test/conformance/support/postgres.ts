@@ -39,7 +39,7 @@ export function postgresSettings(
 export function postgresSchema(name: string, which: PostgresOptions = {}): Fixture {
   return {
     name,
-    capabilities: ["clock", "commits"],
+    capabilities: ["clock", "commits", "wakeups"],
     async open() {
       const server = await postgres({ durable: false, ...which });
       const schema = await server.newSchema();
@@ -62,8 +62,14 @@ export function postgresSchema(name: string, which: PostgresOptions = {}): Fixtu
 }
 
 let commits = 0;
+let statements = 0;
+
+/** All that was sent so far, over all connections. */
+export const statementsSent = (): number => statements;
+
 const { query } = Client.prototype;
 Client.prototype.query = function (this: Client, ...args: unknown[]) {
+  statements++;
   const [text] = args as [string | { text?: string }];
   if ((typeof text === "string" ? text : text.text) === "commit") commits++;
   return Reflect.apply(query, this, args);

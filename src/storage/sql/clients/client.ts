@@ -16,8 +16,8 @@ export interface Answer {
 export interface Client {
   /** One statement. Placeholders are the engine's: $1 for PostgreSQL, ? for MySQL. Throws what the library throws. */
   query(text: string, values: readonly unknown[]): Promise<Answer>;
-  /** Whether a transaction is open, asked after a statement has been answered; null where that cannot be told. */
-  inTransaction(): Promise<boolean | null>;
+  /** Whether a transaction was open when the last statement was answered; null where that cannot be told. */
+  inTransaction(): boolean | null;
 }
 
 export interface Recognised {

@@ -36,7 +36,7 @@ export function recogniseKysely(given: object): Recognised | null {
         const { rows, numAffectedRows } = await plain.executeQuery(compiled);
         return { rows, changes: Number(numAffectedRows ?? 0) };
       },
-      inTransaction: () => Promise.resolve(true),
+      inTransaction: () => true,
     },
   };
 }

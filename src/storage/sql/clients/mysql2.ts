@@ -54,13 +54,20 @@ function clientOf(connection: Connection): Client {
         error ? reject(error as Error) : resolve(result!),
       );
     });
+  // Answers without rows tell it.
+  let open: boolean | null = null;
   return {
-    query: async (text, values) => answer(await send(text, values)),
-    async inTransaction() {
-      const { serverStatus } = (await send("do 0", [])) as Header;
-      return (serverStatus & IN_TRANSACTION) !== 0 || (serverStatus & AUTOCOMMIT) === 0;
+    async query(text, values) {
+      const result = await send(text, values);
+      if (!Array.isArray(result)) open = isOpen(result);
+      return answer(result);
     },
+    inTransaction: () => open,
   };
+}
+
+function isOpen({ serverStatus }: Header): boolean {
+  return (serverStatus & IN_TRANSACTION) !== 0 || (serverStatus & AUTOCOMMIT) === 0;
 }
 
 function answer(result: Header | Record<string, unknown>[]): Answer {

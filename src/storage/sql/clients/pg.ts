@@ -34,7 +34,7 @@ function clientOf(client: PgClient): Client {
     },
     inTransaction() {
       const status = client.getTransactionStatus?.() ?? null;
-      return Promise.resolve(status === null ? null : status !== "I");
+      return status === null ? null : status !== "I";
     },
   };
 }

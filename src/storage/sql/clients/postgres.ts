@@ -29,7 +29,7 @@ export function recognisePostgres(given: object): Recognised | null {
       // Prepared where the user's options allow it, as their own statements are.
       query: async (text, values) =>
         answer(await sql.unsafe(text, values, { prepare: true }).raw()),
-      inTransaction: () => Promise.resolve(inside ? true : null),
+      inTransaction: () => (inside ? true : null),
     },
   };
 }

@@ -2,9 +2,9 @@
 import { RunLostError } from "../../../core/errors.js";
 import { afterSuccess } from "../../../core/outcome.js";
 import type { HeldRun, Settlement } from "../../driver.js";
-import { id, sql } from "../query.js";
+import { id, sql, type Query } from "../query.js";
 import { OUTCOME, outcomeRow, type Spot } from "../record.js";
-import type { Shape } from "../rows.js";
+import { columnsOf, type RowOf, type Shape } from "../rows.js";
 import type { Inside } from "./inside.js";
 
 const JOB = {
@@ -52,21 +52,16 @@ export async function complete(
   await work.tally.write(work);
 }
 
-async function placeOf({ speech, work }: Inside, job: string, run: number): Promise<Spot | null> {
-  const { t } = work;
-  const found = await work.first(
-    sql`select lane, prio, run_at, keep_ms, keep_other_ms from ${t.job} where id = ${id(job)} ${speech.current}`,
+async function placeOf(inside: Inside, job: string, run: number): Promise<Spot | null> {
+  const { t } = inside.work;
+  const found = await seen(
+    inside,
+    sql`select ${columnsOf(JOB)} from ${t.job} where id = ${id(job)}`,
     JOB,
   );
   if (found === undefined) return null;
-  const before =
-    run === 1
-      ? undefined
-      : await work.first(
-          sql`select fails, crashes, next_at, next_prio from ${t.outcome}
-            where job_id = ${id(job)} and run = ${run - 1} ${speech.current}`,
-          BEFORE,
-        );
+  const outcome = sql`select ${columnsOf(BEFORE)} from ${t.outcome} where job_id = ${id(job)} and run = ${run - 1}`;
+  const before = run === 1 ? undefined : await seen(inside, outcome, BEFORE);
   return {
     lane: found.lane,
     prio: before?.next_prio ?? found.prio,
@@ -76,4 +71,13 @@ async function placeOf({ speech, work }: Inside, job: string, run: number): Prom
     keepMs: found.keep_ms,
     keepOtherMs: found.keep_other_ms,
   };
+}
+
+/** A row that was there before the claim. A look that locks it is the last resort: its worker may have to write lines for it. */
+async function seen<S extends Shape>(
+  { speech, work }: Inside,
+  query: Query,
+  shape: S,
+): Promise<RowOf<S> | undefined> {
+  return (await work.first(query, shape)) ?? work.first(sql`${query} ${speech.current}`, shape);
 }

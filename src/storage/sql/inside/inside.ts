@@ -32,6 +32,11 @@ export interface Speech {
   readonly server: Server;
   /** A statement such that every library sends it unharmed. */
   write(query: Query): { readonly text: string; readonly values: readonly unknown[] };
+  /**
+   * Begins a call, and takes back what it wrote, for a server on which a transaction goes on after a statement has failed. Null:
+   * it does not.
+   */
+  readonly savepoint: { readonly begin: string; readonly undo: string } | null;
   /** The connection's number, as SQL. No two connections have one at the same time. */
   readonly backend: Query;
   /** Ends a select of rows that must be seen although the user's transaction may look at an older state. */
@@ -59,9 +64,10 @@ const ARRIVAL = { at_ms: "int", backend: "text", database_id: "text?" } as const
 export async function enter(client: Client, speech: Speech, queue: Queue): Promise<Inside> {
   const { dialect, self } = queue;
   const tx = txOf(client, speech);
+  if (speech.savepoint !== null) await client.query(speech.savepoint.begin, []);
   const { at_ms: now, backend, database_id: databaseId } = await arrive(tx, speech, queue);
   if (databaseId !== queue.databaseId) throw elsewhere(queue);
-  if ((await client.inTransaction()) === false) throw noTransaction();
+  if (client.inTransaction() === false) throw noTransaction();
   const work = new Work({ dialect, self: idFromName(self, backend) }, tx, now);
   return { speech, queue, work };
 }
@@ -83,6 +89,11 @@ async function arrive(
     if (isMissing(error)) throw elsewhere(queue, error);
     throw error;
   }
+}
+
+/** Whatever the call wrote goes. Where this cannot be done all of the transaction is gone. */
+export async function undo(client: Client, { savepoint }: Speech): Promise<void> {
+  if (savepoint !== null) await client.query(savepoint.undo, []).catch(() => undefined);
 }
 
 /** One statement after the other: not every library lets two be under way. */
