@@ -10,7 +10,7 @@ import { afterSuccess } from "../dist/core/outcome.js";
 import { newId } from "../dist/storage/ids.js";
 import { openMysql } from "../dist/storage/mysql/index.js";
 import { openPostgres } from "../dist/storage/postgres/index.js";
-import { machine, median, table } from "./support.mjs";
+import { machine, median, newJob, table } from "./support.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,10 +25,11 @@ if (address === undefined) throw new Error("Give the address of a database.");
 const url = new URL(address);
 const isPostgres = url.protocol === "postgres:";
 const waiting = Number(values.waiting);
-const TABLES = [
-  ...["lease", "worker", "meta", "lane", "queue", "job", "ready", "delayed", "running", "outcome"],
-  ...["unique_key", "job_log", "tally"],
-];
+// A lease names its session: it goes first.
+const TABLES =
+  "lease worker meta lane queue job ready delayed running outcome unique_key job_log tally".split(
+    " ",
+  );
 const DAY = 86_400_000;
 
 const settings = {
@@ -65,8 +66,9 @@ async function mysqlRaw() {
 
 /** Jobs that have ended one by one, one each millisecond, a day and more ago; every tenth was abandoned. */
 async function fill(ended) {
+  // In the order in which they were made, as ids are.
   const id = isPostgres
-    ? "gen_random_uuid()"
+    ? "(lpad(to_hex(n), 12, '0') || substr(md5(n::text), 1, 20))::uuid"
     : "unhex(concat(lpad(hex(n), 12, '0'), substr(md5(n), 1, 20)))";
   const from = isPostgres
     ? `generate_series(1, ${ended}) as s(n)`
@@ -79,11 +81,7 @@ async function fill(ended) {
     select id, 1, case when run_at % 10 = 0 then 3 else 1 end, lane, ${zero}, run_at, 0, 0 from bench_job`);
 }
 
-const newJob = (kind, delayMs = 0) => ({
-  ...{ id: newId(), queue: "bench", kind, priority: 0, delayMs, runAt: null, expiresAt: null },
-  ...{ maxAttempts: 6, timeoutMs: null, keepDoneMs: null, keepOtherMs: null, redact: null },
-  ...{ payload: { codec: 1, text: '{"to":"you"}', bin: null }, uniqueKey: null },
-});
+const jobOf = (kind, delayMs = 0) => ({ ...newJob(newId()), kind, delayMs });
 
 async function timed(work) {
   const begin = performance.now();
@@ -103,12 +101,12 @@ async function measure(ended) {
   const driver = await (isPostgres ? openPostgres : openMysql)(settings);
   await driver.migrate();
   const kinds = ["a", "b", "c", "d", "e"];
-  await driver.insertJobs(kinds.map((kind) => newJob(kind)));
+  await driver.insertJobs(kinds.map((kind) => jobOf(kind)));
   if (ended > 0) await fill(ended);
   const ids = [];
   for (let left = waiting - 5; left > 0; left -= 1_000) {
     const jobs = Array.from({ length: Math.min(1_000, left) }, (_, i) =>
-      newJob(kinds[i % 5], i % 10 === 0 ? DAY : 0),
+      jobOf(kinds[i % 5], i % 10 === 0 ? DAY : 0),
     );
     await driver.insertJobs(jobs);
     ids.push(...jobs.map((job) => job.id));
@@ -168,8 +166,12 @@ async function round(driver, session, kinds) {
   const claim = { lease, session, wants: [{ queue: "bench", kinds, limit: 100 }] };
   const { claimed } = await driver.trip({ settle: [], claim });
   const settlements = claimed.map((job) => ({
-    ...{ job: job.job, run: job.run, elapsedMs: 1, result: null, error: null },
     ...afterSuccess(job),
+    job: job.job,
+    run: job.run,
+    elapsedMs: 1,
+    result: null,
+    error: null,
   }));
   await driver.trip({ settle: [{ lease, session, settlements, close: true }], claim: null });
 }

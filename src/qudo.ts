@@ -243,6 +243,19 @@ export class Qudo<
     return (await this.open()).migrate();
   }
 
+  /**
+   * SQL for a server's administrator: roles with the least rights to migrate, to produce, to work and to view. Changes nothing.
+   * @throws QudoError QUDO_UNSUPPORTED where the database is a file: there the file's own rights count.
+   */
+  async grants(): Promise<string> {
+    const driver = await this.open();
+    if (driver.grants !== undefined) return driver.grants();
+    throw new QudoError(
+      "QUDO_UNSUPPORTED",
+      `${driver.label} knows no roles. Who may use a file is said by the rights of the file and its folder.`,
+    );
+  }
+
   /** Which database this is, as people may see it: engine and place, never a password. */
   async label(): Promise<string> {
     return (await this.open()).label;

@@ -28,14 +28,31 @@ export function addMigrate(program: Command): void {
           "QUDO_DATABASE=sqlite:jobs.db qudo migrate --json",
           '{"database":"sqlite:jobs.db","from":null,"to":2}',
         ],
+        [
+          "qudo migrate --database mysql://db.example/app --print-grants",
+          "roles with the least rights, as SQL for the administrator; changes nothing",
+        ],
       ],
     },
     migrate,
+  ).option(
+    "--print-grants",
+    "servers: print roles with the least rights as SQL, and change nothing",
   );
 }
 
-async function migrate({ database, json }: CommonOptions): Promise<ExitCode> {
+interface MigrateFlags extends CommonOptions {
+  printGrants?: true;
+}
+
+async function migrate({ database, json, printGrants }: MigrateFlags): Promise<ExitCode> {
   await using qudo = new Qudo({ databases: database });
+  if (printGrants === true) {
+    const grants = await qudo.grants();
+    if (json) printJson({ database: await qudo.label(), grants });
+    else print(grants.trimEnd());
+    return EXIT.ok;
+  }
   const { from, to } = await qudo.migrate();
   const label = await qudo.label();
   if (json) printJson({ database: label, from, to });

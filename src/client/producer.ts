@@ -9,7 +9,9 @@ import { prepare, type Order } from "./orders.js";
 import type { Results } from "./results.js";
 
 export class Producer {
-  private readonly batcher: Batcher<NewJob, InsertOutcome>;
+  private readonly plain: Batcher<NewJob, InsertOutcome>;
+  /** Apart, because they wait for whoever holds their keys: a transaction of the user's, perhaps, that stays open. */
+  private readonly unique: Batcher<NewJob, InsertOutcome>;
   /** Calls that have not resolved, also those whose schema is still thinking. */
   private closed = false;
   private readonly calls = new Set<Promise<unknown>>();
@@ -26,18 +28,23 @@ export class Producer {
       tellEnqueued(emit, jobs, outcomes);
       return outcomes;
     };
-    this.batcher = new Batcher(send, {
+    const limits = {
       items: LIMITS.rowsPerStatement,
       bytes: LIMITS.bytesPerStatement,
-      sizeOf: (job) => Buffer.byteLength(job.payload.text ?? ""),
-    });
+      sizeOf: (job: NewJob) => Buffer.byteLength(job.payload.text ?? ""),
+    };
+    this.plain = new Batcher(send, limits);
+    this.unique = new Batcher(send, limits);
   }
 
   enqueue<Input>(...order: Order<Input>): Promise<Enqueued> {
     return this.counted(this.insertOne(order));
   }
 
-  /** All are checked before the first is written; they are written in order, up to 1,000 to a commit. */
+  /**
+   * All are checked before the first is written; they are written in order, up to 1,000 to a commit, those with unique keys
+   * beside the others.
+   */
   enqueueMany(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
     return this.counted(this.insertAll(orders));
   }
@@ -56,14 +63,15 @@ export class Producer {
   }
 
   private async insert(job: NewJob): Promise<Enqueued> {
-    return new Enqueued(job.id, await this.batcher.add(job), this.results);
+    const batcher = job.uniqueKey === null ? this.plain : this.unique;
+    return new Enqueued(job.id, await batcher.add(job), this.results);
   }
 
   /** Takes no more; resolves when all that was asked for is committed or refused. */
   async close(): Promise<void> {
     this.closed = true;
     while (this.calls.size > 0) await Promise.allSettled(this.calls);
-    await this.batcher.settled();
+    await Promise.all([this.plain.settled(), this.unique.settled()]);
   }
 
   private counted<T>(call: Promise<T>): Promise<T> {

@@ -169,6 +169,10 @@ export interface Driver {
   /** Checks invariants I1 to I6 over the whole database: what `qudo doctor` prints. */
   audit(): Promise<Violation[]>;
 
+  // — servers only
+  /** SQL that makes roles with the least rights: to migrate, to produce, to work, to view. Changes nothing. */
+  grants?(): Promise<string>;
+
   // — files only
   /** A consistent copy, made while others go on. Refuses a path that exists. */
   backup?(path: string): Promise<{ bytes: number }>;

@@ -101,7 +101,7 @@ export function openDirect(database: Database, migrate: boolean): DirectDatabase
   if (checked.kind !== "sqlite")
     throw new QudoError(
       "QUDO_UNSUPPORTED",
-      `${checked.settings.label} is a server and answers later: enqueueSync cannot wait for it. Use "await qudo.enqueue(…)".`,
+      `${checked.settings.label} is a server and answers later: enqueueSync cannot wait for it. Use "await qudo.enqueue(…)", or in your own transaction "await qudo.in(tx).enqueue(…)".`,
     );
   const { path, options } = checked;
   const { handle, clock, synchronous = "FULL", create, networkFileSystem } = options;

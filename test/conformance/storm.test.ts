@@ -11,7 +11,7 @@ import { mysql } from "./support/mysql.js";
 import { postgresSchema } from "./support/postgres.js";
 
 const ACTORS = 8;
-const DEEDS = Number(process.env["QUDO_STORM"] ?? 200);
+const DEEDS = Number(process.env["QUDO_STORM"] ?? 120);
 const SEED = Number(process.env["QUDO_SEED"] ?? Date.now() % 1_000_000);
 
 const fixtures: readonly { name: string; there: boolean; fixture: Fixture }[] = [

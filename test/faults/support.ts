@@ -22,6 +22,8 @@ export interface Started {
   signal(name: NodeJS.Signals): void;
   /** kill -9 of the main process alone: its workers are left to themselves. */
   killMain(): void;
+  /** Whether this process is one of it. */
+  holds(pid: number): boolean;
   /** Processes of it that still run. */
   alive(): number;
   /** Resolves when this much has been written to stdout. */
@@ -47,6 +49,7 @@ export function start(args: readonly string[], env: Record<string, string> = {})
     ended,
     signal: (name) => void process.kill(-child.pid!, name),
     killMain: () => void process.kill(child.pid!, "SIGKILL"),
+    holds: (pid) => statOf(pid)?.group === child.pid,
     alive: () => processesOf(child.pid!),
     printed: async (text) => {
       while (!stdout.includes(text)) await Promise.race([once(child.stdout, "data"), gone(ended)]);
@@ -62,14 +65,20 @@ async function gone(ended: Promise<Ended>): Promise<never> {
 function processesOf(group: number): number {
   return readdirSync("/proc").filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      const [state, , pgrp] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return Number(pgrp) === group && state !== "Z" && state !== "X";
-    } catch {
-      return false;
-    }
+    const stat = statOf(Number(pid));
+    return stat?.group === group && stat.state !== "Z" && stat.state !== "X";
   }).length;
+}
+
+/** Undefined when it is gone. */
+function statOf(pid: number): { state: string; group: number } | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { state: state!, group: Number(group) };
+  } catch {
+    return undefined;
+  }
 }
 
 export const index = (args: readonly string[], env?: Record<string, string>): Promise<Ended> =>

@@ -12,6 +12,7 @@ const PAGES = [
   "docs/platforms.md",
   "docs/writing-a-driver.md",
   "docs/sqlite.md",
+  "docs/plain-sql.md",
   "docs/postgres.md",
   "docs/mysql.md",
   "docs/transactions.md",

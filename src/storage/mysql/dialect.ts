@@ -21,9 +21,15 @@ import { columnsOf, typeOf, type ColumnType, type RowOf, type Shape } from "../s
 
 /**
  * `clock`: milliseconds UTC instead of the server's clock; only tests give it. `database`: named before each table, for
- * connections that may be on another one of the same server.
+ * connections that may be on another one of the same server. `certifies`: the server is a node of a cluster (Galera), where two
+ * transactions on different nodes meet at commit, and only in the rows that both have written.
  */
-export function mysqlDialect(prefix: string, clock?: () => number, database?: string): Dialect {
+export function mysqlDialect(
+  prefix: string,
+  clock?: () => number,
+  database?: string,
+  certifies = false,
+): Dialect {
   const within = database === undefined ? "" : `\`${database.replaceAll("`", "``")}\`.`;
   const tables = Object.fromEntries(
     TABLES.map((name) => [name, raw(`${within}\`${prefix}${name}\``)]),
@@ -49,6 +55,7 @@ export function mysqlDialect(prefix: string, clock?: () => number, database?: st
     lock: (lock) => LOCKS[lock],
     insertLease: (row, claimedAt) => insertLease(lease, row, claimedAt),
     leases: (tx, where, lock, limit) => leases(tx, lease, where, lock, limit),
+    markLeases: certifies ? (ids) => markLeases(lease, ids) : null,
     takeReady: (tx, takes) => takeReady(tx, ready, takes),
     takeDue: (tx, due, limit) => takeDue(tx, delayed, due, limit),
   };
@@ -175,6 +182,11 @@ function insertLease(
   const jobs = encodeLease(entries.map((entry) => ({ id: idBytes(entry.id), run: entry.run })));
   return sql`insert into ${lease} (id, worker, claimed_at, jobs)
     values (${id(key)}, ${id(worker)}, ${claimedAt}, ${jobs})`;
+}
+
+/** It must change something: a row that stays as it is is not written. */
+function markLeases(lease: Query, ids: readonly string[]): Query {
+  return sql`update ${lease} set marks = marks + 1 where id in (${listed("id", ids)})`;
 }
 
 const LEASE = { id: "id", worker: "id", jobs: "bytes" } as const satisfies Shape;

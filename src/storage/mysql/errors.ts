@@ -1,7 +1,7 @@
 /** What MySQL, MariaDB and the way to them say, in the words of the product. Told apart by number. */
 import { DatabaseError, QudoError, type ErrorCode } from "../../core/errors.js";
 
-/** It met others, and nothing happened: the same again may succeed at once. */
+/** It met others, or a node that waits for others, and nothing happened: the same again may succeed at once. */
 export class ConflictError extends DatabaseError {}
 
 /** The connection is gone. What was on its way may have happened. */
@@ -12,7 +12,6 @@ export class ConnectionLost extends Error {}
 
 const CONFLICTS: ReadonlySet<number> = new Set([
   1020, // ER_CHECKREAD: MariaDB, under innodb_snapshot_isolation
-  1047, // ER_UNKNOWN_COM_ERROR: a Galera node that is not ready
   1062, // ER_DUP_ENTRY: somebody else had the key first; a second look sees it
   1205, // ER_LOCK_WAIT_TIMEOUT, and NOWAIT on MariaDB
   1213, // ER_LOCK_DEADLOCK, and a Galera node that came second
@@ -20,6 +19,9 @@ const CONFLICTS: ReadonlySet<number> = new Set([
   1452, // ER_NO_REFERENCED_ROW_2: this lease's session was ended at this moment
   3572, // ER_LOCK_NOWAIT
 ]);
+
+/** ER_UNKNOWN_COM_ERROR: a node of a Galera cluster that has lost the others. It looks at no statement before it has them again. */
+const NOT_READY_NUMBER = 1047;
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -32,6 +34,11 @@ const CONFLICT: Meaning = {
   code: "QUDO_DATABASE_BUSY",
   transient: true,
   says: "was held by other transactions for too long. Look for one that stays open (information_schema.innodb_trx).",
+};
+const NOT_READY: Meaning = {
+  code: "QUDO_DATABASE_UNREACHABLE",
+  transient: true,
+  says: "is a node of a cluster (Galera) that is not connected to most of the others. It takes work again when it is; its wsrep_cluster_status tells.",
 };
 const LOST: Meaning = {
   code: "QUDO_DATABASE_UNREACHABLE",
@@ -112,6 +119,7 @@ const FAILED: Meaning = {
 /** By the server's number. */
 const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
   ...all(CONFLICT, [...CONFLICTS]),
+  [NOT_READY_NUMBER, NOT_READY],
   // Shut down, or ended by somebody: KILL, or an idle time that the server allows.
   ...all(LOST, [1053, 1077, 1152, 1184, 1927, 3169, 4031]),
   ...all(REFUSED, [1045, 1130, 1251, 1698, 1820, 1862, 3118, 3159, 3955]),
@@ -158,7 +166,7 @@ export function asDatabaseError(
 
 function classOf(meaning: Meaning, when: "connecting" | "connected"): typeof DatabaseError {
   if (when === "connecting") return DatabaseError;
-  if (meaning === CONFLICT) return ConflictError;
+  if (meaning === CONFLICT || meaning === NOT_READY) return ConflictError;
   return meaning === LOST ? LostError : DatabaseError;
 }
 

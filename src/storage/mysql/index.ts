@@ -4,12 +4,15 @@ import { newId } from "../ids.js";
 import { DatabaseError } from "../../core/errors.js";
 import type { MysqlSettings } from "../server.js";
 import type { Tx } from "../sql/database.js";
+import type { Dialect } from "../sql/dialect.js";
 import { serverDriver, type ServerDriver } from "../sql/driver.js";
-import { newEngine, type Engine } from "../sql/engine.js";
+import { newEngine } from "../sql/engine.js";
+import { ping } from "../sql/ping.js";
 import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
 import { sql } from "../sql/query.js";
 import { MysqlDatabase } from "./database.js";
 import { mysqlDialect } from "./dialect.js";
+import { grants } from "./grants.js";
 import { migrations, tablesExist } from "./schema.js";
 
 /** How long a migration waits for another process that migrates. */
@@ -17,9 +20,24 @@ const LOCK_WAIT_S = 60;
 
 /** Connects; does not create the tables: that is `migrate()`. */
 export async function openMysql(settings: MysqlSettings): Promise<ServerDriver> {
+  const { prefix, clock } = settings;
+  const { now } = mysqlDialect(prefix);
+  const db = await MysqlDatabase.open(settings, () => (clock ? sql`${clock()}` : now));
+  try {
+    const dialect = mysqlDialect(prefix, clock, undefined, await certifies(db));
+    return await driverOf(db, dialect, settings);
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+async function driverOf(
+  db: MysqlDatabase,
+  dialect: Dialect,
+  settings: MysqlSettings,
+): Promise<ServerDriver> {
   const { label, prefix } = settings;
-  const dialect = mysqlDialect(prefix, settings.clock);
-  const db = await MysqlDatabase.open(settings, () => dialect.now);
   const schema: Schema = {
     label,
     dialect,
@@ -28,12 +46,7 @@ export async function openMysql(settings: MysqlSettings): Promise<ServerDriver> 
     look: (body) => db.look(body),
     locked: (body) => locked(db, settings, body),
   };
-  try {
-    refuseNewer(schema, await schemaVersion(schema));
-  } catch (error) {
-    await db.close();
-    throw error;
-  }
+  refuseNewer(schema, await schemaVersion(schema));
   const engine = newEngine(db, dialect, newId());
   const own = {
     label,
@@ -41,12 +54,25 @@ export async function openMysql(settings: MysqlSettings): Promise<ServerDriver> 
     migrate: () => migrate(schema),
     schemaVersion: () => schemaVersion(schema),
     ping: () => ping(engine),
+    grants: async () => grants(await nameOf(db), prefix),
     close: () => db.close(),
   };
   return serverDriver(engine, own, async () => {
-    const [row] = await db.look((tx) => tx.all(sql`select database() as name`, { name: "text" }));
-    return mysqlDialect(prefix, settings.clock, row!.name);
+    return mysqlDialect(prefix, settings.clock, await nameOf(db));
   });
+}
+
+/** A pool of the user's says nowhere else which database it leads to. */
+async function nameOf(db: MysqlDatabase): Promise<string> {
+  const [row] = await db.look((tx) => tx.all(sql`select database() as name`, { name: "text" }));
+  return row!.name;
+}
+
+/** Whether it is a node of a Galera cluster, which certifies at commit what others have locked at the same time. */
+async function certifies(db: MysqlDatabase): Promise<boolean> {
+  const asked = sql`show global variables like 'wsrep_on'`;
+  const rows = await db.look((tx) => tx.all(asked, { Value: "text" }));
+  return rows[0]?.Value === "ON";
 }
 
 /** The lock is the connection's, and ends with it. Its name belongs to the whole server. */
@@ -66,24 +92,4 @@ function locked<T>(
       );
     return body(tx);
   });
-}
-
-class Rehearsed extends Error {
-  constructor(readonly now: number) {
-    super("rolled back on purpose");
-  }
-}
-
-/** One row more in the counts, and rolled back: all that work or add jobs may write there. */
-async function ping({ db, dialect, self }: Engine): Promise<{ now: number }> {
-  const nothing = { minute: 0, lane: 0, event: 0, session: self, n: 0 };
-  try {
-    return await db.transaction(async (tx, now) => {
-      await tx.run(dialect.addToTally([nothing]));
-      throw new Rehearsed(now);
-    });
-  } catch (error) {
-    if (error instanceof Rehearsed) return { now: error.now };
-    throw error;
-  }
 }

@@ -47,11 +47,11 @@ const FIRST: readonly (readonly [name: string, columns: string])[] = [
     lease_ms bigint not null, beat bigint not null, seen_at bigint not null, started_at bigint not null,
     kinds mediumtext not null, version text not null`,
   ],
-  // The name of a foreign key belongs to the whole database, not to its table.
+  // The name of a foreign key belongs to the whole database, not to its table. `marks`: the dialect's markLeases.
   [
     "lease",
     `id binary(16) primary key, worker binary(16) not null, claimed_at bigint not null, jobs mediumblob not null,
-    key lease_worker (worker),
+    marks int not null default 0, key lease_worker (worker),
     constraint \`{prefix}lease_of_worker\` foreign key (worker) references \`{prefix}worker\` (id)`,
   ],
   [

@@ -5,8 +5,6 @@ import type { Flavour } from "./flavour.js";
 const IDLE_IN_TRANSACTION_S = 10;
 /** Longer than a pool of ours keeps a connection that nobody uses. On MySQL it also bounds the above. */
 const SILENT_S = 60;
-/** To wait for a lock is no failure yet: the transaction begins again. */
-const LOCK_WAIT_S = 2;
 
 type Variables = Readonly<Record<string, number | string>>;
 
@@ -17,7 +15,7 @@ type Variables = Readonly<Record<string, number | string>>;
  * - With safe updates a DELETE by key follows the key also in a table so small that reading all of it seems cheaper: there it
  *   would wait for every row that others are moving.
  */
-function needed({ name }: Flavour): Variables {
+function needed({ name }: Flavour, statementTimeoutMs: number): Variables {
   return {
     autocommit: 0,
     [name === "MySQL" ? "transaction_isolation" : "tx_isolation"]: "READ-COMMITTED",
@@ -25,7 +23,8 @@ function needed({ name }: Flavour): Variables {
     time_zone: "+00:00",
     foreign_key_checks: 1,
     sql_safe_updates: 1,
-    innodb_lock_wait_timeout: LOCK_WAIT_S,
+    // Shorter, or the time-out of the whole statement would always come first; to wait for a lock is no failure yet.
+    innodb_lock_wait_timeout: Math.max(1, Math.floor(statementTimeoutMs / 2_000)),
     // Long lists of keys are looked up in the index, not made into a table first.
     ...(name === "MariaDB" && { in_predicate_conversion_threshold: 0 }),
   };
@@ -49,7 +48,7 @@ const written = (value: number | string): string =>
 
 /** Sets up a session of ours, for good. */
 export function settle(flavour: Flavour, statementTimeoutMs: number): string {
-  const all = { ...needed(flavour), ...bounds(flavour, statementTimeoutMs) };
+  const all = { ...needed(flavour, statementTimeoutMs), ...bounds(flavour, statementTimeoutMs) };
   const set = Object.entries(all).map(([name, value]) => `session ${name} = ${written(value)}`);
   return `set ${set.join(", ")}`;
 }
@@ -61,8 +60,8 @@ export function unhurried({ name }: Flavour): string {
 }
 
 /** Sets up somebody else's session, and notes in it how it was. */
-export function borrow(flavour: Flavour): string {
-  const all = Object.entries(needed(flavour));
+export function borrow(flavour: Flavour, statementTimeoutMs: number): string {
+  const all = Object.entries(needed(flavour, statementTimeoutMs));
   const noted = all.map(([name]) => `@qudo_${name} = @@session.${name}`);
   const set = all.map(([name, value]) => `session ${name} = ${written(value)}`);
   return `set ${[...noted, ...set].join(", ")}`;
@@ -70,6 +69,6 @@ export function borrow(flavour: Flavour): string {
 
 /** Puts it back as it was. */
 export function restore(flavour: Flavour): string {
-  const set = Object.keys(needed(flavour)).map((name) => `session ${name} = @qudo_${name}`);
+  const set = Object.keys(needed(flavour, 0)).map((name) => `session ${name} = @qudo_${name}`);
   return `set ${set.join(", ")}`;
 }

@@ -119,11 +119,12 @@ class UsersPool implements Source {
   ) {}
 
   async acquire(): Promise<Connection> {
+    const { statementTimeoutMs } = this.settings;
     for (let losses = 0; ;) {
       if (this.closed) throw closedError();
       const connection = await borrowed(this.pool, this.settings);
       try {
-        await connection.send(borrow(this.flavour), this.settings.statementTimeoutMs);
+        await connection.send(borrow(this.flavour, statementTimeoutMs), statementTimeoutMs);
         return connection;
       } catch (error) {
         giveBack(connection, true);

@@ -63,6 +63,7 @@ export function postgresDialect({ schema, prefix }: Names, clock?: () => number)
     lock: (lock) => LOCKS[lock],
     insertLease: (row, claimedAt) => insertLease(lease, row, claimedAt),
     leases: (tx, where, lock, limit) => leases(tx, lease, where, LOCKS[lock], limit),
+    markLeases: null,
     takeReady: (tx, takes) => takeReady(tx, ready, takes),
     takeDue: (tx, due, limit) =>
       take(

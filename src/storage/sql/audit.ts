@@ -35,7 +35,7 @@ import { read, type Engine, type Work } from "./engine.js";
 import { lastRuns } from "./last.js";
 import { raw, sql, type Query } from "./query.js";
 import { outcomesOf, runKey } from "./record.js";
-import { columnsOf, type Shape } from "./rows.js";
+import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { jobsOf, leasedRuns, type LeasedRun } from "./standing.js";
 
 export function audit(engine: Engine): Promise<Violation[]> {
@@ -55,83 +55,78 @@ type Check = (work: Work, leased: Leased) => Promise<Violation[]>;
 
 const CHECKS: readonly Check[] = [
   checkOutcomes,
-  checkPlaces,
-  checkOrphans,
-  checkRunning,
-  checkRows,
   checkHistories,
+  checkWaiting,
+  checkPlaces,
+  checkRunning,
   checkLeases,
   checkKeys,
-  checkKeyless,
-  checkKept,
-  checkTimes,
+  checkHeldKeys,
+  checkLines,
 ];
 
 const KNOWN = raw(`(${KNOWN_STATES})`);
 const TERMINAL = raw(`(${TERMINAL_STATES})`);
 const RETRYABLE = raw(`(${RETRYABLE_STATES})`);
+/** That nothing follows one of these is looked at where runs are compared, and nowhere else: they are most. */
+const FINAL = raw(`(${RUN_STATES.done}, ${RUN_STATES.moved})`);
 
-/** What leases list, and what is known of those jobs. */
+const ID = { id: "id" } as const satisfies Shape;
+const RUN = { job_id: "id", run: "int" } as const satisfies Shape;
+
+const isKnown = (state: number): boolean => Object.values<number>(RUN_STATES).includes(state);
+
+/** These jobs, each with its last outcome; without those that are gone, and those whose state is not known. */
+async function endsOf(work: Work, ids: readonly string[]): Promise<ReadonlyMap<string, JobEnd>> {
+  const [jobs, lasts] = await Promise.all([jobsOf(work, ids), lastRuns(work, ids)]);
+  const runs = [...lasts].map(([id, run]) => ({ id, run }));
+  const outcomes = await outcomesOf(work, runs);
+  const ends = [...jobs.keys()].flatMap((id): JobEnd[] => {
+    const last = outcomes.get(runKey(id, lasts.get(id) ?? 0));
+    if (last === undefined) return [{ id, run: null, state: null }];
+    return isKnown(last.state) ? [{ id, run: last.run, state: last.state }] : [];
+  });
+  return new Map(ends.map((end) => [end.id, end]));
+}
+
+/** What leases list. */
 class Leased {
   private constructor(
     /** Every run that a lease lists, decided or not. */
     readonly runs: readonly LeasedRun[],
     /** Those that nobody has decided: these jobs stand in a lease. */
     readonly open: readonly LeasedRun[],
-    /** The jobs that are there, each with its last outcome; those whose state is not known are left out. */
-    readonly ends: ReadonlyMap<string, JobEnd>,
-    private readonly jobs: ReadonlySet<string>,
+    /** Their jobs. */
+    readonly ids: ReadonlySet<string>,
   ) {}
 
   static async read(work: Work): Promise<Leased> {
     const runs = await leasedRuns(work);
-    const ids = [...new Set(runs.map(({ id }) => id))];
-    const [jobs, lasts, decided] = await Promise.all([
-      jobsOf(work, ids),
-      lastRuns(work, ids),
-      outcomesOf(work, runs),
-    ]);
-    const outcomes = await outcomesOf(
-      work,
-      [...lasts].map(([id, run]) => ({ id, run })),
-    );
-    const ends = [...jobs.keys()].flatMap((id): JobEnd[] => {
-      const last = outcomes.get(runKey(id, lasts.get(id) ?? 0));
-      if (last === undefined) return [{ id, run: null, state: null }];
-      return isKnown(last.state) ? [{ id, run: last.run, state: last.state }] : [];
-    });
+    const decided = await outcomesOf(work, runs);
     const open = runs.filter(({ id, run }) => !decided.has(runKey(id, run)));
-    return new Leased(runs, open, new Map(ends.map((end) => [end.id, end])), new Set(jobs.keys()));
-  }
-
-  /** Those of jobs that are gone. */
-  get jobless(): readonly LeasedRun[] {
-    return this.runs.filter(({ id }) => !this.jobs.has(id));
-  }
-
-  get ids(): ReadonlySet<string> {
-    return new Set(this.runs.map(({ id }) => id));
+    return new Leased(runs, open, new Set(runs.map(({ id }) => id)));
   }
 }
 
-const isKnown = (state: number): boolean => Object.values<number>(RUN_STATES).includes(state);
-
 const SAID = {
-  job_id: "id",
-  run: "int",
+  ...RUN,
   state: "int",
   started_at: "int?",
   ended_at: "int",
+  kept: "flag",
 } as const satisfies Shape;
 
-/** What an outcome says by itself. */
-async function checkOutcomes({ t, now, tx }: Work): Promise<Violation[]> {
+/** What an outcome says by itself, and whether its job is there. */
+async function checkOutcomes({ t, now, tx }: Work, { ids }: Leased): Promise<Violation[]> {
   const rows = await tx.all(
-    sql`select ${columnsOf(SAID)} from ${t.outcome} where state not in ${KNOWN}
-      or started_at > ended_at + ${SLACK_MS} or ended_at > ${now + SLACK_MS}`,
+    sql`select o.job_id, o.run, o.state, o.started_at, o.ended_at, case when j.id is null then 0 else 1 end as kept
+      from ${t.outcome} o left join ${t.job} j on j.id = o.job_id
+      where j.id is null or o.state not in ${KNOWN} or o.started_at > o.ended_at + ${SLACK_MS}
+        or o.ended_at > ${now + SLACK_MS}`,
     SAID,
   );
-  return rows.flatMap(({ job_id: id, run, state, started_at, ended_at }) => [
+  return rows.flatMap(({ job_id: id, run, state, started_at, ended_at, kept }) => [
+    ...(kept || ids.has(id) ? [] : [outcomeWithoutJob(id, run)]),
     ...(isKnown(state) ? [] : [unknownState(id, run, state)]),
     ...(started_at !== null && started_at > ended_at + SLACK_MS
       ? [startedAfterItsEnd(id, run)]
@@ -140,71 +135,37 @@ async function checkOutcomes({ t, now, tx }: Work): Promise<Violation[]> {
   ]);
 }
 
-/** Each job's last outcome `o`, beside the job `j`; nothing where it has none. */
-function lastOutcome({ t }: Work): Query {
-  return sql`left join (select job_id, max(run) as run from ${t.outcome} group by job_id) k on k.job_id = j.id
-    left join ${t.outcome} o on o.job_id = k.job_id and o.run = k.run`;
-}
+const STEP = { ...RUN, state: "int", before_it: "int?", earlier: "flag" } as const satisfies Shape;
+const LEFT = { job_id: "id", n: "int" } as const satisfies Shape;
 
-/** Ids of waiting rows, `n` of each. */
-function waitingIds({ t }: Work): Query {
-  return sql`(select id, count(*) as n from (
-    select id from ${t.ready} union all select id from ${t.delayed}) a group by id)`;
-}
-
-const END = { id: "id", run: "int?", state: "int?" } as const satisfies Shape;
-
-/** Jobs that are in a lease may look misplaced to the server, or in place; they are all looked at here. */
-async function checkPlaces(work: Work, leased: Leased): Promise<Violation[]> {
-  const { t } = work;
-  const suspects = await work.all(
-    sql`select j.id, o.run, o.state from ${t.job} j ${lastOutcome(work)}
-      left join ${waitingIds(work)} w on w.id = j.id
-      where (o.state is null or o.state in ${KNOWN})
-        and case when o.state in ${TERMINAL} then 0 else 1 end <> coalesce(w.n, 0)`,
-    END,
+/** What follows what. First runs, which are most, follow nothing. */
+async function checkHistories(work: Work): Promise<Violation[]> {
+  const { t, dialect } = work;
+  const steps = await work.all(
+    sql`select n.job_id, n.run, n.state, o.state as before_it,
+        case when o.run is null and exists (
+          select 1 from ${t.outcome} p where p.job_id = n.job_id and p.run < n.run) then 1 else 0 end as earlier
+      from ${t.outcome} n left join ${t.outcome} o on o.job_id = n.job_id and o.run = n.run - 1
+      where n.run > 1 and (o.run is null or (o.state in ${TERMINAL} and n.state in ${KNOWN}
+        and not (n.state = ${RUN_STATES.requeued} and o.state in ${RETRYABLE})))`,
+    STEP,
   );
-  const ends = new Map<string, JobEnd>([
-    ...leased.ends,
-    ...suspects.map((end) => [end.id, end] as const),
-  ]);
-  const places = await placesOf(work, [...ends.keys()], leased.open);
-  return [...ends.values()].flatMap((end) => misplaced(end, places.get(end.id) ?? []) ?? []);
-}
-
-const PLACE = { id: "id", run: "int" } as const satisfies Shape;
-
-/** Every place in which these jobs stand. */
-async function placesOf(
-  work: Work,
-  ids: readonly string[],
-  leased: readonly LeasedRun[],
-): Promise<ReadonlyMap<string, Standing[]>> {
-  const places = new Map<string, Standing[]>(ids.map((id) => [id, []]));
-  for (const where of ["ready", "delayed"] as const) {
-    const find = (some: readonly string[]) =>
-      sql`select id, run from ${work.t[where]} where ${work.dialect.among("id", "id", some)}`;
-    for (const { id, run } of await work.allOf(ids, find, PLACE))
-      places.get(id)!.push({ where, run });
-  }
-  for (const { id, run } of leased) places.get(id)?.push({ where: "lease", run });
-  return places;
-}
-
-async function checkOrphans({ t, tx }: Work): Promise<Violation[]> {
-  const without = (table: Query) => sql`select w.id, w.run from ${table} w
-    left join ${t.job} j on j.id = w.id where j.id is null`;
-  const rows = await tx.all(sql`${without(t.ready)} union all ${without(t.delayed)}`, PLACE);
-  return rows.map(({ id, run }) => rowWithoutJob(id, run));
-}
-
-const RUNNING = { job_id: "id", run: "int", worker: "id" } as const satisfies Shape;
-
-/** A run that was cancelled may still be running: its lease lists it until its worker gives it up. */
-async function checkRunning({ t, tx }: Work, { runs }: Leased): Promise<Violation[]> {
-  const holders = new Map(runs.map(({ id, run, worker }) => [runKey(id, run), worker]));
-  const rows = await tx.all(sql`select ${columnsOf(RUNNING)} from ${t.running}`, RUNNING);
-  return rows.flatMap((row) => wronglyRunning(row, holders.get(runKey(row.job_id, row.run))) ?? []);
+  const cut = steps.filter((step) => step.before_it === null && !step.earlier);
+  const count = (some: readonly string[]) =>
+    sql`select job_id, count(*) as n from ${t.outcome} where ${dialect.among("job_id", "id", some)}
+      group by job_id having count(*) < ${LIMITS.runsKept}`;
+  const short = await work.allOf(
+    cut.map((step) => step.job_id),
+    count,
+    LEFT,
+  );
+  const left = new Map(short.map(({ job_id, n }) => [job_id, n]));
+  return steps.flatMap(({ job_id: id, run, state, before_it: before, earlier }) => {
+    if (before !== null) return revived(id, run, state, before);
+    if (earlier) return gapBefore(id, run);
+    const n = left.get(id);
+    return n === undefined ? [] : cutTooShort(id, run, n);
+  });
 }
 
 const ROW = {
@@ -215,87 +176,138 @@ const ROW = {
   run_at: "int",
   fails: "int",
   crashes: "int",
+  kept: "flag",
+  keyless: "flag",
   last_run: "int?",
-  job_lane: "int",
-  job_prio: "int",
-  job_run_at: "int",
+  last_state: "int?",
+  job_lane: "int?",
+  job_prio: "int?",
+  job_run_at: "int?",
   last_fails: "int",
   last_crashes: "int",
   lane_id: "int?",
 } as const satisfies Shape;
 
-/** Waiting rows that are not what the job and its last outcome say; and leases that carry another run than the next one. */
-async function checkRows(work: Work, { open, ends }: Leased): Promise<Violation[]> {
-  const { t } = work;
+/** Rows of a waiting table that are not what their job, its last outcome and its key say. */
+function wrongRows({ t, now }: Work, table: Query): Query {
+  return sql`select * from (
+      select w.id, w.run, w.lane, w.prio, w.run_at, w.fails, w.crashes,
+        case when j.id is null then 0 else 1 end as kept,
+        case when j.unique_hash is not null and u.hash is null then 1 else 0 end as keyless,
+        o.run as last_run, o.state as last_state, j.lane as job_lane,
+        coalesce(o.next_prio, j.prio) as job_prio, coalesce(o.next_at, j.run_at) as job_run_at,
+        coalesce(o.fails, 0) as last_fails, coalesce(o.crashes, 0) as last_crashes, l.id as lane_id
+      from ${table} w left join ${t.job} j on j.id = w.id
+      left join ${t.outcome} o on o.job_id = w.id
+        and o.run = (select max(m.run) from ${t.outcome} m where m.job_id = w.id)
+      left join ${t.lane} l on l.id = w.lane
+      left join ${t.unique_key} u on u.hash = j.unique_hash and u.job_id = j.id) c
+    where kept = 0 or keyless = 1 or run_at > ${table === t.ready ? now + SLACK_MS : FAR_AHEAD}
+      or run <> coalesce(last_run, 0) + 1 or lane_id is null or lane <> job_lane or prio <> job_prio
+      or run_at <> job_run_at or fails <> last_fails or crashes <> last_crashes`;
+}
+
+/** No time comes near. */
+const FAR_AHEAD = Number.MAX_SAFE_INTEGER;
+
+async function checkWaiting(work: Work): Promise<Violation[]> {
   const found: Violation[] = [];
-  for (const where of ["ready", "delayed"] as const) {
-    const rows = await work.all(
-      sql`select * from (
-          select w.id, w.run, w.lane, w.prio, w.run_at, w.fails, w.crashes, o.run as last_run, j.lane as job_lane,
-            coalesce(o.next_prio, j.prio) as job_prio, coalesce(o.next_at, j.run_at) as job_run_at,
-            coalesce(o.fails, 0) as last_fails, coalesce(o.crashes, 0) as last_crashes, l.id as lane_id
-          from ${t[where]} w join ${t.job} j on j.id = w.id
-          left join ${t.outcome} o on o.job_id = w.id
-            and o.run = (select max(m.run) from ${t.outcome} m where m.job_id = w.id)
-          left join ${t.lane} l on l.id = w.lane where o.state is null or o.state in ${KNOWN}) c
-        where run <> coalesce(last_run, 0) + 1 or lane_id is null or lane <> job_lane or prio <> job_prio
-          or run_at <> job_run_at or fails <> last_fails or crashes <> last_crashes`,
-      ROW,
-    );
-    for (const { id, run, last_run, ...row } of rows) {
-      const right = {
-        lane: row.job_lane,
-        prio: row.job_prio,
-        run_at: row.job_run_at,
-        fails: row.last_fails,
-        crashes: row.last_crashes,
-      };
-      const place = { where, run };
-      const told =
-        wrongRun(place, { id, run: last_run }) ??
-        wrongRow(place, id, row, right, row.lane_id !== null);
-      if (told !== null) found.push(told);
-    }
-  }
-  for (const { id, run } of open) {
-    const end = ends.get(id);
-    const told = end === undefined ? null : wrongRun({ where: "lease", run }, end);
-    if (told !== null) found.push(told);
-  }
+  for (const where of ["ready", "delayed"] as const)
+    for (const row of await work.all(wrongRows(work, work.t[where]), ROW))
+      found.push(...wrongsOf(work, where, row));
   return found;
 }
 
-const NEXT = { job_id: "id", run: "int", state: "int", before_it: "int?" } as const satisfies Shape;
-const CUT = { job_id: "id", run: "int", n: "int" } as const satisfies Shape;
-
-/** What follows what. */
-async function checkHistories({ t, tx }: Work): Promise<Violation[]> {
-  const { outcome } = t;
-  const steps = await tx.all(
-    sql`select n.job_id, n.run, n.state, o.state as before_it from ${outcome} n
-      left join ${outcome} o on o.job_id = n.job_id and o.run = n.run - 1
-      where n.run > 1 and case
-        when o.run is null then
-          case when exists (select 1 from ${outcome} p where p.job_id = n.job_id and p.run < n.run) then 1 else 0 end
-        when o.state in ${TERMINAL} and n.state in ${KNOWN}
-          and not (n.state = ${RUN_STATES.requeued} and o.state in ${RETRYABLE}) then 1
-        else 0 end = 1`,
-    NEXT,
-  );
-  const cut = await tx.all(
-    sql`select job_id, min(run) as run, count(*) as n from ${outcome} group by job_id
-      having min(run) > 1 and count(*) < ${LIMITS.runsKept}`,
-    CUT,
-  );
+function wrongsOf(
+  { now }: Work,
+  where: "ready" | "delayed",
+  { id, run, ...row }: RowOf<typeof ROW>,
+): Violation[] {
+  if (!row.kept) return [rowWithoutJob(id, run)];
+  const early = where === "ready" && row.run_at > now + SLACK_MS;
+  const right = {
+    lane: row.job_lane!,
+    prio: row.job_prio!,
+    run_at: row.job_run_at!,
+    fails: row.last_fails,
+    crashes: row.last_crashes,
+  };
+  const place = { where, run };
+  const wrong =
+    row.last_state !== null && !isKnown(row.last_state)
+      ? null
+      : (wrongRun(place, { id, run: row.last_run }) ??
+        wrongRow(place, id, row, right, row.lane_id !== null));
   return [
-    ...steps.map(({ job_id: id, run, state, before_it: before }) =>
-      before === null ? gapBefore(id, run) : revived(id, run, state, before),
-    ),
-    ...cut.map(({ job_id: id, run, n }) => cutTooShort(id, run, n)),
+    ...(wrong === null ? [] : [wrong]),
+    ...(row.keyless ? [keyless(id)] : []),
+    ...(early ? [readyTooEarly(id, run, row.run_at - now)] : []),
   ];
 }
 
-const ID = { id: "id" } as const satisfies Shape;
+/** Ids of waiting rows. */
+function waitingIds({ t }: Work): Query {
+  return sql`(select id from ${t.ready} union all select id from ${t.delayed})`;
+}
+
+/** Jobs that may be in the wrong place, or in none: told from what is large. What is leased is looked at in any case. */
+function suspects(work: Work): Query {
+  const { t } = work;
+  const waiting = waitingIds(work);
+  const last = (outcome: Query) => sql`${outcome}.state in ${RETRYABLE}
+    and not exists (select 1 from ${t.outcome} n where n.job_id = ${outcome}.job_id and n.run > ${outcome}.run)`;
+  const ended = sql`(o.state in ${FINAL} or ${last(raw("o"))})`;
+  return sql`select w.id from ${waiting} w group by w.id having count(*) > 1
+    union select w.id from ${waiting} w join ${t.outcome} o on o.job_id = w.id where ${ended}
+    union select j.id from ${t.job} j
+      left join ${t.outcome} f on f.job_id = j.id and f.state in ${FINAL}
+      left join ${t.outcome} r on r.job_id = j.id and ${last(raw("r"))}
+      where f.job_id is null and r.job_id is null
+        and not exists (select 1 from ${t.ready} w where w.id = j.id)
+        and not exists (select 1 from ${t.delayed} w where w.id = j.id)`;
+}
+
+async function checkPlaces(work: Work, { runs, open, ids }: Leased): Promise<Violation[]> {
+  const found = (await work.all(suspects(work), ID)).map(({ id }) => id);
+  const ends = await endsOf(work, [...new Set([...found, ...ids])]);
+  const places = await placesOf(work, [...ends.keys()], open);
+  const jobs = await jobsOf(work, [...ids]);
+  const gone = runs.filter(({ id }) => !jobs.has(id));
+  return [
+    ...[...ends.values()].flatMap((end) => misplaced(end, places.get(end.id)!) ?? []),
+    ...gone.map(({ id, run, lease }) => prunedWhileLeased(id, run, lease)),
+    ...open.flatMap(({ id, run }) => {
+      const end = ends.get(id);
+      return (end && wrongRun({ where: "lease", run }, end)) ?? [];
+    }),
+  ];
+}
+
+/** Every place in which these jobs stand. */
+async function placesOf(
+  work: Work,
+  ids: readonly string[],
+  leased: readonly LeasedRun[],
+): Promise<ReadonlyMap<string, Standing[]>> {
+  const places = new Map<string, Standing[]>(ids.map((id) => [id, []]));
+  for (const where of ["ready", "delayed"] as const) {
+    const find = (some: readonly string[]) =>
+      sql`select id as job_id, run from ${work.t[where]} where ${work.dialect.among("id", "id", some)}`;
+    for (const { job_id: id, run } of await work.allOf(ids, find, RUN))
+      places.get(id)!.push({ where, run });
+  }
+  for (const { id, run } of leased) places.get(id)?.push({ where: "lease", run });
+  return places;
+}
+
+const RUNNING = { ...RUN, worker: "id" } as const satisfies Shape;
+
+/** A run that was cancelled may still be running: its lease lists it until its worker gives it up. */
+async function checkRunning({ t, tx }: Work, { runs }: Leased): Promise<Violation[]> {
+  const holders = new Map(runs.map(({ id, run, worker }) => [runKey(id, run), worker]));
+  const rows = await tx.all(sql`select ${columnsOf(RUNNING)} from ${t.running}`, RUNNING);
+  return rows.flatMap((row) => wronglyRunning(row, holders.get(runKey(row.job_id, row.run))) ?? []);
+}
 
 async function checkLeases({ t, tx }: Work): Promise<Violation[]> {
   const rows = await tx.all(
@@ -315,7 +327,7 @@ async function checkKeys(work: Work, { ids }: Leased): Promise<Violation[]> {
         select u.job_id, case when u.hash = j.unique_hash then 1 else 0 end as own,
           case when w.id is null then 0 else 1 end as waits
         from ${t.unique_key} u left join ${t.job} j on j.id = u.job_id
-        left join ${waitingIds(work)} w on w.id = u.job_id) c
+        left join (select distinct id from ${waitingIds(work)} a) w on w.id = u.job_id) c
       where own = 0 or waits = 0`,
     KEY,
   );
@@ -324,43 +336,21 @@ async function checkKeys(work: Work, { ids }: Leased): Promise<Violation[]> {
   );
 }
 
-/** Living jobs that were enqueued with a key. */
-async function checkKeyless(work: Work, { open }: Leased): Promise<Violation[]> {
+/** Held jobs that were enqueued with a key; those that wait are told with their rows. */
+async function checkHeldKeys(work: Work, { open }: Leased): Promise<Violation[]> {
   const { t, dialect } = work;
-  const bare = sql`left join ${t.unique_key} u on u.hash = j.unique_hash and u.job_id = j.id
-    where j.unique_hash is not null and u.hash is null`;
-  const waiting = await work.all(
-    sql`select w.id from ${waitingIds(work)} w join ${t.job} j on j.id = w.id ${bare}`,
-    ID,
-  );
-  const find = (some: readonly string[]) =>
-    sql`select j.id from ${t.job} j ${bare} and ${dialect.among("j.id", "id", some)}`;
-  const held = await work.allOf([...new Set(open.map(({ id }) => id))], find, ID);
-  return [...new Set([...waiting, ...held].map(({ id }) => id))].map(keyless);
+  const bare = (some: readonly string[]) =>
+    sql`select j.id from ${t.job} j left join ${t.unique_key} u on u.hash = j.unique_hash and u.job_id = j.id
+      where j.unique_hash is not null and u.hash is null and ${dialect.among("j.id", "id", some)}`;
+  const held = await work.allOf([...new Set(open.map(({ id }) => id))], bare, ID);
+  return held.map(({ id }) => keyless(id));
 }
 
-const RUN = { job_id: "id", run: "int" } as const satisfies Shape;
-
-async function checkKept({ t, tx }: Work, { jobless, ids }: Leased): Promise<Violation[]> {
-  const without = (table: Query) => sql`select distinct r.job_id, r.run from ${table} r
-    left join ${t.job} j on j.id = r.job_id where j.id is null`;
-  const outcomes = await tx.all(without(t.outcome), RUN);
-  const lines = await tx.all(without(t.job_log), RUN);
-  return [
-    ...jobless.map(({ id, run, lease }) => prunedWhileLeased(id, run, lease)),
-    ...outcomes
-      .filter(({ job_id: id }) => !ids.has(id))
-      .map(({ job_id: id, run }) => outcomeWithoutJob(id, run)),
-    ...lines.map(({ job_id: id, run }) => linesWithoutJob(id, run)),
-  ];
-}
-
-const EARLY = { id: "id", run: "int", run_at: "int" } as const satisfies Shape;
-
-async function checkTimes({ t, now, tx }: Work): Promise<Violation[]> {
+async function checkLines({ t, tx }: Work): Promise<Violation[]> {
   const rows = await tx.all(
-    sql`select id, run, run_at from ${t.ready} where run_at > ${now + SLACK_MS}`,
-    EARLY,
+    sql`select distinct g.job_id, g.run from ${t.job_log} g
+      left join ${t.job} j on j.id = g.job_id where j.id is null`,
+    RUN,
   );
-  return rows.map(({ id, run, run_at }) => readyTooEarly(id, run, run_at - now));
+  return rows.map(({ job_id: id, run }) => linesWithoutJob(id, run));
 }

@@ -114,6 +114,11 @@ export interface Dialect {
   insertLease(lease: LeaseRow, claimedAt: number): Query;
   /** Leases that meet a condition on the columns id and worker of `l`, in the order of their ids. */
   leases(tx: Tx, where: Query, lock: Lock, limit?: number): Promise<LeaseRow[]>;
+  /**
+   * Writes to these leases. For clusters whose nodes do not see one another's locks: whoever gives one of them up on another
+   * node at this moment meets the write, and one of the two begins again. Null where a lock on the lease says it to all.
+   */
+  readonly markLeases: ((ids: readonly string[]) => Query) | null;
 
   // — the two moves that have to pass by rows which others are moving, never to wait for them
   /** Takes the first rows of each lane out of ready, in claim order within each. */

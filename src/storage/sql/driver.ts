@@ -10,7 +10,7 @@ import { working } from "./working.js";
 /** What each engine brings. */
 export type OwnParts = Pick<
   Driver,
-  "label" | "capabilities" | "migrate" | "schemaVersion" | "ping" | "close" | "subscribe"
+  "label" | "capabilities" | "migrate" | "schemaVersion" | "ping" | "close" | "subscribe" | "grants"
 >;
 
 /** A server's driver, and what users' transactions in the same process need of it. */

@@ -8,6 +8,7 @@ import { sql } from "./query.js";
 
 export const KEY = { hash: "bytes", job_id: "id" } as const satisfies Shape;
 const ID = { id: "id" } as const satisfies Shape;
+const HOLDER = { job_id: "id" } as const satisfies Shape;
 
 export type KeyRow = RowOf<typeof KEY>;
 
@@ -61,7 +62,8 @@ export async function endedBy(work: Work, runs: readonly RunOfLease[]): Promise<
   const lock = (some: readonly string[]) =>
     sql`select id, lane from ${dialect.byKey(t.job)} where ${dialect.among("id", "id", some)} and unique_hash is not null
       order by id ${dialect.lock("update")}`;
-  const keyed = new Set((await work.allOf(ids, lock, ID)).map(({ id }) => id));
+  const jobs = (await work.allOf(ids, lock, ID)).map(({ id }) => id);
+  const keyed = new Set(await lockKeys(work, jobs));
   const asked = runs.filter(({ id }) => keyed.has(id));
   const next = asked.map(({ id, run }) => ({ id, run: run + 1 }));
   const outcomes = await outcomesOf(work, [...asked, ...next]);
@@ -71,4 +73,16 @@ export async function endedBy(work: Work, runs: readonly RunOfLease[]): Promise<
     return found !== undefined && isTerminal(runStateOf(found.state)) && last;
   });
   return ended.map(({ id }) => id);
+}
+
+/**
+ * Which of these jobs hold a key. Whoever gives one of them another life on another node of a cluster (Galera) does not see
+ * that its job is locked here, but writes its key anew: that meets this lock.
+ */
+async function lockKeys(work: Work, jobs: readonly string[]): Promise<string[]> {
+  const { t, dialect } = work;
+  const lock = (some: readonly string[]) =>
+    sql`select job_id from ${t.unique_key} where ${dialect.among("job_id", "id", some)}
+      order by job_id ${dialect.lock("update")}`;
+  return (await work.allOf(jobs, lock, HOLDER)).map(({ job_id }) => job_id);
 }

@@ -3,7 +3,7 @@ import type { RunReport } from "../driver.js";
 import { glance, write, type Engine, type Work } from "./engine.js";
 import { keepLines, linesOf } from "./lines.js";
 import { runKey } from "./record.js";
-import { oursOf, replaceRunning, runningOf } from "./running.js";
+import { markLeases, oursOf, replaceRunning, runningOf, sharing } from "./running.js";
 
 /** A mere question whether the runs are still ours takes no locks. */
 export function report(engine: Engine, reports: readonly RunReport[]): Promise<boolean[]> {
@@ -15,18 +15,13 @@ export function report(engine: Engine, reports: readonly RunReport[]): Promise<b
 }
 
 async function keep(work: Work, reports: readonly RunReport[]): Promise<boolean[]> {
-  const ours = await oursOf(work, reports, "share");
+  const ours = await oursOf(work, reports, sharing(work));
   const lines = await linesOf(
     work,
     reports.map(({ job: id, run, lines: said }, i) => ({ id, run, lines: said, held: ours[i]! })),
   );
-  await Promise.all([
-    keepLines(work, lines),
-    keepProgress(
-      work,
-      reports.filter((_, i) => ours[i]),
-    ),
-  ]);
+  const mine = reports.filter((_, i) => ours[i]);
+  await Promise.all([markLeases(work, mine), keepLines(work, lines), keepProgress(work, mine)]);
   return ours;
 }
 

@@ -22,26 +22,39 @@ export type RunningRow = RowOf<typeof RUNNING>;
 export function markStarted(engine: Engine, runs: readonly HeldRun[]): Promise<boolean[]> {
   if (runs.length === 0) return Promise.resolve([]);
   return write(engine, async (work) => {
-    const ours = await oursOf(work, runs, "share");
-    const rows = runs
-      .filter((_, i) => ours[i])
-      .map(({ job, run, session }) => ({
-        job_id: job,
-        run,
-        worker: session,
-        started_at: work.now,
-        progress: null,
-      }));
+    const ours = await oursOf(work, runs, sharing(work));
+    const mine = runs.filter((_, i) => ours[i]);
+    await markLeases(work, mine);
+    const rows = mine.map(({ job, run, session }) => ({
+      job_id: job,
+      run,
+      worker: session,
+      started_at: work.now,
+      progress: null,
+    }));
     await work.insertNew(work.t.running, RUNNING, rows);
     return ours;
   });
+}
+
+/** How a lease is locked by whoever writes beside it; who shares a row cannot write it as well without waiting in a circle. */
+export function sharing({ dialect }: Work): "share" | "update" {
+  return dialect.markLeases === null ? "share" : "update";
+}
+
+/** Called by whoever writes what has to go with the leases of these runs, and has locked them: on clusters a lock is not enough. */
+export async function markLeases(work: Work, runs: readonly HeldRun[]): Promise<void> {
+  const { markLeases: mark } = work.dialect;
+  if (mark === null) return;
+  const ids = [...new Set(runs.map(({ lease }) => lease))].toSorted();
+  await work.runOf(ids, mark);
 }
 
 /** Which of these runs their session holds, undecided, through the lease it names. */
 export async function oursOf(
   work: Work,
   runs: readonly HeldRun[],
-  lock: "none" | "share",
+  lock: "none" | "share" | "update",
 ): Promise<boolean[]> {
   const keys = runs.map(({ job: id, run }) => ({ id, run }));
   const [leases, outcomes] = await Promise.all([

@@ -5,24 +5,35 @@ import type { Database } from "../../../src/storage/sql/database.js";
 import { TABLES, type Dialect } from "../../../src/storage/sql/dialect.js";
 import { serverDriver } from "../../../src/storage/sql/driver.js";
 import { newEngine } from "../../../src/storage/sql/engine.js";
-import type { Answer, Interleaving, Played } from "../conductor.js";
+import type { Answer, Played } from "../conductor.js";
 import type { Call } from "../operations.js";
 import { fill, NOW } from "../scenario.js";
 import type { Options, Place, Stage, Tally } from "../stage.js";
 import { judge, snapshot, type Snapshot } from "../verdict.js";
 import { Gate, gated } from "./gate.js";
+import { NONE, type Variant } from "./naive.js";
 
 /** A server's database made for these tests. */
 export interface UnderTest extends Place {
   readonly dialect: Dialect;
-  /** A pool of its own for one actor. */
-  connect(): Promise<Database>;
+  /** A pool of its own for one actor; where the database has several nodes, each actor is on another one. */
+  connect(actor: 0 | 1): Promise<Database>;
+  /** Resolves when each node has whatever was committed on any. Absent where there is only one. */
+  replicated?(): Promise<void>;
   /** What stands before `select` when a column that the database numbers is given. */
   readonly given: string;
 }
 
 /** Whoever is not answered for so long waits for the other's lock: then that one goes on. */
 const PATIENCE_MS = 15;
+
+interface Performance {
+  readonly first: Call;
+  readonly second: Call;
+  /** Before which statement of the first; from 1. */
+  readonly pause: number;
+  readonly variant: Variant;
+}
 
 class Actor {
   readonly gate = new Gate();
@@ -32,14 +43,16 @@ class Actor {
     private readonly db: Database,
   ) {}
 
-  static async on(under: UnderTest): Promise<Actor> {
-    return new Actor(under, await under.connect());
+  static async on(under: UnderTest, actor: 0 | 1): Promise<Actor> {
+    return new Actor(under, await under.connect(actor));
   }
 
   /** A new driver each time: what the last one remembered of the tables is no longer true. */
-  async run({ method, args }: Call): Promise<Answer> {
-    const { dialect, driver: whole } = this.under;
-    const engine = newEngine(gated(this.db, this.gate), dialect, randomUUID());
+  async run({ method, args }: Call, variant: Variant): Promise<Answer> {
+    const { dialect: ours, driver: whole } = this.under;
+    const dialect = variant.dialect?.(ours) ?? ours;
+    const db = variant.database?.(this.db, dialect) ?? this.db;
+    const engine = newEngine(gated(db, this.gate), dialect, randomUUID());
     const driver = serverDriver(engine, whole) as unknown as Record<
       string,
       (...args: readonly unknown[]) => Promise<unknown>
@@ -74,8 +87,8 @@ export class ServerStage implements Stage {
     for (const table of TABLES)
       await under.rows(`create table copy_${table} as select * from qudo_${table}`);
     this.before = await snapshot(under.driver, under.rows);
-    this.a = await Actor.on(under);
-    this.b = await Actor.on(under);
+    this.a = await Actor.on(under, 0);
+    this.b = await Actor.on(under, 1);
   }
 
   rows(sql: string): Promise<unknown[]> {
@@ -86,12 +99,25 @@ export class ServerStage implements Stage {
     return this.before.violations;
   }
 
-  /** `second` before each statement of `first` in turn, the last time after it; judged each time. */
-  async everywhere(first: Call, second: Call, { look }: Options = {}): Promise<Tally> {
+  /**
+   * `second` before each statement of `first` in turn, the last time after it; judged each time. `lagging`: `first` goes on without
+   * waiting until its node has what `second` did on another one.
+   */
+  async everywhere(
+    first: Call,
+    second: Call,
+    {
+      look,
+      variant = NONE,
+      lagging = false,
+    }: Options & { variant?: Variant; lagging?: boolean } = {},
+  ): Promise<Tally> {
     const tally: Tally = { played: 0, waited: 0, broken: 0, wrong: [] };
     for (let pause = 1; ; pause++) {
       await this.reset();
-      const played = await this.perform({ first, second, pause, now: NOW });
+      await this.under.replicated?.();
+      const played = await this.perform({ first, second, pause, variant }, lagging);
+      await this.under.replicated?.();
       const after = await snapshot(this.under.driver, this.under.rows);
       const wrong = judge(this.before, after, [first, second], played.answers);
       tally.played++;
@@ -103,12 +129,15 @@ export class ServerStage implements Stage {
     }
   }
 
-  private async perform({ first, second, pause }: Interleaving): Promise<Played> {
+  private async perform(
+    { first, second, pause, variant }: Performance,
+    lagging: boolean,
+  ): Promise<Played> {
     const paused = this.a.gate.arm(pause).then(() => "paused" as const);
     void this.b.gate.arm(0);
-    const one = this.a.run(first);
+    const one = this.a.run(first, variant);
     const met = await Promise.race([paused, one.then(() => "done" as const)]);
-    const other = this.b.run(second);
+    const other = this.b.run(second, variant);
     let waited = false;
     if (met === "paused") {
       let timer: NodeJS.Timeout | undefined;
@@ -117,6 +146,7 @@ export class ServerStage implements Stage {
       });
       waited = (await Promise.race([other, late])) === "late";
       clearTimeout(timer);
+      if (!waited && !lagging) await this.under.replicated?.();
       this.a.gate.resume();
     }
     const answers = [await one, await other] as const;
