@@ -27,8 +27,10 @@ export const DEFAULTS = {
   claimLimit: 500,
   /** Under load completions wait at most this long for company; a worker with nothing else to do waits for nothing. */
   settleLingerMs: 10,
-  /** Poll of an idle worker when no wake-up came. */
+  /** Poll of an idle worker when no wake-up came. Where none can come that is the longest time between two polls … */
   pollMs: 1_000,
+  /** … and this the shortest, after there was work. */
+  pollSoonestMs: 20,
   /** A job that runs longer than this is shown as running. */
   markStartedAfterMs: 1_000,
   /** How long stop() lets handlers finish before it aborts their signals. */

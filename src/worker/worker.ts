@@ -28,6 +28,7 @@ import { Heartbeats, type HeartOf } from "./heartbeat.js";
 import { Herald } from "./herald.js";
 import { Maintenance } from "./maintenance.js";
 import type { WorkerSettings } from "./options.js";
+import { Pace } from "./pace.js";
 import { Pruning } from "./pruning.js";
 import type { HeldJob } from "./queue.js";
 import { Session, type SessionOf } from "./session.js";
@@ -69,6 +70,7 @@ export class Worker implements AsyncDisposable {
   private readonly heartbeats: Heartbeats;
   private readonly maintenance: Maintenance;
   private readonly pruning: Pruning;
+  private readonly pace: Pace;
   private unsubscribe: () => void = () => undefined;
   private ticker: NodeJS.Timeout | undefined;
 
@@ -86,6 +88,7 @@ export class Worker implements AsyncDisposable {
       new Trouble(logger, (what, error) => this.herald.tell("trouble", () => ({ what, error })));
     this.herald = new Herald(surroundings.emit ?? silent, logger);
     this.trouble = trouble();
+    this.pace = new Pace(driver.capabilities.wakeups);
     this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
     this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
@@ -193,7 +196,7 @@ export class Worker implements AsyncDisposable {
 
   private shouldTrip(): boolean {
     if (this.mayClaim()) {
-      const due = performance.now() - this.lastClaimAt >= DEFAULTS.pollMs;
+      const due = performance.now() - this.lastClaimAt >= this.pace.ms;
       if (this.unanswered !== null) return true;
       if (this.crew.queues.some((queue) => queue.hungry && (queue.mayBeMore || due))) return true;
     }
@@ -211,7 +214,7 @@ export class Worker implements AsyncDisposable {
     const { waiting, waitingMs } = this.settler;
     if (waiting > 0) return Math.max(0, DEFAULTS.settleLingerMs - waitingMs);
     if (!this.mayClaim() || !this.crew.queues.some((queue) => queue.hungry)) return DEFAULTS.pollMs;
-    return Math.max(1, this.lastClaimAt + DEFAULTS.pollMs - performance.now());
+    return Math.max(1, this.lastClaimAt + this.pace.ms - performance.now());
   }
 
   private mayClaim(): boolean {
@@ -259,6 +262,7 @@ export class Worker implements AsyncDisposable {
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
+    this.pace.found(claimed.length);
     if (claimed.length > 0) this.settler.opened(claim.lease, claimed.length);
     for (const { queue: name, limit } of claim.wants) {
       const queue = this.crew.queue(name);
