@@ -1,6 +1,7 @@
 /** Where the engines behind a server speak differently: what the shared operations leave to each of them. */
 import type { Tx } from "./database.js";
 import type { LeaseEntry } from "./lease.js";
+import type { Place } from "./low-water.js";
 import type { Query, Value } from "./query.js";
 import type { RowOf, Shape, ColumnType } from "./rows.js";
 
@@ -53,6 +54,8 @@ export interface RunOfLease {
 export interface Take {
   readonly lane: number;
   readonly limit: number;
+  /** Only what comes after this; left out: from the lane's beginning. */
+  readonly after?: Place;
 }
 
 /**
