@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { LowWater, type LaneLook, type Place } from "../../src/storage/sql/low-water.js";
+import type { Place } from "../../src/storage/sql/dialect.js";
+import { LowWater, type LaneLook } from "../../src/storage/sql/low-water.js";
 
 const LANE = { id: 7, queue: "q", kind: "k" };
 const WANTS = [{ queue: "q", kinds: ["other", "k"], limit: 10 }];

@@ -1,7 +1,6 @@
 /** Where the engines behind a server speak differently: what the shared operations leave to each of them. */
 import type { Tx } from "./database.js";
 import type { LeaseEntry } from "./lease.js";
-import type { Place } from "./low-water.js";
 import type { Query, Value } from "./query.js";
 import type { RowOf, Shape, ColumnType } from "./rows.js";
 
@@ -36,6 +35,9 @@ export const WAITING = {
 } as const satisfies Shape;
 
 export type WaitingRow = RowOf<typeof WAITING>;
+
+/** A row's key in ready, within its lane. */
+export type Place = Pick<WaitingRow, "prio" | "run_at" | "id">;
 
 /** A lease row. Ids here are text. */
 export interface LeaseRow {

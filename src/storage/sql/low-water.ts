@@ -15,12 +15,9 @@
  * In memory only, per process: another process, and one that was started anew, begins with full looks.
  */
 import type { Want } from "../driver.js";
-import type { WaitingRow } from "./dialect.js";
+import type { Place } from "./dialect.js";
 import type { LaneName } from "./lanes.js";
 import { inClaimOrder } from "./order.js";
-
-/** A row's key in ready, within its lane. */
-export type Place = Pick<WaitingRow, "prio" | "run_at" | "id">;
 
 /** What one claim saw of one lane. */
 export interface LaneLook {

@@ -1,6 +1,5 @@
 /** The order in which jobs are claimed: priority, then due time, then id. */
-import type { Dialect } from "./dialect.js";
-import type { Place } from "./low-water.js";
+import type { Dialect, Place } from "./dialect.js";
 import { id, type Query } from "./query.js";
 
 export interface ClaimKey {
