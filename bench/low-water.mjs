@@ -9,4 +9,3 @@ import { LowWater } from "../dist/storage/sql/low-water.js";
 import { TABLES } from "../dist/storage/sql/dialect.js";
 import { serverOf } from "../dist/storage/server.js";
 import { newJob, rate, table } from "./support.mjs";
-

@@ -108,8 +108,14 @@ async function consume(database) {
   const producer = fork(
     fileURLToPath(import.meta.url),
     [
-      ...["--producer", database, "--jobs", options.jobs],
-      ...["--after", options.after, "--each", options.each],
+      "--producer",
+      database,
+      "--jobs",
+      options.jobs,
+      "--after",
+      options.after,
+      "--each",
+      options.each,
     ],
     {
       execArgv: options["no-nudge"] ? ["--import", WITHOUT_NUDGE] : [],
@@ -178,9 +184,12 @@ else {
         ],
       ),
     );
-    const percent = (share) => `${(share * 100).toFixed(2)} % of a core`;
     console.log(`idle worker: ${percent(found.idleCpu)}`);
     if (found.idleServerCpu !== null)
       console.log(`the server for it: ${percent(found.idleServerCpu)}`);
   }
+}
+
+function percent(share) {
+  return `${(share * 100).toFixed(2)} % of a core`;
 }

@@ -40,13 +40,19 @@ async function nowhere(): Promise<{ host: string; port: number }> {
   return { host: "127.0.0.1", port };
 }
 
+const failing = (): Promise<never> => Promise.reject(new Error("no token today"));
+
 /** What a server says of itself, and nothing else. */
 async function pretending(version: string): Promise<{ url: string; close(): void }> {
   const server = createMysqlServer((connection) => {
     connection.on("error", () => undefined);
     connection.serverHandshake({
-      ...{ protocolVersion: 10, serverVersion: version, connectionId: 1, statusFlags: 2 },
-      ...{ characterSet: 8, capabilityFlags: 0xfff7ff },
+      protocolVersion: 10,
+      serverVersion: version,
+      connectionId: 1,
+      statusFlags: 2,
+      characterSet: 8,
+      capabilityFlags: 0xfff7ff,
     });
     connection.on("query", () =>
       connection.writeTextResult(
@@ -147,7 +153,6 @@ describe.each(KINDS_HERE)("connections to $name", ({ server: find }) => {
     await meet(...refused, look()({ database: "qudo_nowhere" }));
     await meet("QUDO_DATABASE_DENIED", false, look()(app));
     await admin.query(`grant select, insert on ${database}.* to ${account}`);
-    const failing = () => Promise.reject(new Error("no token today"));
     await meet("QUDO_DATABASE_UNREACHABLE", true, look()({ password: failing }));
     expect(errors.at(-1)?.message).toContain("no token today");
 

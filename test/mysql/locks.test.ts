@@ -8,6 +8,8 @@ import { newId } from "../../src/storage/ids.js";
 import type { MysqlServer } from "../servers/index.js";
 import { administrator, KINDS_HERE, openPlace, type Place } from "./support.js";
 
+const ids = (jobs: readonly HeldJob[]): string[] => jobs.map(({ job }) => job);
+
 /** Far below the two seconds for which a lock is waited for. */
 const AT_ONCE_MS = 1_500;
 
@@ -152,8 +154,6 @@ describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
         );
     });
 
-    const ids = (jobs: readonly HeldJob[]): string[] => jobs.map(({ job }) => job);
-
     test.each([1, 2, n])("%i are cancelled at once", async (some) => {
       const { driver } = place;
       for (const jobs of [waiting, delayed, ids(held)])
@@ -171,8 +171,12 @@ describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
       const { driver } = place;
       const line = worker.line(1, "a line");
       const reports = held.slice(0, some).map(({ job, run, lease, session }) => ({
-        ...{ job, run, lease, session },
-        ...{ progress: "1", lines: [line] },
+        job,
+        run,
+        lease,
+        session,
+        progress: "1",
+        lines: [line],
       }));
       expect(await atOnce("report", driver.report(reports))).toEqual(times(some, () => true));
       await atOnce("heartbeat", worker.heartbeat(...held.slice(0, some)));

@@ -19,7 +19,7 @@ export interface Kind {
   server(): Promise<MysqlServer>;
 }
 
-export const KINDS: readonly Kind[] = [
+const KINDS: readonly Kind[] = [
   { name: "MariaDB", here: await has("mariadb"), server: () => mariadb({ durable: false }) },
   { name: "MySQL", here: await has("mysql"), server: () => mysql() },
 ];
@@ -49,7 +49,11 @@ export async function openPlace(
   const db = await MysqlDatabase.open(all, () => dialect.now);
   const admin = await administrator(place.url);
   return {
-    ...{ url: place.url, driver, db, dialect, admin },
+    url: place.url,
+    driver,
+    db,
+    dialect,
+    admin,
     [Symbol.asyncDispose]: async () => {
       await Promise.all([driver.close(), db.close(), admin.end()]);
       await place.drop();

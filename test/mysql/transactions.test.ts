@@ -14,6 +14,8 @@ import {
   until,
 } from "./support.js";
 
+const count = (where: string) => `select count(*) from t where ${where}`;
+
 const KILLS = 300;
 
 describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
@@ -35,8 +37,6 @@ describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
     await maker.query("insert into t (id) values (1), (2)");
     return () => place.drop();
   });
-
-  const count = (where: string) => `select count(*) from t where ${where}`;
 
   /** Of the connections to this database those that are chosen. */
   const kill = async (choose: (all: readonly number[]) => readonly number[]): Promise<void> => {
@@ -323,7 +323,7 @@ describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
         const answered: number[] = [];
         const unknown: unknown[] = [];
         const worker = async (who: number): Promise<void> => {
-          while (kills < KILLS)
+          for (let over = false; !over; over = kills >= KILLS)
             try {
               await db.transaction((tx) => tx.run(sql`insert into log (who) values (${who})`));
               answered.push(who);
