@@ -33,6 +33,10 @@ async function silence(): Promise<{ port: number; server: Server }> {
   return { port: (server.address() as AddressInfo).port, server };
 }
 
+async function failing(): Promise<string> {
+  throw new Error("no token today");
+}
+
 /** A port that nothing listens at. */
 async function nowhere(): Promise<{ host: string; port: number }> {
   const { port, server } = await silence();
@@ -45,8 +49,12 @@ async function pretending(version: string): Promise<{ url: string; close(): void
   const server = createMysqlServer((connection) => {
     connection.on("error", () => undefined);
     connection.serverHandshake({
-      ...{ protocolVersion: 10, serverVersion: version, connectionId: 1, statusFlags: 2 },
-      ...{ characterSet: 8, capabilityFlags: 0xfff7ff },
+      protocolVersion: 10,
+      serverVersion: version,
+      connectionId: 1,
+      statusFlags: 2,
+      characterSet: 8,
+      capabilityFlags: 0xfff7ff,
     });
     connection.on("query", () =>
       connection.writeTextResult(
@@ -147,7 +155,6 @@ describe.each(KINDS_HERE)("connections to $name", ({ server: find }) => {
     await meet(...refused, look()({ database: "qudo_nowhere" }));
     await meet("QUDO_DATABASE_DENIED", false, look()(app));
     await admin.query(`grant select, insert on ${database}.* to ${account}`);
-    const failing = () => Promise.reject(new Error("no token today"));
     await meet("QUDO_DATABASE_UNREACHABLE", true, look()({ password: failing }));
     expect(errors.at(-1)?.message).toContain("no token today");
 

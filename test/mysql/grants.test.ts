@@ -7,6 +7,10 @@ import { TestWorker } from "../../src/testing/conformance/worker.js";
 import { mysqlSettings } from "../conformance/support/mysql.js";
 import { errorOf, KINDS_HERE, openPlace } from "./support.js";
 
+async function denied(doing: Promise<unknown>): Promise<void> {
+  expect(await errorOf(doing)).toMatchObject({ code: "QUDO_DATABASE_DENIED" });
+}
+
 describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
   test("each role does its own, and is denied the rest", { timeout: 60_000 }, async () => {
     await using place = await openPlace(await find(), { prefix: "g1_" });
@@ -24,9 +28,6 @@ describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
         .catch(() => admin.query(`set default role 'g1_${role}' to ${user}@'%'`));
       return openMysql(mysqlSettings(url, { user, password: "secret", prefix: "g1_" }));
     };
-    const denied = async (doing: Promise<unknown>) =>
-      expect(await errorOf(doing)).toMatchObject({ code: "QUDO_DATABASE_DENIED" });
-
     const produce = await as("produce");
     const job = newJob();
     const keyed = newJob({ uniqueKey: "k" });
