@@ -33,6 +33,10 @@ async function silence(): Promise<{ port: number; server: Server }> {
   return { port: (server.address() as AddressInfo).port, server };
 }
 
+async function failing(): Promise<string> {
+  throw new Error("no token today");
+}
+
 /** A port that nothing listens at. */
 async function nowhere(): Promise<{ host: string; port: number }> {
   const { port, server } = await silence();

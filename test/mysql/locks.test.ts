@@ -27,6 +27,8 @@ const listed = (ids: readonly string[]): string => ids.map(literal).join(", ");
 const even = <T>(items: readonly T[]): T[] => items.filter((_, i) => i % 2 === 0);
 const odd = <T>(items: readonly T[]): T[] => items.filter((_, i) => i % 2 === 1);
 
+const ids = (jobs: readonly HeldJob[]): string[] => jobs.map(({ job }) => job);
+
 describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
   let server: MysqlServer;
   let place: Place;
@@ -53,11 +55,10 @@ describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
     await place.driver.insertJobs(jobs);
     return jobs.map((job) => job.id);
   };
-  const isolated = (n: number): Promise<string[]> => enqueue(n);
 
   describe.each([2, 10, 400])("of %i jobs", (n) => {
     test("a claim passes by what others are claiming", async () => {
-      const ids = await isolated(n);
+      const ids = await enqueue(n);
       const theirs = even(ids);
       await other.query(`select * from qudo_ready where id in (${listed(theirs)}) for update`);
       await other.query(`delete from qudo_ready where id = ${literal(theirs[0]!)}`);

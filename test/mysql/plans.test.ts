@@ -71,11 +71,11 @@ async function analyze({ admin }: Place, table: "ready" | "delayed"): Promise<vo
 }
 
 /** Claims in a transaction that is rolled back, so that each finds the same table. */
-async function tried(
+const tried = async (
   { db, dialect }: Place,
   lanes: readonly number[],
   limit = BATCH,
-): Promise<Reads & { value: WaitingRow[] }> {
+): Promise<Reads & { value: WaitingRow[] }> => {
   let reads!: Reads & { value: WaitingRow[] };
   const takes = lanes.map((lane) => ({ lane, limit }));
   const back = new Error("back");
@@ -88,18 +88,16 @@ async function tried(
       if (error !== back) throw error;
     });
   return reads;
-}
-
-function follows({ value, byKey, next, scanned, sorted }: Reads & { value: unknown[] }): void {
+};
+const follows = ({ value, byKey, next, scanned, sorted }: Reads & { value: unknown[] }) => {
   expect({ scanned, sorted }).toEqual({ scanned: 0, sorted: 0 });
   // Once when it is looked for, once when it is deleted; and what a table's first use reads about it.
   expect(byKey + next).toBeLessThanOrEqual(2 * value.length + 60);
-}
+};
 
 describe("read along the key", () => {
   describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
     const sizes = [0, 10, 1_000, 100_000];
-
     describe.each([
       ["statistics of an empty table", "empty"],
       ["fresh statistics", "fresh"],

@@ -14,9 +14,9 @@ import {
   until,
 } from "./support.js";
 
-const count = (where: string) => `select count(*) from t where ${where}`;
-
 const KILLS = 300;
+
+const count = (where: string): string => `select count(*) from t where ${where}`;
 
 describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
   let server: MysqlServer;
@@ -132,7 +132,12 @@ describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
       await tx.run(raw("insert into t (id) values (20)"));
       return "added";
     });
-    await until("somebody waits for the key", async () => runs === 1);
+    await until("somebody waits for the key", async () => {
+      const waiting =
+        "select count(*) as n from information_schema.innodb_trx where trx_state = 'LOCK WAIT'";
+      const [rows] = await admin.query<RowDataPacket[]>(waiting);
+      return Number(rows[0]!["n"]) > 0;
+    });
     await other.query("commit");
     expect(await adding).toBe("there");
     expect(runs).toBe(2);
@@ -319,11 +324,11 @@ describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
         await db.transaction((tx) =>
           tx.run(raw("create table log (id int auto_increment primary key, who int not null)")),
         );
-        let kills = 0;
+        const killed = { times: 0 };
         const answered: number[] = [];
         const unknown: unknown[] = [];
         const worker = async (who: number): Promise<void> => {
-          for (let over = false; !over; over = kills >= KILLS)
+          while (killed.times < KILLS)
             try {
               await db.transaction((tx) => tx.run(sql`insert into log (who) values (${who})`));
               answered.push(who);
@@ -332,7 +337,8 @@ describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
             }
         };
         const killer = async (): Promise<void> => {
-          for (; kills < KILLS; kills++) await kill((all) => [all[kills % all.length]!]);
+          for (; killed.times < KILLS; killed.times++)
+            await kill((all) => [all[killed.times % all.length]!]);
         };
         await Promise.all([...Array.from({ length: 5 }, (_, i) => worker(i)), killer()]);
         const rows = await db.look((tx) => number(tx, "select count(*) from log"));
