@@ -167,7 +167,9 @@ describe.each(KINDS_HERE)("connections to $name", ({ server: find }) => {
     await meet(
       "QUDO_DATABASE_FAILED",
       false,
-      db.transaction((tx) => tx.run(sql`insert into m (id, t) values (1, ${secret.repeat(5e6)})`)),
+      db.transaction((tx) =>
+        tx.run(sql`insert into m (id, t) values (1, ${secret.repeat(5.5e6)})`),
+      ),
     );
     await admin.query("set session max_heap_table_size = 16384");
     await admin.query("create table small (text varchar(1000)) engine = memory");

@@ -196,9 +196,11 @@ describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
     test("what has ended is pruned at once, and others are looked at", async () => {
       const { driver } = place;
       const step = { scan: "other", keepMs: 0, after: null, limit: 100 } as const;
-      await place.admin.query("update qudo_outcome set ended_at = 1 where job_id in (?)", [
-        ids(failed).map((id) => Buffer.from(id.replaceAll("-", ""), "hex")),
-      ]);
+      // One by one: a range would wait for what stands at its ends.
+      for (const id of ids(failed))
+        await place.admin.query(
+          `update qudo_outcome set ended_at = 1 where job_id = ${literal(id)} and run = 1`,
+        );
       expect((await atOnce("prune", driver.prune(step))).pruned).toBe(n);
       await atOnce("counts", driver.counts({}));
       await atOnce("list", driver.listJobs({ limit: 100 }));

@@ -12,8 +12,8 @@ type Variables = Readonly<Record<string, number | string>>;
  * Any session in which our statements run.
  * - Without autocommit a statement that comes after a deadlock, which ends the transaction, begins another one that will be
  *   rolled back. With it that statement would be committed by itself.
- * - With safe updates a DELETE by key follows the key also in a table so small that reading all of it seems cheaper: there it
- *   would wait for every row that others are moving.
+ * - With safe updates a DELETE by key follows the key on MariaDB however small the table is, and anywhere one that follows
+ *   none is an error.
  */
 function needed({ name }: Flavour, statementTimeoutMs: number): Variables {
   return {
