@@ -1,9 +1,13 @@
 /**
- * How soon a job that one process enqueues is started by another, at random gaps of 20 to 200 ms; and what an idle worker costs.
- * `npm run build && node bench/pickup.mjs [--database postgres://…] [--jobs 1000] [--idle 20] [--no-nudge] [--json]`
+ * How soon a job that one process enqueues is started by another: at random gaps of 20 to 200 ms, and after seconds without
+ * work; and what an idle worker costs.
+ * `npm run build && node bench/pickup.mjs [--database postgres://…] [--server pid] [--jobs 1000] [--after 1,10] [--each 20]
+ *   [--idle 20] [--no-nudge] [--json]`
  * Without an address: a SQLite file. `--no-nudge` loses every nudge of SQLite; on PostgreSQL give `?listen=false` instead.
+ * `--server`: what the idle worker costs that process and its children, too (Linux). `--each`: jobs after each time without work.
  */
 import { fork } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -13,6 +17,9 @@ import { machine, table, withFile } from "./support.mjs";
 const { values: options } = parseArgs({
   options: {
     jobs: { type: "string", default: "1000" },
+    after: { type: "string", default: "" },
+    each: { type: "string", default: "20" },
+    server: { type: "string" },
     idle: { type: "string", default: "20" },
     "no-nudge": { type: "boolean", default: false },
     json: { type: "boolean", default: false },
@@ -20,7 +27,21 @@ const { values: options } = parseArgs({
     producer: { type: "string" },
   },
 });
-const jobs = Number(options.jobs);
+const QUICK = "20 to 200 ms";
+/** What is enqueued: how many jobs, and how long before each of them there is no work. */
+const phases = [
+  { name: QUICK, jobs: Number(options.jobs), pauseMs: () => 20 + Math.random() * 180 },
+  ...options.after
+    .split(",")
+    .filter((text) => text !== "")
+    .map((seconds) => ({
+      name: `${seconds} s`,
+      jobs: Number(options.each),
+      // At no fixed distance from the worker's looks.
+      pauseMs: () => Number(seconds) * 1_000 * (1 + Math.random() / 10),
+    })),
+];
+const jobs = phases.reduce((sum, phase) => sum + phase.jobs, 0);
 const idleMs = Number(options.idle) * 1_000;
 
 /** The host's monotonic clock: the same in all its processes. */
@@ -40,12 +61,14 @@ async function produce(database) {
   const tick = defineJob("tick", { run() {} });
   const qudo = new Qudo({ databases: database, jobs: [tick] });
   await qudo.migrate();
-  for (let n = 0; n < jobs; n++) {
-    await sleep(20 + Math.random() * 180);
-    const called = now();
-    await qudo.enqueue(tick, n);
-    process.send({ n, called, committed: now() });
-  }
+  let n = 0;
+  for (const { name: phase, jobs: count, pauseMs } of phases)
+    for (const end = n + count; n < end; n++) {
+      await sleep(pauseMs());
+      const called = now();
+      await qudo.enqueue(tick, n);
+      process.send({ n, phase, called, committed: now() });
+    }
   await qudo.close();
   process.disconnect();
 }
@@ -72,15 +95,22 @@ async function consume(database) {
   });
   const qudo = new Qudo({ databases: database, jobs: [tick] });
   const worker = await qudo.work();
-  await sleep(1_000);
+  // By then a worker that polls does so as rarely as it ever does.
+  await sleep(21_000);
   const before = process.cpuUsage();
+  const serverBefore = serverCpuMs();
   const idleFrom = now();
   await sleep(idleMs);
   const idle = process.cpuUsage(before);
-  const idleShare = (idle.user + idle.system) / 1_000 / (now() - idleFrom);
+  const idleFor = now() - idleFrom;
+  const idleShare = (idle.user + idle.system) / 1_000 / idleFor;
+  const serverShare = (serverCpuMs() - serverBefore) / idleFor;
   const producer = fork(
     fileURLToPath(import.meta.url),
-    ["--producer", database, "--jobs", `${jobs}`],
+    [
+      ...["--producer", database, "--jobs", options.jobs],
+      ...["--after", options.after, "--each", options.each],
+    ],
     {
       execArgv: options["no-nudge"] ? ["--import", WITHOUT_NUDGE] : [],
     },
@@ -92,14 +122,40 @@ async function consume(database) {
   await all;
   await worker.stop();
   await qudo.close();
-  const since = (key) => [...sent].map(([n, message]) => started.get(n) - message[key]);
+  const since = (phase, key) =>
+    figures(
+      [...sent.values()]
+        .filter((message) => message.phase === phase)
+        .map((message) => started.get(message.n) - message[key]),
+    );
   return {
     jobs,
     nudge: !options["no-nudge"],
-    afterCommit: figures(since("committed")),
-    afterCall: figures(since("called")),
+    afterCommit: since(QUICK, "committed"),
+    afterCall: since(QUICK, "called"),
+    afterIdle: phases.slice(1).map(({ name }) => ({ name, ...since(name, "committed") })),
     idleCpu: idleShare,
+    idleServerCpu: options.server === undefined ? null : serverShare,
   };
+}
+
+/** What the server's process and its children have used so far. PostgreSQL has one for each connection. */
+function serverCpuMs() {
+  if (options.server === undefined) return 0;
+  const used = new Map();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))
+    try {
+      const [, parent, ...rest] = readFileSync(`/proc/${pid}/stat`, "utf8")
+        .split(") ")
+        .at(-1)
+        .split(" ");
+      // In ticks of 10 ms, after ten fields that say something else.
+      if (pid === options.server || parent === options.server)
+        used.set(pid, (Number(rest[9]) + Number(rest[10])) * 10);
+    } catch {
+      // It has ended meanwhile.
+    }
+  return [...used.values()].reduce((sum, ms) => sum + ms, 0);
 }
 
 const row = (name, { p50, p99, max }) => [name, ...[p50, p99, max].map((ms) => ms.toFixed(2))];
@@ -115,9 +171,16 @@ else {
     console.log(
       table(
         [`${found.nudge ? "nudged" : "not nudged"}, ms`, "p50", "p99", "highest"],
-        [row("after the commit", found.afterCommit), row("after the call", found.afterCall)],
+        [
+          row("after the commit", found.afterCommit),
+          row("after the call", found.afterCall),
+          ...found.afterIdle.map((phase) => row(`after the commit, ${phase.name} idle`, phase)),
+        ],
       ),
     );
-    console.log(`idle worker: ${(found.idleCpu * 100).toFixed(2)} % of a core`);
+    const percent = (share) => `${(share * 100).toFixed(2)} % of a core`;
+    console.log(`idle worker: ${percent(found.idleCpu)}`);
+    if (found.idleServerCpu !== null)
+      console.log(`the server for it: ${percent(found.idleServerCpu)}`);
   }
 }

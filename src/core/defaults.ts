@@ -27,10 +27,12 @@ export const DEFAULTS = {
   claimLimit: 500,
   /** Under load completions wait at most this long for company; a worker with nothing else to do waits for nothing. */
   settleLingerMs: 10,
-  /** Poll of an idle worker when no wake-up came. Where none can come that is the longest time between two polls … */
+  /** Poll of an idle worker when no wake-up came … */
   pollMs: 1_000,
-  /** … and this the shortest, after there was work. */
-  pollSoonestMs: 20,
+  /** … and where none can come: the gap after work was seen, the longest one, and between them its share of the time without work. */
+  lookFirstMs: 10,
+  lookLastMs: 400,
+  lookShare: 1 / 50,
   /** A job that runs longer than this is shown as running. */
   markStartedAfterMs: 1_000,
   /** How long stop() lets handlers finish before it aborts their signals. */

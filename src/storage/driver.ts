@@ -181,6 +181,8 @@ export interface Driver {
 
   /** Calls back, soon after other connections have written. A hint only; polling stands behind. Returns the way to stop it. */
   subscribe?(onChange: () => void): () => void;
+  /** Whether `subscribe` would tell of a write at this moment: where it would not, workers poll as if there were none. Default: yes. */
+  listens?(): boolean;
 }
 
 /**
@@ -198,6 +200,6 @@ export interface UserTransaction {
 
 /** What a database can do beyond the contract. Positive, each with what follows from it. */
 export interface Capabilities {
-  /** `subscribe` exists: idle workers are woken by writes of others. Default false: they poll. */
+  /** `subscribe` exists: idle workers are woken by writes of others, and look once a second behind that. Default false: they look more often. */
   readonly wakeups: boolean;
 }

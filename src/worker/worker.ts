@@ -26,9 +26,9 @@ import { Crew, type CrewOf } from "./crew.js";
 import { Ends, type EndsOf } from "./ends.js";
 import { Heartbeats, type HeartOf } from "./heartbeat.js";
 import { Herald } from "./herald.js";
+import { Looks } from "./looks.js";
 import { Maintenance } from "./maintenance.js";
 import type { WorkerSettings } from "./options.js";
-import { Pace } from "./pace.js";
 import { Pruning } from "./pruning.js";
 import type { HeldJob } from "./queue.js";
 import { Session, type SessionOf } from "./session.js";
@@ -58,7 +58,7 @@ type Phase = "starting" | "working" | "stopping" | "stopped";
 export class Worker implements AsyncDisposable {
   private phase: Phase = "starting";
   private readonly crew: Crew;
-  private lastClaimAt = 0;
+  private readonly looks: Looks;
   /** A claim on its way, or one whose answer was lost: it is sent again under its id, which takes what it took before. */
   private unanswered: ClaimRequest | null = null;
   private readonly session: Session;
@@ -70,7 +70,6 @@ export class Worker implements AsyncDisposable {
   private readonly heartbeats: Heartbeats;
   private readonly maintenance: Maintenance;
   private readonly pruning: Pruning;
-  private readonly pace: Pace;
   private unsubscribe: () => void = () => undefined;
   private ticker: NodeJS.Timeout | undefined;
 
@@ -88,7 +87,11 @@ export class Worker implements AsyncDisposable {
       new Trouble(logger, (what, error) => this.herald.tell("trouble", () => ({ what, error })));
     this.herald = new Herald(surroundings.emit ?? silent, logger);
     this.trouble = trouble();
-    this.pace = new Pace(driver.capabilities.wakeups);
+    this.looks = new Looks({
+      now: () => performance.now(),
+      woken: () => driver.capabilities.wakeups && (driver.listens?.() ?? true),
+      chance: Math.random,
+    });
     this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
     this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
@@ -196,7 +199,7 @@ export class Worker implements AsyncDisposable {
 
   private shouldTrip(): boolean {
     if (this.mayClaim()) {
-      const due = performance.now() - this.lastClaimAt >= this.pace.ms;
+      const due = this.looks.dueInMs <= 0;
       if (this.unanswered !== null) return true;
       if (this.crew.queues.some((queue) => queue.hungry && (queue.mayBeMore || due))) return true;
     }
@@ -214,7 +217,7 @@ export class Worker implements AsyncDisposable {
     const { waiting, waitingMs } = this.settler;
     if (waiting > 0) return Math.max(0, DEFAULTS.settleLingerMs - waitingMs);
     if (!this.mayClaim() || !this.crew.queues.some((queue) => queue.hungry)) return DEFAULTS.pollMs;
-    return Math.max(1, this.lastClaimAt + this.pace.ms - performance.now());
+    return Math.max(1, this.looks.dueInMs);
   }
 
   private mayClaim(): boolean {
@@ -227,7 +230,7 @@ export class Worker implements AsyncDisposable {
     const asked = this.crew.queues.filter(({ name }) => claim?.wants.some((w) => w.queue === name));
     if (claim !== null) {
       this.unanswered = claim;
-      this.lastClaimAt = performance.now();
+      this.looks.looked();
     }
     // Before the trip, so that a wake-up during it is not forgotten.
     for (const queue of asked) queue.mayBeMore = false;
@@ -258,11 +261,11 @@ export class Worker implements AsyncDisposable {
     { settled, claimed, more }: TripOutcome,
   ): void {
     this.settler.applied(settle);
+    if (settle.length > 0 || claimed.length > 0) this.looks.worked();
     settle.forEach(({ settlements }, i) => this.ends.arrived(settlements, settled[i] ?? []));
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
-    this.pace.found(claimed.length);
     if (claimed.length > 0) this.settler.opened(claim.lease, claimed.length);
     for (const { queue: name, limit } of claim.wants) {
       const queue = this.crew.queue(name);

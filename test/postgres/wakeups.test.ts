@@ -124,10 +124,12 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL wake-ups", () => {
     const [one, two] = [await connect(), await connect()];
     const { heard } = await listening(two);
     for (let n = 1; n <= 3; n++) {
+      expect(two.listens!()).toBe(true);
       const { rowCount } = await admin.query(
         `select pg_terminate_backend(pid) from (${LISTENERS}) l`,
       );
       expect(rowCount).toBe(1);
+      await until("it knows", () => !two.listens!());
       await heard(2 * n);
       await one.insertJobs([newJob()]);
       await heard(2 * n + 1);
@@ -136,10 +138,11 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL wake-ups", () => {
 
   test("nobody listens before somebody subscribes, nor after the last has left", async () => {
     const driver = await connect();
-    expect(await listeners(admin)).toBe(0);
+    expect([driver.listens!(), await listeners(admin)]).toEqual([false, 0]);
     const stop = driver.subscribe!(() => undefined);
     await until("one that listens", async () => (await listeners(admin)) === 1);
     stop();
+    expect(driver.listens!()).toBe(false);
     await until("nobody that listens", async () => (await listeners(admin)) === 0);
   });
 
@@ -156,7 +159,11 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL wake-ups", () => {
 
   test("listen: false wakes nobody, and says so", async () => {
     const driver = await connect({ listen: false });
-    expect([driver.capabilities.wakeups, driver.subscribe]).toEqual([false, undefined]);
+    expect([driver.capabilities.wakeups, driver.subscribe, driver.listens]).toEqual([
+      false,
+      undefined,
+      undefined,
+    ]);
   });
 
   test.skipIf(!hasPooler)(

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { defineJob, fixed, Qudo } from "../../src/index.js";
 import { registry } from "../../src/core/job.js";
+import type { Driver } from "../../src/storage/driver.js";
 import { workerSettings } from "../../src/worker/options.js";
 import { Worker } from "../../src/worker/worker.js";
 import {
@@ -15,9 +16,41 @@ import {
   order,
   silent,
   totals,
+  tune,
   until,
   watchedHandle,
 } from "./support.js";
+
+describe("when it looks", () => {
+  const deaf: Partial<Driver> = {
+    capabilities: { wakeups: false },
+    subscribe: () => () => undefined,
+  };
+  const lost: Partial<Driver> = { subscribe: () => () => undefined, listens: () => false };
+  const told: Partial<Driver> = { ...lost, listens: () => true };
+
+  test.each([
+    ["where there are no wake-ups", deaf],
+    ["while wake-ups do not arrive", lost],
+  ])("%s, long before the poll behind them", async (_, through) => {
+    tune({ pollMs: 600_000 });
+    const job = defineJob("tick", { run: () => undefined });
+    const { driver, worker } = await newBench([job]);
+    const looking = worker({}, through);
+    await until("it has looked, found nothing and looked again", () => looking.stats.trips > 2);
+    await driver.insertJobs([order("tick")]);
+    await until("it is done", () => looking.stats.done === 1);
+  });
+
+  test("where wake-ups arrive it does not look by itself", async () => {
+    tune({ pollMs: 600_000 });
+    const job = defineJob("tick", { run: () => undefined });
+    const { worker } = await newBench([job]);
+    const [looking, idle] = [worker({}, deaf), worker({}, told)];
+    await until("the other one has looked often", () => looking.stats.trips > 20);
+    expect(idle.stats.trips).toBeLessThan(5);
+  });
+});
 
 describe("how much is claimed", () => {
   test("with slow handlers no more than there are places, so that others get the rest", async () => {

@@ -61,6 +61,9 @@ export async function openPostgres(settings: PostgresSettings): Promise<ServerDr
       await notifier.close();
       await db.close();
     },
-    ...(listener && { subscribe: (onChange) => listener.subscribe(onChange) }),
+    ...(listener && {
+      subscribe: (onChange) => listener.subscribe(onChange),
+      listens: () => listener.listening,
+    }),
   });
 }

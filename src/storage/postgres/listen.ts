@@ -23,12 +23,18 @@ const LONGEST_PAUSE_MS = 5_000;
 export class Listener {
   private readonly waiting = new Set<() => void>();
   private connection: Connection | null = null;
+  private hears = false;
   /** Counts the beginnings: what belongs to an earlier one has nothing to say any more. */
   private life = 0;
   private timer: NodeJS.Timeout | undefined;
   private failures = 0;
 
   constructor(private readonly options: ListenerOptions) {}
+
+  /** What is said now is heard, as far as is known. */
+  get listening(): boolean {
+    return this.hears;
+  }
 
   /** The first one starts it, the last one that leaves ends it. */
   subscribe(onChange: () => void): () => void {
@@ -47,6 +53,7 @@ export class Listener {
 
   private stop(): void {
     this.life++;
+    this.hears = false;
     clearTimeout(this.timer);
     const { connection } = this;
     this.connection = null;
@@ -64,6 +71,7 @@ export class Listener {
       await this.listen(connection);
       if (life !== this.life) return;
       this.failures = 0;
+      this.hears = true;
       this.wake();
       this.planCheck(life, connection);
     } catch {
@@ -101,6 +109,7 @@ export class Listener {
   private lost(life: number): void {
     if (life !== this.life) return;
     const next = ++this.life;
+    this.hears = false;
     clearTimeout(this.timer);
     this.connection?.destroy();
     this.connection = null;

@@ -10,7 +10,15 @@ import { working } from "./working.js";
 /** What each engine brings. */
 export type OwnParts = Pick<
   Driver,
-  "label" | "capabilities" | "migrate" | "schemaVersion" | "ping" | "close" | "subscribe" | "grants"
+  | "label"
+  | "capabilities"
+  | "migrate"
+  | "schemaVersion"
+  | "ping"
+  | "close"
+  | "subscribe"
+  | "listens"
+  | "grants"
 >;
 
 /** A server's driver, and what users' transactions in the same process need of it. */

@@ -10,7 +10,7 @@ import {
 import type { Capabilities, Driver } from "../driver.js";
 
 /** Called in one thread, done in the other. */
-export type Operation = Exclude<keyof Driver, "label" | "capabilities">;
+export type Operation = Exclude<keyof Driver, "label" | "capabilities" | "listens">;
 
 /** Those that not every driver has. */
 export const OPTIONAL = ["backup", "compact", "subscribe"] as const;

@@ -1,0 +1,54 @@
+/**
+ * When an idle worker looks for jobs again. Where wake-ups arrive that is the poll behind them. Where they do not, a look comes
+ * soon after work was seen and then less and less often: the gap is a share of the time without work, so that a job that came by
+ * itself waits for a small part of the time that passed before it. Time is what the caller says it is.
+ */
+import { DEFAULTS } from "../core/defaults.js";
+
+/**
+ * Milliseconds from one look to the next, after so many without work, where nothing wakes. `chance`, from 0 to below 1, shortens it
+ * by up to a half: workers that began together do not look together.
+ */
+export function lookGapMs(idleMs: number, chance: number): number {
+  const { lookFirstMs, lookLastMs, lookShare } = DEFAULTS;
+  const longest = Math.min(lookLastMs, Math.max(lookFirstMs, idleMs * lookShare));
+  return longest * (1 - chance / 2);
+}
+
+export interface LooksOf {
+  /** Monotonic, in milliseconds. */
+  now(): number;
+  /** Whether writes of others are told at this moment. */
+  woken(): boolean;
+  chance(): number;
+}
+
+export class Looks {
+  private lookedAt: number;
+  private workedAt: number;
+  private chance = 0;
+
+  constructor(private readonly owner: LooksOf) {
+    this.lookedAt = -Infinity;
+    this.workedAt = owner.now();
+  }
+
+  /** A look begins. */
+  looked(): void {
+    this.lookedAt = this.owner.now();
+    this.chance = this.owner.chance();
+  }
+
+  /** Jobs were found, or have ended. */
+  worked(): void {
+    this.workedAt = this.owner.now();
+  }
+
+  /** Milliseconds until the next look is due; none left, or fewer, when it is. */
+  get dueInMs(): number {
+    const gap = this.owner.woken()
+      ? DEFAULTS.pollMs
+      : lookGapMs(this.lookedAt - this.workedAt, this.chance);
+    return this.lookedAt + gap - this.owner.now();
+  }
+}
