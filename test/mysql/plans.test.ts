@@ -4,8 +4,9 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Tx } from "../../src/storage/sql/database.js";
-import type { WaitingRow } from "../../src/storage/sql/dialect.js";
-import { raw } from "../../src/storage/sql/query.js";
+import { WAITING, type WaitingRow } from "../../src/storage/sql/dialect.js";
+import { raw, sql } from "../../src/storage/sql/query.js";
+import { columnsOf } from "../../src/storage/sql/rows.js";
 import { newId } from "../../src/storage/ids.js";
 import { KINDS_HERE, openPlace, type Place } from "./support.js";
 
@@ -76,9 +77,10 @@ describe("read along the key", () => {
       { db, dialect }: Place,
       lanes: readonly number[],
       limit = BATCH,
+      after?: WaitingRow,
     ): Promise<Reads & { value: WaitingRow[] }> => {
       let reads!: Reads & { value: WaitingRow[] };
-      const takes = lanes.map((lane) => ({ lane, limit }));
+      const takes = lanes.map((lane) => ({ lane, limit, after }));
       const back = new Error("back");
       await db
         .transaction(async (tx) => {
@@ -121,6 +123,23 @@ describe("read along the key", () => {
         }
         // All there is, in one claim: where a database would rather read the whole table.
         follows(await tried(place, [1], 1_000));
+      });
+
+      test("a claim out of 10,000 rows, from a mark on", { timeout: 120_000 }, async () => {
+        await using place = await openPlace(server);
+        await freeze(place, "ready");
+        await fill(place, "ready", 10_000);
+        if (statistics === "fresh") await analyze(place, "ready");
+        const inOrder = sql`select ${columnsOf(WAITING)} from ${place.dialect.tables.ready}
+          where lane = 1 order by prio, run_at, id`;
+        const all = await place.db.look((tx) => tx.all(inOrder, WAITING));
+        // No two claims want the same rows: a rollback may still be on its way when the next one comes.
+        for (const mark of [0, 1_000, 2_500]) {
+          const reads = await tried(place, [1], BATCH, all[mark]);
+          expect(reads.value).toEqual(all.slice(mark + 1, mark + 1 + BATCH));
+          follows(reads);
+          follows(await tried(place, [1, 3], BATCH, all[mark + 2 * BATCH]));
+        }
       });
 
       test.each(sizes)("a promotion out of %i rows", { timeout: 120_000 }, async (size) => {
