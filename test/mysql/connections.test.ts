@@ -44,8 +44,6 @@ async function nowhere(): Promise<{ host: string; port: number }> {
   return { host: "127.0.0.1", port };
 }
 
-const failing = (): Promise<never> => Promise.reject(new Error("no token today"));
-
 /** What a server says of itself, and nothing else. */
 async function pretending(version: string): Promise<{ url: string; close(): void }> {
   const server = createMysqlServer((connection) => {

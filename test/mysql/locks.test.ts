@@ -8,8 +8,6 @@ import { newId } from "../../src/storage/ids.js";
 import type { MysqlServer } from "../servers/index.js";
 import { administrator, KINDS_HERE, openPlace, type Place } from "./support.js";
 
-const ids = (jobs: readonly HeldJob[]): string[] => jobs.map(({ job }) => job);
-
 /** Far below the two seconds for which a lock is waited for. */
 const AT_ONCE_MS = 1_500;
 
