@@ -23,6 +23,15 @@ const partOf = (name: string, timeoutMs: number, files: string) => {
   return { ...part, test: { ...part.test, include: [files] } };
 };
 
+/** Files of `worker` whose subject depends on the database, once more on a server. */
+const ON_SERVERS =
+  "test/worker/{claiming,processes,reload,running,sessions,signals,stopping,stress,suspects}.test.ts";
+const workersOn = (server: string) => {
+  const part = project(`worker-${server}`, 60_000);
+  const env = { QUDO_TEST_WORKERS_ON: server };
+  return { ...part, test: { ...part.test, include: [ON_SERVERS], env } };
+};
+
 const without = (whole: ReturnType<typeof project>, files: string) => ({
   ...whole,
   test: { ...whole.test, exclude: [...configDefaults.exclude, files] },
@@ -60,6 +69,8 @@ export default defineConfig({
       without(project("interleavings", 120_000), SERVER_INTERLEAVINGS),
       partOf("server-interleavings", 120_000, SERVER_INTERLEAVINGS),
       project("worker", 30_000),
+      workersOn("postgres"),
+      workersOn("mariadb"),
       // Last, and beside nothing else: 64 processes at once would take the time of tests that watch how long something takes.
       project("faults", 120_000, { groupOrder: 1 }),
       project("cli", 60_000),

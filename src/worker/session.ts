@@ -27,9 +27,14 @@ export interface SessionOf {
   renewed(): void;
 }
 
+const CLOSE_TRIES = 3;
+const CLOSE_PAUSE_MS = 100;
+
 export class Session {
   private current = newId();
   private isOpen = false;
+  /** It was sent to the database, which may know it though no answer came. */
+  private isKnown = false;
   private renewal: Promise<void> | null = null;
 
   constructor(
@@ -70,17 +75,29 @@ export class Session {
 
   /** Gives back what is still listed under it and closes it. A failure is reported only: its reaper will come. */
   async close(): Promise<void> {
-    if (!this.isOpen) return;
+    if (!this.isKnown) return;
     this.isOpen = false;
-    try {
-      if (await this.driver.closeSession(this.current)) return;
-      // A claim whose answer was lost: nobody here works on it.
-      const { leases } = await this.driver.heartbeat({ session: this.current, running: [] });
-      if (leases.length > 0) await this.driver.release(this.current, leases);
-      await this.driver.closeSession(this.current);
-    } catch (error) {
-      this.logger.warn(`qudo: a session could not be closed and will be reaped: ${String(error)}`);
-    }
+    for (let tries = 1; ; tries++)
+      try {
+        return await this.end();
+      } catch (error) {
+        // While this process lives its reaper waits for the whole lease: passing trouble is worth another try.
+        if (tries < CLOSE_TRIES && error instanceof DatabaseError && error.transient) {
+          await sleep(CLOSE_PAUSE_MS);
+          continue;
+        }
+        return this.logger.warn(
+          `qudo: a session could not be closed and will be reaped: ${String(error)}`,
+        );
+      }
+  }
+
+  private async end(): Promise<void> {
+    if (await this.driver.closeSession(this.current)) return;
+    // A claim whose answer was lost: nobody here works on it.
+    const { leases } = await this.driver.heartbeat({ session: this.current, running: [] });
+    if (leases.length > 0) await this.driver.release(this.current, leases);
+    await this.driver.closeSession(this.current);
   }
 
   /** Leaves it to its reaper, at once: nobody here will ever beat for it again. */
@@ -93,6 +110,7 @@ export class Session {
   private async opened(mayPass: (error: unknown) => boolean): Promise<void> {
     while (this.owner.wanted()) {
       try {
+        this.isKnown = true;
         await this.driver.openSession(this.introduction());
         const { heartbeatMs, watchdogMs } = this.owner;
         await this.driver.keepAlive?.(this.current, { everyMs: heartbeatMs, watchdogMs });

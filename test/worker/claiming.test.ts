@@ -1,6 +1,8 @@
 /** How much a worker takes, when it looks, and what it does with what it cannot start. */
 import { describe, expect, test } from "vitest";
 import { defineJob, fixed, Qudo } from "../../src/index.js";
+import { DEFAULTS } from "../../src/core/defaults.js";
+import { onServer } from "./engine.js";
 import { registry } from "../../src/core/job.js";
 import type { Driver } from "../../src/storage/driver.js";
 import { workerSettings } from "../../src/worker/options.js";
@@ -11,7 +13,7 @@ import {
   expectSound,
   gate,
   newBench,
-  newPath,
+  newDatabase,
   newQudo,
   order,
   silent,
@@ -26,7 +28,11 @@ describe("when it looks", () => {
     capabilities: { wakeups: false },
     subscribe: () => () => undefined,
   };
-  const lost: Partial<Driver> = { subscribe: () => () => undefined, listens: () => false };
+  const lost: Partial<Driver> = {
+    capabilities: { wakeups: true },
+    subscribe: () => () => undefined,
+    listens: () => false,
+  };
   const told: Partial<Driver> = { ...lost, listens: () => true };
 
   test.each([
@@ -56,9 +62,9 @@ describe("how much is claimed", () => {
   test("with slow handlers no more than there are places, so that others get the rest", async () => {
     const done = gate();
     const job = defineJob("slow", { run: () => done.passed });
-    const path = newPath();
-    const one = newQudo([job], path);
-    const two = newQudo([job], path);
+    const database = newDatabase();
+    const one = newQudo([job], database);
+    const two = newQudo([job], database);
     await one.enqueueMany(
       ["a", "b"].flatMap((queue) => Array.from({ length: 5 }, () => [job, 1, { queue }] as const)),
     );
@@ -128,8 +134,8 @@ describe("how much is claimed", () => {
     const job = defineJob("mixed", {
       run: (slow: boolean) => (slow ? stuck.passed : undefined),
     });
-    const path = newPath();
-    const one = newQudo([job], path);
+    const database = newDatabase();
+    const one = newQudo([job], database);
     // Quick ones first, so that the worker learns to hold many; then two that fill its places; then more quick ones.
     await one.enqueueMany(
       [false, true, false].flatMap((slow) =>
@@ -138,7 +144,7 @@ describe("how much is claimed", () => {
     );
     const worker = await one.work({ concurrency: 2 });
     await until("it stands still", () => worker.stats.done >= 300);
-    const two = newQudo([job], path);
+    const two = newQudo([job], database);
     await two.work({ concurrency: 2 });
     await until("the other one did all the rest", async () => (await totals(two)).done === 600);
     expect(worker.stats.released).toBeGreaterThan(0);
@@ -175,16 +181,16 @@ describe("wake-ups", () => {
   });
 
   test("one through another connection long before the poll", async () => {
-    const path = newPath();
-    expect(await delayThrough(newQudo([], path), newQudo([job], path))).toBeLessThan(400);
+    const database = newDatabase();
+    expect(await delayThrough(newQudo([], database), newQudo([job], database))).toBeLessThan(400);
   });
 
   test("a queue that is full is not forgotten because another one came back empty", async () => {
     const alternating = defineJob("steps", {
       run: () => new Promise((resolve) => setTimeout(resolve, 5)),
     });
-    const path = newPath();
-    const qudo = newQudo([alternating], path);
+    const database = newDatabase();
+    const qudo = newQudo([alternating], database);
     await qudo.enqueueMany(
       Array.from({ length: 20 }, () => [alternating, 1, { queue: "full" }] as const),
     );
@@ -196,13 +202,13 @@ describe("wake-ups", () => {
   });
 
   test("a job enqueued with a delay starts on time, from this process and from another", async () => {
-    const path = newPath();
+    const database = newDatabase();
     const started = new Map<string, number>();
     const timed = defineJob("timed", {
       run: (_: unknown, { id }) => void started.set(id, Date.now()),
     });
-    const qudo = newQudo([timed], path);
-    const other = newQudo([], path);
+    const qudo = newQudo([timed], database);
+    const other = newQudo([], database);
     await qudo.work();
     // Started and idle, its next round of upkeep almost a second away.
     const first = await qudo.enqueue(timed, 1);
@@ -213,7 +219,8 @@ describe("wake-ups", () => {
       const { runAt } = (await qudo.jobs.get(id))!;
       const late = started.get(id)! - runAt.getTime();
       expect(late).toBeGreaterThanOrEqual(-1);
-      expect(late).toBeLessThan(300);
+      // Servers tell nobody of jobs that are not ready yet: a worker elsewhere finds them in its next round of upkeep.
+      expect(late).toBeLessThan(onServer && from === other ? 300 + DEFAULTS.maintenanceMs : 300);
     }
   });
 

@@ -2,17 +2,17 @@
 import { describe, expect, test } from "vitest";
 import { defineJob, type Qudo } from "../../src/index.js";
 import { newActor, type Actor } from "./fixtures/actors.js";
-import { attemptsOf, expectSound, newPath, newQudo, totals, until } from "./support.js";
+import { attemptsOf, expectSound, newDatabase, newQudo, totals, until } from "./support.js";
 
 const hold = defineJob("hold", { run: (_n: number) => undefined });
 const work = defineJob("work", { run: (_ms: number) => undefined });
 const pill = defineJob("pill", { run: () => undefined });
 
 async function newFile(): Promise<{ url: string; qudo: Qudo }> {
-  const path = newPath();
-  const qudo = newQudo([], path);
+  const database = newDatabase();
+  const qudo = newQudo([], database);
   await qudo.migrate();
-  return { url: `sqlite:${path}`, qudo };
+  return { url: database, qudo };
 }
 
 async function ready(...actors: Actor[]): Promise<void> {

@@ -1,10 +1,10 @@
 /** Hot reload: a program that is loaded again starts its worker while the one before it stops. */
 import { expect, test } from "vitest";
 import { defineJob, type Worker } from "../../src/index.js";
-import { attemptsOf, expectSound, newPath, newQudo, totals, until } from "./support.js";
+import { attemptsOf, expectSound, newDatabase, newQudo, totals, until } from "./support.js";
 
 test("workers that follow one another in one process do every job exactly once", async () => {
-  const path = newPath();
+  const database = newDatabase();
   const runs = new Map<number, number>();
   /** What a module makes anew each time it is loaded. */
   const load = () => {
@@ -14,7 +14,7 @@ test("workers that follow one another in one process do every job exactly once",
         await new Promise((resolve) => setTimeout(resolve, n % 7));
       },
     });
-    return { job, qudo: newQudo([job], path) };
+    return { job, qudo: newQudo([job], database) };
   };
   const jobs = 1_000;
   const { job, qudo } = load();

@@ -13,14 +13,14 @@ import { Run } from "../../src/worker/context.js";
 import { execute } from "../../src/worker/executor.js";
 import { refuseTransaction } from "../../src/worker/surroundings.js";
 import { Turns } from "../../src/worker/turns.js";
-import { openSqlite } from "../../src/storage/sqlite/index.js";
+import { openDatabase } from "../../src/storage/open.js";
 import { newId } from "../../src/storage/ids.js";
 import {
   attemptsOf,
   expectSound,
   gate,
   newBench,
-  newPath,
+  newDatabase,
   newQudo,
   order,
   silent,
@@ -242,8 +242,8 @@ describe("payloads", () => {
 
   test("an unreadable one fails that job only", async () => {
     const job = defineJob("reads", { run: () => undefined, backoff: fixed("1h") });
-    const path = newPath();
-    const driver = await openSqlite({ path });
+    const database = newDatabase();
+    const driver = await openDatabase(database);
     await driver.migrate();
     const bad = newId();
     const foreign = newId();
@@ -252,7 +252,7 @@ describe("payloads", () => {
       order("reads", { id: foreign, payload: { codec: 99, text: "1", bin: null } }),
     ]);
     await driver.close();
-    const qudo = newQudo([job], path);
+    const qudo = newQudo([job], database);
     await qudo.enqueueMany(Array.from({ length: 10 }, () => [job, 1] as const));
     await qudo.work();
     await until("the others are done", isDone(qudo, 10));

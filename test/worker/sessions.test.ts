@@ -2,14 +2,14 @@
 import { describe, expect, test } from "vitest";
 import { DatabaseError, defineJob, SessionLostError, type JobContext } from "../../src/index.js";
 import type { Driver, ReapOutcome, SessionRow } from "../../src/storage/driver.js";
-import { openSqlite } from "../../src/storage/sqlite/index.js";
+import { openDatabase } from "../../src/storage/open.js";
 import { Maintenance } from "../../src/worker/maintenance.js";
 import {
   attemptsOf,
   expectSound,
   gate,
   newBench,
-  newPath,
+  newDatabase,
   newQudo,
   order,
   silent,
@@ -22,8 +22,8 @@ async function reapAll(driver: Driver): Promise<ReapOutcome[]> {
   return driver.reap(rows.map(({ id, beat }) => ({ id, beat, cause: "gone", leaseMs: 1_000 })));
 }
 
-async function reapThrough(path: string): Promise<ReapOutcome[]> {
-  const other = await openSqlite({ path });
+async function reapThrough(database: string): Promise<ReapOutcome[]> {
+  const other = await openDatabase(database);
   try {
     return await reapAll(other);
   } finally {
@@ -63,7 +63,7 @@ const row = (id: string, beat: number): SessionRow => ({
 
 describe("a session that others ended", () => {
   test.each(["by its heartbeat", "by its next trip"])("is noticed %s", async (how) => {
-    const path = newPath();
+    const database = newDatabase();
     const reason = gate<unknown>();
     const first = gate();
     const starts: number[] = [];
@@ -79,13 +79,13 @@ describe("a session that others ended", () => {
         return "too late";
       },
     });
-    const qudo = newQudo([job], path);
+    const qudo = newQudo([job], database);
     const { id } = await qudo.enqueue(job, 1);
     const lease = how === "by its heartbeat" ? "1s" : "1h";
     const worker = await qudo.work({ concurrency: 3, lease, logger: silent() });
     await first.passed;
     const [before] = await qudo.monitor.workers();
-    expect(await reapThrough(path)).toMatchObject([{ status: "reaped" }]);
+    expect(await reapThrough(database)).toMatchObject([{ status: "reaped" }]);
     worker.wake();
     expect(await reason.passed).toMatchObject({ code: "QUDO_JOB_STOPPED" });
     await until("it ran again", async () => (await qudo.jobs.get(id))?.state === "done");

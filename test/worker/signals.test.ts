@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { defineJob, type Qudo } from "../../src/index.js";
 import { newSignalled, type Actor, type SignalledOptions } from "./fixtures/actors.js";
-import { attemptsOf, expectSound, gate, newPath, newQudo, refused, until } from "./support.js";
+import { attemptsOf, expectSound, gate, newDatabase, newQudo, refused, until } from "./support.js";
 
 const hold = defineJob("hold", { run: (_n: number) => undefined });
 
@@ -14,10 +14,10 @@ interface Scene {
 
 /** A process whose handler has started. */
 async function working(options: Omit<SignalledOptions, "url">): Promise<Scene> {
-  const path = newPath();
-  const qudo = newQudo([], path);
+  const database = newDatabase();
+  const qudo = newQudo([], database);
   const { id } = await qudo.enqueue(hold, 1);
-  const actor = newSignalled({ url: `sqlite:${path}`, ...options });
+  const actor = newSignalled({ url: database, ...options });
   await actor.heard("started", id);
   await actor.heard("ready");
   return { qudo, actor, id };

@@ -6,7 +6,7 @@ import {
   expectSound,
   gate,
   newBench,
-  newPath,
+  newDatabase,
   newQudo,
   order,
   refused,
@@ -48,8 +48,8 @@ describe("stop()", () => {
         return n < 0 ? stuck.passed : undefined;
       },
     });
-    const path = newPath();
-    const qudo = newQudo([job], path);
+    const database = newDatabase();
+    const qudo = newQudo([job], database);
     const numbers = [...Array.from({ length: 300 }, (_, i) => i), -1, -2, ...Array(50).fill(900)];
     const enqueued = await qudo.enqueueMany(numbers.map((n: number) => [job, n] as const));
     const worker = await qudo.work({ concurrency: 2 });
@@ -117,8 +117,8 @@ describe("stop()", () => {
     const never = gate();
     const { started, run } = watched(() => never.passed);
     const job = defineJob("deaf", { run });
-    const path = newPath();
-    const qudo = newQudo([job], path);
+    const database = newDatabase();
+    const qudo = newQudo([job], database);
     const { id } = await qudo.enqueue(job, 1);
     const worker = await qudo.work();
     await started.passed;
@@ -251,6 +251,27 @@ describe("the start", () => {
     );
     await until("it is there", async () => (await bench.driver.sessions()).length === 1);
     await worker.stop();
+  });
+
+  test("whose answer was lost leaves no session behind, nor does an end in passing trouble", async () => {
+    const bench = await newBench([job]);
+    const { openSession, closeSession } = bench.driver;
+    const opened = gate();
+    let troubles = 2;
+    const worker = bench.worker(
+      {},
+      {
+        openSession: async (session) => {
+          await openSession(session);
+          opened.open();
+          throw busy;
+        },
+        closeSession: (id) => (troubles-- > 0 ? Promise.reject(busy) : closeSession(id)),
+      },
+    );
+    await opened.passed;
+    await worker.stop();
+    expect(await bench.driver.sessions()).toEqual([]);
   });
 
   test("stop() ends it all the same", async () => {

@@ -1,7 +1,7 @@
 /** Workers that come and go at random while jobs run: every job ends exactly once, and the database is sound. */
 import { expect, test } from "vitest";
 import { defineJob, fixed, type JobContext, type Qudo, type Worker } from "../../src/index.js";
-import { attemptsOf, expectSound, newPath, newQudo, silent, until } from "./support.js";
+import { attemptsOf, expectSound, newDatabase, newQudo, silent, until } from "./support.js";
 
 const JOBS = 2_000;
 const WORKERS = 100;
@@ -46,8 +46,8 @@ test(`${WORKERS} workers started and stopped at random moments`, async () => {
       return n;
     },
   });
-  const path = newPath();
-  const connections: Qudo[] = Array.from({ length: CONNECTIONS }, () => newQudo([job], path));
+  const database = newDatabase();
+  const connections: Qudo[] = Array.from({ length: CONNECTIONS }, () => newQudo([job], database));
   const [first] = connections as [Qudo];
   const enqueued = await first.enqueueMany(
     Array.from({ length: JOBS }, (_, n) => [job, n] as const),

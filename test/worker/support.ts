@@ -9,10 +9,12 @@ import { DEFAULTS } from "../../src/core/defaults.js";
 import { registry, type AnyJobDefinition } from "../../src/core/job.js";
 import { Qudo, type AttemptInfo, type Logger, type WorkerOptions } from "../../src/index.js";
 import type { Driver, NewJob } from "../../src/storage/driver.js";
+import { openDatabase } from "../../src/storage/open.js";
 import { openSqlite, type HandleLike } from "../../src/storage/sqlite/index.js";
 import { newId } from "../../src/storage/ids.js";
 import { workerSettings } from "../../src/worker/options.js";
 import { Worker, type Surroundings } from "../../src/worker/worker.js";
+import { newAddress, onServer } from "./engine.js";
 
 // — files
 
@@ -27,6 +29,11 @@ export function newPath(): string {
   return join(folder, `${++files}.db`);
 }
 
+/** The same for a database of whatever engine this run is on: its address. */
+export function newDatabase(): string {
+  return onServer ? newAddress() : `sqlite:${newPath()}`;
+}
+
 afterAll(() => {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   folder = undefined;
@@ -34,12 +41,15 @@ afterAll(() => {
 
 const opened: Qudo[] = [];
 
-/** Closed after the test, its workers stopped without much patience. */
-export function newQudo(jobs: readonly AnyJobDefinition[], path = newPath()): Qudo {
-  const qudo = new Qudo({ databases: `sqlite:${path}`, jobs });
+/** Closed after the test, its workers stopped without much patience. `database`: an address, or the path of a file. */
+export function newQudo(jobs: readonly AnyJobDefinition[], database = newDatabase()): Qudo {
+  const qudo = new Qudo({ databases: addressOf(database), jobs });
   opened.push(qudo);
   return qudo;
 }
+
+const addressOf = (database: string): string =>
+  /^\w+:/.test(database) ? database : `sqlite:${database}`;
 
 /** Closed after the test, whoever opened it. */
 export function closing(qudo: Qudo): Qudo {
@@ -145,10 +155,12 @@ export interface Bench {
 /** A migrated database and a way to start workers whose driver differs in a few operations. */
 export async function newBench(
   jobs: readonly AnyJobDefinition[],
-  path = newPath(),
-  clock = Date.now,
+  database = newDatabase(),
+  clock?: () => number,
 ): Promise<Bench> {
-  const driver = await openSqlite({ path, clock });
+  const driver = await (clock === undefined
+    ? openDatabase(addressOf(database))
+    : openSqlite({ path: database.replace("sqlite:", ""), clock }));
   await driver.migrate();
   const known = registry(jobs);
   const workers: Worker[] = [];
