@@ -240,7 +240,10 @@ export class Qudo<
 
   /** Creates or upgrades the tables now. */
   async migrate(): Promise<MigrationReport> {
-    return (await this.open()).migrate();
+    const driver = await this.open();
+    const report = await driver.migrate();
+    this.opened ??= Promise.resolve(driver);
+    return report;
   }
 
   /**

@@ -60,6 +60,20 @@ for (const { kind, variable, fresh } of KINDS)
       expect((await qudo(["migrate"])).stdout).toContain(": already at version");
     });
 
+    test("migrate --print-grants prints roles as SQL, and changes nothing", async () => {
+      const before = (await qudo(["migrate", "--json"])).stdout;
+      const { code, stdout, stderr } = await qudo(["migrate", "--print-grants"]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      for (const role of ["migrate", "produce", "work", "view"])
+        expect(stdout).toMatch(new RegExp(`^grant .* to ["']qudo_${role}["'];$`, "m"));
+      const json = JSON.parse((await qudo(["migrate", "--print-grants", "--json"])).stdout) as {
+        database: string;
+        grants: string;
+      };
+      expect(json).toEqual({ database: label, grants: expect.stringContaining("grant ") });
+      expect((await qudo(["migrate", "--json"])).stdout).toBe(before);
+    });
+
     test("jobs are added, worked, looked at and checked", async () => {
       const added = await qudo(["enqueue", "greet", '{"name":"Ada"}', "--jobs", JOBS]);
       expect(added).toMatchObject({ code: 0 });

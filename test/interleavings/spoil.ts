@@ -29,7 +29,7 @@ export interface Words {
   listed(runs: Runs): readonly (readonly [column: string, value: string])[];
 }
 
-export const blob = (name: string): Buffer => idBytes(id(name));
+const blob = (name: string): Buffer => idBytes(id(name));
 
 const hexLiteral = (value: Uint8Array): string => `x'${Buffer.from(value).toString("hex")}'`;
 

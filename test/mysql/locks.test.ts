@@ -25,6 +25,8 @@ const listed = (ids: readonly string[]): string => ids.map(literal).join(", ");
 const even = <T>(items: readonly T[]): T[] => items.filter((_, i) => i % 2 === 0);
 const odd = <T>(items: readonly T[]): T[] => items.filter((_, i) => i % 2 === 1);
 
+const ids = (jobs: readonly HeldJob[]): string[] => jobs.map(({ job }) => job);
+
 describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
   let server: MysqlServer;
   let place: Place;
@@ -51,11 +53,10 @@ describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
     await place.driver.insertJobs(jobs);
     return jobs.map((job) => job.id);
   };
-  const isolated = (n: number): Promise<string[]> => enqueue(n);
 
   describe.each([2, 10, 400])("of %i jobs", (n) => {
     test("a claim passes by what others are claiming", async () => {
-      const ids = await isolated(n);
+      const ids = await enqueue(n);
       const theirs = even(ids);
       await other.query(`select * from qudo_ready where id in (${listed(theirs)}) for update`);
       await other.query(`delete from qudo_ready where id = ${literal(theirs[0]!)}`);
@@ -152,8 +153,6 @@ describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
         );
     });
 
-    const ids = (jobs: readonly HeldJob[]): string[] => jobs.map(({ job }) => job);
-
     test.each([1, 2, n])("%i are cancelled at once", async (some) => {
       const { driver } = place;
       for (const jobs of [waiting, delayed, ids(held)])
@@ -171,8 +170,12 @@ describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
       const { driver } = place;
       const line = worker.line(1, "a line");
       const reports = held.slice(0, some).map(({ job, run, lease, session }) => ({
-        ...{ job, run, lease, session },
-        ...{ progress: "1", lines: [line] },
+        job,
+        run,
+        lease,
+        session,
+        progress: "1",
+        lines: [line],
       }));
       expect(await atOnce("report", driver.report(reports))).toEqual(times(some, () => true));
       await atOnce("heartbeat", worker.heartbeat(...held.slice(0, some)));
@@ -196,9 +199,11 @@ describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
     test("what has ended is pruned at once, and others are looked at", async () => {
       const { driver } = place;
       const step = { scan: "other", keepMs: 0, after: null, limit: 100 } as const;
-      await place.admin.query("update qudo_outcome set ended_at = 1 where job_id in (?)", [
-        ids(failed).map((id) => Buffer.from(id.replaceAll("-", ""), "hex")),
-      ]);
+      // One by one: a range would wait for what stands at its ends.
+      for (const id of ids(failed))
+        await place.admin.query(
+          `update qudo_outcome set ended_at = 1 where job_id = ${literal(id)} and run = 1`,
+        );
       expect((await atOnce("prune", driver.prune(step))).pruned).toBe(n);
       await atOnce("counts", driver.counts({}));
       await atOnce("list", driver.listJobs({ limit: 100 }));

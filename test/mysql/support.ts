@@ -49,7 +49,11 @@ export async function openPlace(
   const db = await MysqlDatabase.open(all, () => dialect.now);
   const admin = await administrator(place.url);
   return {
-    ...{ url: place.url, driver, db, dialect, admin },
+    url: place.url,
+    driver,
+    db,
+    dialect,
+    admin,
     [Symbol.asyncDispose]: async () => {
       await Promise.all([driver.close(), db.close(), admin.end()]);
       await place.drop();

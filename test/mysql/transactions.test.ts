@@ -16,6 +16,8 @@ import {
 
 const KILLS = 300;
 
+const count = (where: string): string => `select count(*) from t where ${where}`;
+
 describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
   let server: MysqlServer;
   let place: Fresh;
@@ -35,8 +37,6 @@ describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
     await maker.query("insert into t (id) values (1), (2)");
     return () => place.drop();
   });
-
-  const count = (where: string) => `select count(*) from t where ${where}`;
 
   /** Of the connections to this database those that are chosen. */
   const kill = async (choose: (all: readonly number[]) => readonly number[]): Promise<void> => {
@@ -125,14 +125,16 @@ describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
     await using other = await administrator(place.url);
     await other.query("start transaction");
     await other.query("insert into t (id) values (20)");
+    const looked = gate();
     let runs = 0;
     const adding = db.transaction(async (tx) => {
       runs++;
       if ((await number(tx, count("id = 20"))) === 1) return "there";
+      looked.open();
       await tx.run(raw("insert into t (id) values (20)"));
       return "added";
     });
-    await until("somebody waits for the key", async () => runs === 1);
+    await looked.opened;
     await other.query("commit");
     expect(await adding).toBe("there");
     expect(runs).toBe(2);
@@ -319,11 +321,11 @@ describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
         await db.transaction((tx) =>
           tx.run(raw("create table log (id int auto_increment primary key, who int not null)")),
         );
-        let kills = 0;
+        const killed = { times: 0 };
         const answered: number[] = [];
         const unknown: unknown[] = [];
         const worker = async (who: number): Promise<void> => {
-          while (kills < KILLS)
+          while (killed.times < KILLS)
             try {
               await db.transaction((tx) => tx.run(sql`insert into log (who) values (${who})`));
               answered.push(who);
@@ -332,7 +334,8 @@ describe.each(KINDS_HERE)("on $name, transactions", ({ server: find }) => {
             }
         };
         const killer = async (): Promise<void> => {
-          for (; kills < KILLS; kills++) await kill((all) => [all[kills % all.length]!]);
+          for (; killed.times < KILLS; killed.times++)
+            await kill((all) => [all[killed.times % all.length]!]);
         };
         await Promise.all([...Array.from({ length: 5 }, (_, i) => worker(i)), killer()]);
         const rows = await db.look((tx) => number(tx, "select count(*) from log"));

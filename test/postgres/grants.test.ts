@@ -1,17 +1,15 @@
 /** Roles with the least rights: each can do its work and nothing of the others'. */
 import type { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { afterSuccess } from "../../src/core/outcome.js";
 import type { Driver } from "../../src/storage/driver.js";
-import { newId } from "../../src/storage/ids.js";
 import { defineJob, Qudo } from "../../src/index.js";
 import { grants } from "../../src/storage/postgres/grants.js";
 import { ROLES, type Role } from "../../src/storage/sql/rights.js";
 import { openPostgres } from "../../src/storage/postgres/index.js";
 import { laws, manualClock, runLaw, type Fixture } from "../../src/testing/index.js";
 import { newJob } from "../../src/testing/conformance/harness.js";
-import { TestWorker } from "../../src/testing/conformance/worker.js";
 import { postgresSettings } from "../conformance/support/postgres.js";
+import { LOOKS, OF_PRODUCERS, WRITES } from "../conformance/support/roles.js";
 import { has, postgres, type Fresh } from "../servers/index.js";
 import { errorOf, superuser } from "./support.js";
 
@@ -68,53 +66,6 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL roles", () => {
     await place.drop();
   });
 
-  /** Every operation that writes, by who may do it besides a worker. */
-  const writes: Readonly<Record<string, (driver: Driver) => Promise<unknown>>> = {
-    openSession: (driver) => TestWorker.open(driver),
-    heartbeat: (driver) => driver.heartbeat({ session: newId(), running: [] }),
-    closeSession: (driver) => driver.closeSession(newId()),
-    reap: (driver) => driver.reap([{ id: newId(), beat: 0, cause: "gone", leaseMs: 0 }]),
-    markStarted: (driver) => driver.markStarted([held()]),
-    release: (driver) => driver.release(newId(), [newId()]),
-    report: (driver) => driver.report([{ ...held(), progress: "1", lines: [] }]),
-    settle: (driver) => {
-      const decision = afterSuccess({ fails: 0, crashes: 0 });
-      const settlement = { ...held(), ...decision, elapsedMs: 1, result: null, error: null };
-      const group = { lease: newId(), session: newId(), settlements: [settlement], close: true };
-      return driver.trip({ settle: [group], claim: null });
-    },
-    cancel: async (driver) => {
-      const job = newJob();
-      await as("work").insertJobs([job]);
-      return driver.cancel([job.id]);
-    },
-    retry: async (driver) => {
-      const job = newJob();
-      await as("work").insertJobs([job]);
-      await as("work").cancel([job.id]);
-      return driver.retry([job.id]);
-    },
-    setPaused: (driver) => driver.setPaused({ queue: "q", kind: null }, true),
-  };
-
-  const looks: Readonly<Record<string, (driver: Driver) => Promise<unknown>>> = {
-    schemaVersion: (driver) => driver.schemaVersion(),
-    ping: (driver) => driver.ping(),
-    sessions: (driver) => driver.sessions(),
-    payloads: (driver) => driver.payloads([newId()]),
-    getJobs: (driver) => driver.getJobs([newId()]),
-    listJobs: (driver) => driver.listJobs({ limit: 10 }),
-    endings: (driver) => driver.endings([newId()]),
-    listLog: (driver) => driver.listLog({ job: newId(), limit: 10 }),
-    tally: (driver) => driver.tally(0),
-    listAttempts: (driver) => driver.listAttempts({ limit: 10 }),
-    counts: (driver) => driver.counts({}),
-    audit: (driver) => driver.audit(),
-  };
-
-  /** What somebody who adds jobs needs to see: how they ended, and nobody's payloads. */
-  const OF_PRODUCERS = ["schemaVersion", "ping", "endings", "tally"];
-
   test("a producer adds jobs, plain, delayed and unique, and waits for their ends", async () => {
     const driver = as("produce");
     const jobs = [newJob(), newJob({ delayMs: 1_000 }), newJob({ uniqueKey: "k" })];
@@ -124,7 +75,7 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL roles", () => {
       { status: "unique" },
     ]);
     expect(await driver.endings([jobs[0]!.id])).toEqual([{ status: "living" }]);
-    for (const name of OF_PRODUCERS) await looks[name]!(driver);
+    for (const name of OF_PRODUCERS) await LOOKS[name]!(driver);
   });
 
   test("and so it does in a transaction of its own", async () => {
@@ -147,19 +98,19 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL roles", () => {
     ]);
   });
 
-  test.each(Object.keys(writes))("%s is for workers alone", async (name) => {
-    await writes[name]!(as("work"));
+  test.each(Object.keys(WRITES))("%s is for workers alone", async (name) => {
+    await WRITES[name]!(as("work"), as("work"));
     for (const role of ["produce", "view"] as const)
-      expect(await errorOf(writes[name]!(as(role))), role).toMatchObject(DENIED);
+      expect(await errorOf(WRITES[name]!(as(role), as("work"))), role).toMatchObject(DENIED);
   });
 
   test("a viewer looks at everything, and adds nothing", async () => {
-    for (const look of Object.values(looks)) await look(as("view"));
+    for (const look of Object.values(LOOKS)) await look(as("view"));
     expect(await errorOf(as("view").insertJobs([newJob()]))).toMatchObject(DENIED);
   });
 
   test("what a producer does not need it does not see", async () => {
-    for (const [name, look] of Object.entries(looks))
+    for (const [name, look] of Object.entries(LOOKS))
       if (!OF_PRODUCERS.includes(name))
         expect(await errorOf(look(as("produce"))), name).toMatchObject(DENIED);
   });
@@ -215,5 +166,3 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL roles", () => {
     });
   });
 });
-
-const held = () => ({ job: newId(), run: 1, lease: newId(), session: newId() });

@@ -33,7 +33,8 @@ export interface Control {
 /** A client, whoever made it: statements go in, and what is wrong with it is known. */
 export class Connection implements Pooled {
   private failure: Error | null = null;
-  private failUnderWay: ((error: Error) => void) | undefined;
+  /** Ends of statements that are not answered yet: the library calls nobody back once its connection is destroyed. */
+  private readonly underway = new Set<(error: Error) => void>();
   private readonly onError = (error: Error): void => void (this.failure ??= error);
   private readonly onEnd = (): void => this.onError(new ConnectionLost("the connection has ended"));
 
@@ -51,7 +52,7 @@ export class Connection implements Pooled {
   }
 
   /**
-   * One at a time: not before the one before it is answered.
+   * Goes out when those before it are answered.
    * @throws what the server, the socket or the library says; ConnectionLost when it takes longer than it may.
    */
   send(text: string, patienceMs: PatienceMs): Promise<Answer> {
@@ -59,15 +60,17 @@ export class Connection implements Pooled {
     return new Promise((resolve, reject) => {
       const late = (): void => this.fail(new ConnectionLost(`no answer for ${patienceMs} ms`));
       const timer = patienceMs === null ? undefined : setTimeout(late, patienceMs);
-      // The library calls nobody back once its connection is destroyed.
-      this.failUnderWay = (error) => {
+      const fail = (error: Error): void => {
+        this.underway.delete(fail);
         clearTimeout(timer);
-        reject(error);
+        reject(this.failure instanceof ConnectionLost ? this.failure : error);
       };
+      this.underway.add(fail);
       this.client.query({ sql: text, values: [], ...AS_WE_READ }, (error, answer: unknown) => {
+        if (error) return fail(error);
+        this.underway.delete(fail);
         clearTimeout(timer);
-        if (error) reject(this.failure instanceof ConnectionLost ? this.failure : error);
-        else resolve(answerOf(answer));
+        resolve(answerOf(answer));
       });
     });
   }
@@ -76,7 +79,7 @@ export class Connection implements Pooled {
   fail(error: Error): void {
     this.failure ??= error;
     this.control.destroy();
-    this.failUnderWay?.(error);
+    for (const fail of this.underway) fail(error);
   }
 
   hold(on: boolean): void {

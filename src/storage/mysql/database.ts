@@ -153,14 +153,14 @@ export class MysqlDatabase implements Database {
     return rows[0]!.now;
   }
 
-  /** What is open on it is rolled back, which nobody waits for; one that cannot even do that is not used again. */
+  /**
+   * What is open on it is rolled back, which nobody waits for: whatever is sent next goes after it. One that cannot even do
+   * that is not used again.
+   */
   private abandon(connection: Connection, broken = false): void {
-    const { source } = this;
-    if (broken || !connection.usable) return source.release(connection, true);
-    connection.send("rollback", this.patienceMs).then(
-      () => source.release(connection),
-      () => source.release(connection, true),
-    );
+    if (!broken && connection.usable)
+      connection.send("rollback", this.patienceMs).catch(() => connection.destroy());
+    this.source.release(connection, broken);
   }
 
   /** For {@link Statements}. */

@@ -16,7 +16,7 @@ import {
 } from "../sql/dialect.js";
 import { decodeLease, encodeLease } from "../sql/lease.js";
 import { id, join, NOTHING, raw, sql, type Query, type Value } from "../sql/query.js";
-import { inClaimOrder } from "../sql/order.js";
+import { afterPlace, inClaimOrder } from "../sql/order.js";
 import { columnsOf, typeOf, type ColumnType, type RowOf, type Shape } from "../sql/rows.js";
 
 /**
@@ -152,8 +152,9 @@ async function takeReady(tx: Tx, ready: Query, takes: readonly Take[]): Promise<
   const wanted = takes.filter(({ limit }) => limit > 0);
   if (wanted.length === 0) return [];
   const ofLanes = wanted.map(
-    ({ lane, limit }) =>
+    ({ lane, limit, after }) =>
       sql`(select ${columnsOf(WAITING)} from ${byKey(ready)} where lane = ${lane}
+        ${after === undefined ? NOTHING : sql`and ${afterPlace({ beyond }, after)}`}
         order by prio, run_at, id limit ${limit} for update skip locked)`,
   );
   const rows = await tx.all(join(ofLanes, " union all "), WAITING);

@@ -1,18 +1,15 @@
 /** Roles with the least rights, as MySQL and MariaDB take them. */
 import { PURPOSES, RIGHTS, ROLES, type Rights, type Role } from "../sql/rights.js";
 
-/**
- * Where a row that is there is left as it is, these servers ask for the right to update the column by which that is said; where
- * rows are locked, for a right to change the table.
- */
+/** Where a row that is there is to be left as it is, these servers ask for the right to update every column that is given. */
 const BESIDES: Partial<Readonly<Record<Role, Rights>>> = {
   produce: {
-    lane: "select, insert, update (queue)",
-    unique_key: "select, insert, update (hash), delete",
+    lane: "select, insert, update (queue, kind)",
+    unique_key: "select, insert, update, delete",
   },
   work: {
-    job_log: "select, insert, update (job_id), delete",
-    outcome: "select, insert, update (job_id), delete",
+    job_log: "select, insert, update, delete",
+    outcome: "select, insert, update, delete",
   },
 };
 

@@ -6,7 +6,8 @@ import type { MysqlSettings } from "../server.js";
 import type { Tx } from "../sql/database.js";
 import type { Dialect } from "../sql/dialect.js";
 import { serverDriver, type ServerDriver } from "../sql/driver.js";
-import { newEngine, type Engine } from "../sql/engine.js";
+import { newEngine } from "../sql/engine.js";
+import { ping } from "../sql/ping.js";
 import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
 import { sql } from "../sql/query.js";
 import { MysqlDatabase } from "./database.js";
@@ -91,24 +92,4 @@ function locked<T>(
       );
     return body(tx);
   });
-}
-
-class Rehearsed extends Error {
-  constructor(readonly now: number) {
-    super("rolled back on purpose");
-  }
-}
-
-/** One row more in the counts, and rolled back: all that work or add jobs may write there. */
-async function ping({ db, dialect, self }: Engine): Promise<{ now: number }> {
-  const nothing = { minute: 0, lane: 0, event: 0, session: self, n: 0 };
-  try {
-    return await db.transaction(async (tx, now) => {
-      await tx.run(dialect.addToTally([nothing]));
-      throw new Rehearsed(now);
-    });
-  } catch (error) {
-    if (error instanceof Rehearsed) return { now: error.now };
-    throw error;
-  }
 }

@@ -12,12 +12,13 @@ type Variables = Readonly<Record<string, number | string>>;
  * Any session in which our statements run.
  * - Without autocommit a statement that comes after a deadlock, which ends the transaction, begins another one that will be
  *   rolled back. With it that statement would be committed by itself.
- * - With safe updates a DELETE by key follows the key also in a table so small that reading all of it seems cheaper: there it
- *   would wait for every row that others are moving.
+ * - With safe updates a DELETE by key follows the key on MariaDB however small the table is, and anywhere one that follows
+ *   none is an error.
  */
 function needed({ name }: Flavour, statementTimeoutMs: number): Variables {
   return {
     autocommit: 0,
+    completion_type: "NO_CHAIN",
     [name === "MySQL" ? "transaction_isolation" : "tx_isolation"]: "READ-COMMITTED",
     sql_mode: "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION",
     time_zone: "+00:00",
@@ -30,9 +31,12 @@ function needed({ name }: Flavour, statementTimeoutMs: number): Variables {
   };
 }
 
-/** Of connections of ours, beyond that. */
-function bounds({ name }: Flavour, statementTimeoutMs: number): Variables {
+/** Of connections of ours, beyond that. A server may be told not to ask clients for their character set. */
+function own({ name }: Flavour, statementTimeoutMs: number): Variables {
   return {
+    character_set_client: "utf8mb4",
+    character_set_results: "utf8mb4",
+    collation_connection: "utf8mb4_bin",
     wait_timeout: SILENT_S,
     ...(name === "MySQL"
       ? { max_execution_time: statementTimeoutMs }
@@ -48,7 +52,7 @@ const written = (value: number | string): string =>
 
 /** Sets up a session of ours, for good. */
 export function settle(flavour: Flavour, statementTimeoutMs: number): string {
-  const all = { ...needed(flavour, statementTimeoutMs), ...bounds(flavour, statementTimeoutMs) };
+  const all = { ...needed(flavour, statementTimeoutMs), ...own(flavour, statementTimeoutMs) };
   const set = Object.entries(all).map(([name, value]) => `session ${name} = ${written(value)}`);
   return `set ${set.join(", ")}`;
 }

@@ -27,14 +27,11 @@ export interface ConnectOptions {
   readonly host: ServerHost;
   readonly connectTimeoutMs: number;
   /** Settings of the session, sent with the first word. Poolers refuse them. */
-  readonly session?: Readonly<Record<SessionSetting, number>>;
+  readonly session?: SessionSettings;
 }
 
-/** Milliseconds. */
-export type SessionSetting =
-  | "statement_timeout"
-  | "lock_timeout"
-  | "idle_in_transaction_session_timeout";
+/** By the names that the server has for them. */
+export type SessionSettings = Readonly<Record<string, string>>;
 
 /** An error of ours about a connection, told apart from those of the server and of the socket by its class. */
 export class ConnectionLost extends Error {}
@@ -154,7 +151,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     pipeline: true,
-    ...options.session,
+    options: Object.entries(options.session ?? {})
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(" "),
   });
   const connection = new Connection(client, true, {
     end: () => client.end(),

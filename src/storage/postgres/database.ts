@@ -9,13 +9,13 @@ import type {
   Connection,
   PatienceMs,
   QueryResult,
-  SessionSetting,
+  SessionSettings,
   Statement,
 } from "./connection.js";
 import { asDatabaseError, ConflictError, isConsequence, LostError } from "./errors.js";
 import {
   openSource,
-  SESSION_IDLE_MS,
+  PATIENT_SETTINGS,
   sessionSettings,
   type Opened,
   type Source,
@@ -85,7 +85,7 @@ export class PostgresDatabase implements Database {
       } catch (error) {
         if (error instanceof ConflictError && performance.now() < deadline)
           await pause(++conflicts);
-        else if (!isUnsent(error) || ++losses > LOSSES_MAX) throw plain(error);
+        else if (!isUnsent(error) || !this.mayTryAgain(++losses)) throw plain(error);
       }
   }
 
@@ -95,7 +95,7 @@ export class PostgresDatabase implements Database {
       try {
         return await this.once(BEGIN_SNAPSHOT, body, patience);
       } catch (error) {
-        if (!isUnsent(error) || ++losses > LOSSES_MAX) throw plain(error);
+        if (!isUnsent(error) || !this.mayTryAgain(++losses)) throw plain(error);
       }
   }
 
@@ -104,12 +104,18 @@ export class PostgresDatabase implements Database {
       try {
         return await this.lookOnce(body);
       } catch (error) {
-        if (!(error instanceof LostError) || ++losses > LOSSES_MAX) throw error;
+        if (!(error instanceof LostError) || !this.mayTryAgain(++losses)) throw error;
       }
   }
 
   close(): Promise<void> {
     return this.source.close();
+  }
+
+  /** One connection was lost; after a second one none that was idle meanwhile is trusted. */
+  private mayTryAgain(losses: number): boolean {
+    if (losses > 1) this.source.forget();
+    return losses <= LOSSES_MAX;
   }
 
   private async lookOnce<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
@@ -289,17 +295,14 @@ const isUnsent = (error: unknown): boolean => error instanceof Unsent;
 
 const plain = (error: unknown): unknown => (error instanceof Unsent ? error.lost : error);
 
-function setForNow(settings: Readonly<Record<SessionSetting, number>>): Query {
+function setForNow(settings: SessionSettings): Query {
   const parts = Object.entries(settings).map(
-    ([name, ms]) => `, set_config('${name}', '${ms}', true)`,
+    ([name, value]) => `, set_config('${name}', '${value}', true)`,
   );
   return raw(parts.join(""));
 }
 
-const WITHOUT_END = setForNow({
-  ...sessionSettings(0),
-  idle_in_transaction_session_timeout: SESSION_IDLE_MS,
-});
+const WITHOUT_END = setForNow(PATIENT_SETTINGS);
 
 const noop = (): void => undefined;
 

@@ -108,16 +108,24 @@ function amongKeys<S extends Shape>(
     cross join lateral (select t.ctid from ${table} t where ${same} limit 1) f))`;
 }
 
+const FROM_BEGINNING = { lane: "int", n: "int" } as const satisfies Shape;
+const FROM_MARK = { ...FROM_BEGINNING, prio: "int", run_at: "int", id: "id" } as const;
+
+/** Before every row there is. */
+const BEGINNING = { prio: -32_769, run_at: 0, id: "00000000-0000-0000-0000-000000000000" };
+
 async function takeReady(tx: Tx, ready: Query, takes: readonly Take[]): Promise<WaitingRow[]> {
   if (takes.length === 0) return [];
+  const wanted = takes.map(({ lane, limit: n, after }) => ({ lane, n, ...(after ?? BEGINNING) }));
+  // Without marks nothing is said of them: then it is one plan, and one fewer condition.
+  const marked = takes.some(({ after }) => after !== undefined);
+  const behind = raw(marked ? "and (prio, run_at, id) > (w.prio, w.run_at, w.id)" : "");
+  const shape = marked ? FROM_MARK : FROM_BEGINNING;
   const rows = await take(
     tx,
     ready,
-    sql`select r.ctid from ${unnest(
-      { lane: "int", n: "int" },
-      takes.map(({ lane, limit: n }) => ({ lane, n })),
-    )} as w(lane, n)
-      cross join lateral (select ctid from ${ready} where lane = w.lane
+    sql`select r.ctid from ${unnest(shape, wanted)} as w(${columnsOf(shape)})
+      cross join lateral (select ctid from ${ready} where lane = w.lane ${behind}
         order by prio, run_at, id limit w.n for update skip locked) r`,
   );
   return rows.toSorted(inClaimOrder);

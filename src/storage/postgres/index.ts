@@ -1,9 +1,9 @@
 /** The PostgreSQL engine: one database, many machines. */
-import { DatabaseError } from "../../core/errors.js";
 import { newId } from "../ids.js";
 import type { PostgresSettings } from "../server.js";
 import { serverDriver, type ServerDriver } from "../sql/driver.js";
-import { newEngine, type Engine } from "../sql/engine.js";
+import { newEngine } from "../sql/engine.js";
+import { ping } from "../sql/ping.js";
 import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
 import { PostgresDatabase } from "./database.js";
 import { postgresDialect } from "./dialect.js";
@@ -66,28 +66,4 @@ export async function openPostgres(settings: PostgresSettings): Promise<ServerDr
       listens: () => listener.listening,
     }),
   });
-}
-
-class Rehearsed extends Error {
-  constructor(readonly now: number) {
-    super("rolled back on purpose");
-  }
-}
-
-/** One row more in the counts, and rolled back: all that work or add jobs may write there. Who may only look is told the time. */
-async function ping({ db, dialect, self }: Engine): Promise<{ now: number }> {
-  const nothing = { minute: 0, lane: 0, event: 0, session: self, n: 0 };
-  let time = 0;
-  try {
-    return await db.transaction(async (tx, now) => {
-      time = now;
-      await tx.run(dialect.addToTally([nothing]));
-      throw new Rehearsed(now);
-    });
-  } catch (error) {
-    if (error instanceof Rehearsed) return { now: error.now };
-    if (error instanceof DatabaseError && error.code === "QUDO_DATABASE_DENIED")
-      return { now: time };
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 /** Where connections come from, and what their sessions are told. */
 import type { PostgresSettings } from "../server.js";
-import type { Connection, SessionSetting } from "./connection.js";
+import type { Connection, SessionSettings } from "./connection.js";
 import { asDatabaseError } from "./errors.js";
 import { Hosts, isWritable } from "./hosts.js";
 import { Pool } from "../sql/pool.js";
@@ -24,16 +24,31 @@ export interface Opened {
 }
 
 /** A process that stands still inside a transaction keeps others waiting for so long, and no longer. */
-export const SESSION_IDLE_MS = 10_000;
-/** What a statement of ours may take, as the server counts it, by the name of its setting. In milliseconds. */
-export function sessionSettings(statementTimeoutMs: number): Record<SessionSetting, number> {
+const IDLE_MS = 10_000;
+
+/** Each transaction of ours reads a few rows along an index, and may take only so long. */
+export function sessionSettings(statementTimeoutMs: number): SessionSettings {
   return {
-    statement_timeout: statementTimeoutMs,
+    statement_timeout: String(statementTimeoutMs),
     // Shorter, or the time-out of the whole statement would always come first; to wait for a lock is no failure yet.
-    lock_timeout: Math.ceil(statementTimeoutMs / 2),
-    idle_in_transaction_session_timeout: SESSION_IDLE_MS,
+    lock_timeout: String(Math.ceil(statementTimeoutMs / 2)),
+    idle_in_transaction_session_timeout: String(IDLE_MS),
+    // A plan is kept for as long as a connection lives. One that was made for a table that held next to nothing would read, and
+    // sort, all of it when it holds a million.
+    enable_seqscan: "off",
+    enable_bitmapscan: "off",
+    jit: "off",
   };
 }
+
+/** What takes as long as it needs mostly reads all there is. */
+export const PATIENT_SETTINGS: SessionSettings = {
+  statement_timeout: "0",
+  lock_timeout: "0",
+  idle_in_transaction_session_timeout: String(IDLE_MS),
+  enable_seqscan: "on",
+  enable_bitmapscan: "on",
+};
 
 export async function openSource(settings: PostgresSettings): Promise<Opened> {
   const { pool, label, connections: max, connectTimeoutMs, statementTimeoutMs } = settings;

@@ -4,21 +4,24 @@ import { SessionLostError } from "../../core/errors.js";
 import { afterExpiry } from "../../core/outcome.js";
 import type { ClaimedJob, ClaimRequest, Want } from "../driver.js";
 import { claimedJob, inlineBytes, readJobs, type JobColumns } from "./claimed.js";
-import { WAITING, type RunOfLease, type Take, type WaitingRow } from "./dialect.js";
+import { WAITING, type Place, type RunOfLease, type Take, type WaitingRow } from "./dialect.js";
 import type { Work } from "./engine.js";
 import { freeKeys } from "./keys.js";
-import { inClaimOrder } from "./order.js";
+import type { LaneLook, LowWater } from "./low-water.js";
+import { afterPlace, inClaimOrder } from "./order.js";
 import { lookUp, record, runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
-import { id, join, sql, type Query } from "./query.js";
+import { id, join, NOTHING as EMPTY, sql, type Query } from "./query.js";
 import type { OpenLane, Scene } from "./scene.js";
 
 export interface Claimed {
   readonly jobs: readonly ClaimedJob[];
   readonly more: boolean;
+  /** What it saw of its lanes: to be kept after the commit. */
+  readonly looks: readonly LaneLook[];
 }
 
-export const NOTHING: Claimed = { jobs: [], more: false };
+export const NOTHING: Claimed = { jobs: [], more: false, looks: [] };
 
 const ID = { id: "id" } as const satisfies Shape;
 const KEY = { lane: "int", prio: "int", run_at: "int", id: "id" } as const satisfies Shape;
@@ -29,21 +32,26 @@ const QUOTA = { lane: "int", n: "int" } as const satisfies Shape;
  * Called inside a write, after a look around in it.
  * @throws SessionLostError when the session is gone.
  */
-export async function claim(work: Work, request: ClaimRequest, scene: Scene): Promise<Claimed> {
+export async function claim(
+  work: Work,
+  request: ClaimRequest,
+  scene: Scene,
+  lowWater: LowWater,
+): Promise<Claimed> {
   const { lease, session, wants } = request;
   if (!scene.session) throw new SessionLostError(session);
   if (scene.lease) return claimedBefore(work, request);
-  const batch = new Batch(work, linesOf(wants, scene.lanes));
+  const batch = new Batch(work, linesOf(wants, scene.lanes), lowWater);
   let round = await batch.take();
   if (round.expired) {
     await batch.sweep();
     round = await batch.take();
   }
-  const { entries, jobs } = batch;
+  const { entries, jobs, looks } = batch;
   // Should the session be ended at this moment, its row refuses the lease: then again from the beginning, and it is told.
   if (entries.length > 0)
     await work.run(work.dialect.insertLease({ id: lease, worker: session, entries }, work.now));
-  return { jobs, more: round.expired || round.short };
+  return { jobs, more: round.expired || round.short, looks };
 }
 
 /** All wanted kinds of a queue are one line, in claim order. */
@@ -74,38 +82,66 @@ interface Round {
   readonly expired: boolean;
   /** Others took some of it meanwhile: what stands behind was not looked at. */
   readonly short: boolean;
+  /** Lines that brought less than was wanted, and were not read from their beginning. */
+  readonly cut: readonly Line[];
 }
+
+const NO_ROUND: Round = { expired: false, short: false, cut: [] };
 
 /** Collects what one claim takes: the lease's entries and the jobs for the worker, within the size of a trip. */
 class Batch {
   readonly entries: RunOfLease[] = [];
   readonly jobs: ClaimedJob[] = [];
+  readonly looks: LaneLook[] = [];
+  /** Where the lanes are read from; not named: from the beginning. */
+  private readonly marks = new Map<number, Place>();
   private room: number = LIMITS.bytesPerStatement;
 
   constructor(
     private readonly work: Work,
     private readonly lines: readonly Line[],
-  ) {}
+    private readonly lowWater: LowWater,
+  ) {
+    for (const { id: lane } of lines.flatMap(({ lanes }) => lanes)) {
+      const mark = lowWater.after(lane);
+      if (mark !== undefined) this.marks.set(lane, mark);
+    }
+  }
 
   private get open(): Line[] {
     return this.lines.filter(({ lanes, left }) => lanes.length > 0 && left > 0);
   }
 
-  /** As many as are wanted of each line. A job that had expired ends here and uses no place. */
+  /** As many as are wanted of each line, from the marks; where that is less, all that lies before them is looked at, too. */
   async take(): Promise<Round> {
-    const { work, open } = this;
-    if (open.length === 0) return { expired: false, short: false };
-    const takes = await takesOf(work, open);
+    const first = await this.round();
+    if (first.cut.length === 0) return first;
+    for (const { id: lane } of first.cut.flatMap(({ lanes }) => lanes)) this.marks.delete(lane);
+    const { expired, short, cut } = await this.round();
+    return { expired: first.expired || expired, short, cut };
+  }
+
+  /** A job that had expired ends here and uses no place. */
+  private async round(): Promise<Round> {
+    const { work, open, marks, lowWater } = this;
+    if (open.length === 0) return NO_ROUND;
+    const beganAt = lowWater.clock();
+    const takes = await takesOf(work, open, marks);
     const rows = await work.dialect.takeReady(work.tx, takes);
+    const time = { beganAt, endedAt: lowWater.clock() };
     const ids = rows.map((row) => row.id);
     const jobs = await readJobs(work, ids, this.room);
     const ordered = rows.toSorted(inClaimOrder);
     const expired: WaitingRow[] = [];
+    const cut: Line[] = [];
     let short = false;
     for (const line of open) {
       const lanes = new Map(line.lanes.map((lane) => [lane.id, lane]));
       const own = ordered.filter((row) => lanes.has(row.lane));
       short ||= lanes.size > 1 && own.length > 0 && own.length < askedOf(takes, lanes);
+      const toTheEnd = own.length < line.left;
+      this.looks.push(...looksOf(line, own, { ...time, toTheEnd }, marks));
+      if (toTheEnd && line.lanes.some((lane) => marks.has(lane.id))) cut.push(line);
       for (const row of own) {
         const job = jobs.get(row.id);
         // A waiting row without its job is a breach that is told by the audit; nobody can run it.
@@ -115,7 +151,7 @@ class Batch {
       }
     }
     await this.expire(expired);
-    return { expired: expired.length > 0, short };
+    return { expired: expired.length > 0, short, cut };
   }
 
   private hold(line: Line, row: WaitingRow, lane: OpenLane, job: JobColumns): void {
@@ -135,7 +171,7 @@ class Batch {
     const lanes = open.flatMap((line) => line.lanes);
     if (lanes.length === 0) return;
     const each = Math.ceil(LIMITS.rowsPerStatement / lanes.length);
-    const heads = await work.all(headsOf(work, lanes, each), KEY);
+    const heads = await work.all(headsOf(work, lanes, each, this.marks), KEY);
     const find = (some: readonly string[]) =>
       sql`select id from ${t.job} where ${dialect.among("id", "id", some)} and expires_at <= ${now}`;
     const ids = heads.map((row) => row.id);
@@ -172,6 +208,20 @@ class Batch {
   }
 }
 
+function looksOf(
+  { lanes }: Line,
+  rows: readonly WaitingRow[],
+  seen: Pick<LaneLook, "beganAt" | "endedAt" | "toTheEnd">,
+  marks: Marks,
+): LaneLook[] {
+  return lanes.map((lane) => {
+    const own = rows.filter((row) => row.lane === lane.id);
+    return { lane, ...seen, after: marks.get(lane.id), taken: own.length, last: own.at(-1) };
+  });
+}
+
+type Marks = ReadonlyMap<number, Place>;
+
 function askedOf(takes: readonly Take[], lanes: ReadonlyMap<number, OpenLane>): number {
   return takes.reduce((sum, { lane, limit }) => sum + (lanes.has(lane) ? limit : 0), 0);
 }
@@ -180,26 +230,34 @@ function askedOf(takes: readonly Take[], lanes: ReadonlyMap<number, OpenLane>): 
  * How many to take of which lane. A line of one lane is taken from directly; of several, what each has among the first of the
  * line is counted, without locks.
  */
-async function takesOf(work: Work, lines: readonly Line[]): Promise<Take[]> {
+async function takesOf(work: Work, lines: readonly Line[], marks: Marks): Promise<Take[]> {
   const single = lines.filter(({ lanes }) => lanes.length === 1);
   const mixed = lines.filter(({ lanes }) => lanes.length > 1);
-  const takes = single.map(({ lanes, left }) => ({ lane: lanes[0]!.id, limit: left }));
+  const take = (lane: number, limit: number): Take => ({ lane, limit, after: marks.get(lane) });
+  const takes = single.map(({ lanes, left }) => take(lanes[0]!.id, left));
   if (mixed.length === 0) return takes;
   const counts = mixed.map(
     ({ lanes, left }) =>
       sql`(select lane, count(*) as n from (
-        select lane from (${headsOf(work, lanes, left)}) u order by prio, run_at, id limit ${left}) c group by lane)`,
+        select lane from (${headsOf(work, lanes, left, marks)}) u order by prio, run_at, id limit ${left}) c group by lane)`,
   );
   const quotas = await work.all(join(counts, " union all "), QUOTA);
-  return [...takes, ...quotas.map(({ lane, n: limit }) => ({ lane, limit }))];
+  return [...takes, ...quotas.map(({ lane, n }) => take(lane, n))];
 }
 
-/** The first rows of each lane. */
-function headsOf({ t }: Work, lanes: readonly OpenLane[], each: number): Query {
-  const heads = lanes.map(
-    (lane) =>
-      sql`(select ${columnsOf(KEY)} from ${t.ready} where lane = ${lane.id} order by prio, run_at, id limit ${each})`,
-  );
+/** The first rows of each lane, from its mark on. */
+function headsOf(
+  { t, dialect }: Work,
+  lanes: readonly OpenLane[],
+  each: number,
+  marks: Marks,
+): Query {
+  const heads = lanes.map(({ id: lane }) => {
+    const mark = marks.get(lane);
+    const behind = mark === undefined ? EMPTY : sql`and ${afterPlace(dialect, mark)}`;
+    return sql`(select ${columnsOf(KEY)} from ${t.ready} where lane = ${lane} ${behind}
+      order by prio, run_at, id limit ${each})`;
+  });
   return join(heads, " union all ");
 }
 
@@ -226,5 +284,5 @@ async function claimedBefore(work: Work, { lease, session }: ClaimRequest): Prom
     const { lane, prio, counters } = places.get(runKey(job, run))!;
     return claimedJob({ id: job, run, prio, ...counters }, byId.get(lane)!, jobs.get(job)!);
   });
-  return { jobs: claimed, more: true };
+  return { jobs: claimed, more: true, looks: [] };
 }

@@ -34,12 +34,3 @@ export interface Database {
   look<T>(body: (tx: Tx) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
-
-/** The first row, or undefined. */
-export async function first<S extends Shape>(
-  tx: Tx,
-  query: Query,
-  shape: S,
-): Promise<RowOf<S> | undefined> {
-  return (await tx.all(query, shape))[0];
-}

@@ -36,6 +36,9 @@ export const WAITING = {
 
 export type WaitingRow = RowOf<typeof WAITING>;
 
+/** A row's key in ready, within its lane. */
+export type Place = Pick<WaitingRow, "prio" | "run_at" | "id">;
+
 /** A lease row. Ids here are text. */
 export interface LeaseRow {
   readonly id: string;
@@ -53,6 +56,8 @@ export interface RunOfLease {
 export interface Take {
   readonly lane: number;
   readonly limit: number;
+  /** Only what comes after this; left out: from the lane's beginning. */
+  readonly after?: Place;
 }
 
 /**

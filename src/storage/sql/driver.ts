@@ -34,5 +34,21 @@ export function serverDriver(
   foreign?: () => Promise<Dialect>,
 ): ServerDriver {
   const queue = queueOf(engine, own.label, foreign);
-  return { ...own, ...working(engine), ...looking(engine), queue };
+  return {
+    ...own,
+    ...working(engine),
+    ...looking(engine),
+    // Looked up now: within users' transactions all connections of a pool that is theirs may be taken.
+    async migrate() {
+      const report = await own.migrate();
+      await queue();
+      return report;
+    },
+    async schemaVersion() {
+      const version = await own.schemaVersion();
+      if (version !== null) await queue();
+      return version;
+    },
+    queue,
+  };
 }

@@ -2,6 +2,7 @@
 import type { Dialect, Tables } from "./dialect.js";
 import type { Body, Database, SnapshotOptions, Tx } from "./database.js";
 import { Lanes } from "./lanes.js";
+import { LowWater } from "./low-water.js";
 import { pieces, piecesOfRows } from "./pieces.js";
 import type { Query } from "./query.js";
 import type { RowOf, Shape } from "./rows.js";
@@ -11,13 +12,19 @@ export interface Engine {
   readonly db: Database;
   readonly dialect: Dialect;
   readonly lanes: Lanes;
+  readonly lowWater: LowWater;
   /** Who counts what no worker's session does: a row of its own in the tally, so that no two processes wait for one another. */
   readonly self: string;
 }
 
 /** An engine that has seen nothing yet. */
-export function newEngine(db: Database, dialect: Dialect, self: string): Engine {
-  return { db, dialect, lanes: new Lanes(db, dialect), self };
+export function newEngine(
+  db: Database,
+  dialect: Dialect,
+  self: string,
+  lowWater = new LowWater(),
+): Engine {
+  return { db, dialect, lanes: new Lanes(db, dialect), lowWater, self };
 }
 
 /** One transaction, or one look, of an operation: where its statements go. */

@@ -148,11 +148,7 @@ function inHashOrder(jobs: readonly NewJob[]): NewJob[] {
 }
 
 /** Jobs that are not there, with the rows in which they wait. */
-export async function insertRows(
-  work: Work,
-  jobs: readonly NewJob[],
-  lanes: LaneIds,
-): Promise<void> {
+async function insertRows(work: Work, jobs: readonly NewJob[], lanes: LaneIds): Promise<void> {
   const rows = jobs.map((job) => jobRow(job, lanes.get(keyOf(job))!, work.now));
   for (const { lane } of rows) work.tally.enqueued(lane);
   const waiting = rows.map(({ id, lane, prio, run_at }) => ({

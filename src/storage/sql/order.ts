@@ -1,4 +1,7 @@
 /** The order in which jobs are claimed: priority, then due time, then id. */
+import type { Dialect, Place } from "./dialect.js";
+import { id, type Query } from "./query.js";
+
 export interface ClaimKey {
   readonly prio: number;
   readonly run_at: number;
@@ -8,6 +11,14 @@ export interface ClaimKey {
 
 export function inClaimOrder(a: ClaimKey, b: ClaimKey): number {
   return a.prio - b.prio || a.run_at - b.run_at || compareIds(a.id, b.id);
+}
+
+/** What comes after this place in its lane. */
+export function afterPlace(
+  dialect: Pick<Dialect, "beyond">,
+  { prio, run_at, id: job }: Place,
+): Query {
+  return dialect.beyond("after", ["prio", "run_at", "id"], [prio, run_at, id(job)]);
 }
 
 function compareIds(a: ClaimKey["id"], b: ClaimKey["id"]): number {

@@ -23,7 +23,7 @@ export interface Event {
 }
 
 /** The writer of events that no worker's session made. */
-export const NOBODY = "00000000-0000-0000-0000-000000000000";
+const NOBODY = "00000000-0000-0000-0000-000000000000";
 
 export const OUTCOME = {
   job_id: "id",

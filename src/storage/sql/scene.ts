@@ -3,6 +3,8 @@ import { SessionLostError } from "../../core/errors.js";
 import type { ClaimRequest, Want } from "../driver.js";
 import { glance, type Engine, type Work } from "./engine.js";
 import type { LaneName } from "./lanes.js";
+import type { LowWater, MarkedLane } from "./low-water.js";
+import { afterPlace } from "./order.js";
 import type { Shape } from "./rows.js";
 import { id, join, raw, sql, type Query } from "./query.js";
 
@@ -30,13 +32,16 @@ export interface Scene {
 }
 
 /** One statement, whatever is wanted. */
-export async function look(work: Work, { lease, session, wants }: ClaimRequest): Promise<Scene> {
+export async function look(
+  work: Work,
+  { lease, session, wants }: ClaimRequest,
+  lowWater: LowWater,
+): Promise<Scene> {
   const { t } = work;
-  // In the order of the index, so that the plan reads one row whatever the statistics say.
-  const head = sql`select 1 from ${t.ready} r where r.lane = l.id order by r.lane, r.prio, r.run_at, r.id limit 1`;
+  const head = headOf(work, lowWater.within(wants));
   const rows = await work.all(
     sql`select s.session, s.lease, l.id, l.queue, l.kind,
-        (l.paused_at is not null or q.paused_at is not null) as paused, (${head}) as waiting
+        (l.paused_at is not null or q.paused_at is not null) as paused, ${head} as waiting
       from (select exists (select 1 from ${t.worker} where id = ${id(session)}) as session,
         exists (select 1 from ${t.lease} where id = ${id(lease)}) as lease) s
       left join ${t.lane} l on ${wanted(work, wants)} left join ${t.queue} q on q.name = l.queue`,
@@ -47,6 +52,22 @@ export async function look(work: Work, { lease, session, wants }: ClaimRequest):
     if (lane !== null && paused === false && waiting !== null)
       lanes.push({ id: lane, queue: queue!, kind: kind! });
   return { session: rows[0]!.session, lease: rows[0]!.lease, lanes };
+}
+
+/**
+ * Whether anything waits in lane `l`. Where something waits behind the mark, that is enough; only when nothing does, and a claimer
+ * would be told that it has nothing to do, is the lane read from its beginning.
+ */
+function headOf({ t, dialect }: Work, marked: readonly MarkedLane[]): Query {
+  // In the order of the index, so that the plan reads one row whatever the statistics say.
+  const order = raw("order by r.lane, r.prio, r.run_at, r.id limit 1");
+  const whole = sql`(select 1 from ${t.ready} r where r.lane = l.id ${order})`;
+  if (marked.length === 0) return whole;
+  const behind = marked.map(
+    ({ id: lane, mark }) => sql`when ${lane} then
+      (select 1 from ${t.ready} r where r.lane = ${lane} and ${afterPlace(dialect, mark)} ${order})`,
+  );
+  return sql`coalesce(case l.id ${join(behind, " ")} end, ${whole})`;
 }
 
 function wanted({ dialect }: Work, wants: readonly Want[]): Query {
@@ -63,7 +84,7 @@ function wanted({ dialect }: Work, wants: readonly Want[]): Query {
  * @throws SessionLostError when the session is gone.
  */
 export async function isIdle(engine: Engine, request: ClaimRequest): Promise<boolean> {
-  const scene = await glance(engine, (work) => look(work, request));
+  const scene = await glance(engine, (work) => look(work, request, engine.lowWater));
   if (!scene.session) throw new SessionLostError(request.session);
   return !scene.lease && scene.lanes.length === 0;
 }

@@ -17,14 +17,19 @@ import { isIdle, look } from "./scene.js";
 export async function trip(engine: Engine, { settle, claim: request }: Trip): Promise<TripOutcome> {
   if (settle.length === 0 && (request === null || (await isIdle(engine, request))))
     return { settled: [], claimed: [], more: false };
-  return write(engine, async (work) => {
+  const { lowWater } = engine;
+  const { looks, ...outcome } = await write(engine, async (work) => {
     const { settled, put } = await judge(work, settle);
     if (request === null) await put();
     // The look goes out with the writes, and behind them.
-    const [, scene] = request === null ? [] : await Promise.all([put(), look(work, request)]);
-    const { jobs, more } = request && scene ? await claim(work, request, scene) : NOTHING;
-    return { settled, claimed: jobs, more };
+    const [, scene] =
+      request === null ? [] : await Promise.all([put(), look(work, request, lowWater)]);
+    const { jobs, more, looks } =
+      request && scene ? await claim(work, request, scene, lowWater) : NOTHING;
+    return { settled, claimed: jobs, more, looks };
   });
+  lowWater.keep(looks);
+  return outcome;
 }
 
 interface Judgement {

@@ -1,14 +1,14 @@
 /** A queue on a server, and connections of a user's beside it. */
 import { Client } from "pg";
 import { createConnection, type ConnectionOptions } from "mysql2/promise";
-import type { UserTransaction } from "../../../src/storage/driver.js";
+import type { Driver, UserTransaction } from "../../../src/storage/driver.js";
 import { openMysql } from "../../../src/storage/mysql/index.js";
 import { mysqlSpeech } from "../../../src/storage/mysql/transaction.js";
 import { openPostgres } from "../../../src/storage/postgres/index.js";
 import { postgresSpeech } from "../../../src/storage/postgres/transaction.js";
 import type { ServerDriver } from "../../../src/storage/sql/driver.js";
 import { userTransaction } from "../../../src/storage/sql/transaction.js";
-import { mariadb, postgres } from "../../servers/index.js";
+import { has, mariadb, postgres } from "../../servers/index.js";
 import { mysqlSettings } from "./mysql.js";
 import { postgresSettings } from "./postgres.js";
 
@@ -99,4 +99,33 @@ async function onMariadb(): Promise<UserSide> {
       await place.drop();
     },
   };
+}
+
+const KINDS: readonly ServerKind[] = ["postgres", "mariadb"];
+const here = await Promise.all(KINDS.map((kind) => has(kind)));
+
+/** Those that this machine has. */
+export const serverKinds: readonly ServerKind[] = KINDS.filter((_, i) => here[i]);
+
+/** By state; undefined for those that are not there. */
+export async function statesOf(
+  driver: Driver,
+  ...ids: readonly string[]
+): Promise<(string | undefined)[]> {
+  return (await driver.getJobs(ids)).map((row) => row?.state);
+}
+
+/** What was counted, as "event n". */
+export async function eventsOf(driver: Driver): Promise<string[]> {
+  return (await driver.tally(0)).map(({ event, n }) => `${event} ${n}`).toSorted();
+}
+
+/** What a call was refused with. */
+export async function failure(call: unknown): Promise<Error & { code?: string }> {
+  try {
+    await call;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("it was accepted");
 }
