@@ -40,6 +40,9 @@ const KNOWN = {
   mysql: readonly (keyof MysqlDatabase)[];
 };
 
+/** One of these says where the jobs are. */
+const NEEDED = ["url", "handle", "pool"] as const;
+
 const NAMES: Readonly<Record<Kind, string>> = {
   sqlite: "SQLite",
   postgres: "PostgreSQL",
@@ -49,6 +52,9 @@ const NAMES: Readonly<Record<Kind, string>> = {
 /** @throws InvalidInputError QUDO_INVALID_URL, QUDO_INVALID_OPTION or QUDO_UNKNOWN_OPTION; none shows a password. */
 export function checkDatabase(database: unknown): Checked {
   const options = optionsOf(database);
+  // Nothing says of which database: what nobody knows is a better word than "no url".
+  if (NEEDED.every((name) => options[name] === undefined))
+    checkOptions(options, [...new Set(Object.values(KNOWN).flat())], "databases");
   const kind = kindOfOptions(options);
   refuseForeign(options, kind);
   checkOptions(options, KNOWN[kind], "databases");

@@ -19,7 +19,7 @@ export interface Kind {
   server(): Promise<MysqlServer>;
 }
 
-export const KINDS: readonly Kind[] = [
+const KINDS: readonly Kind[] = [
   { name: "MariaDB", here: await has("mariadb"), server: () => mariadb({ durable: false }) },
   { name: "MySQL", here: await has("mysql"), server: () => mysql() },
 ];

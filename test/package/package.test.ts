@@ -43,8 +43,9 @@ describe("the tarball", () => {
     expect(found).toEqual([...whole, ...modules, ...pages].toSorted());
   });
 
-  test("fits where it is downloaded often: less than 300 kB packed", () => {
-    expect(installed.tarball.size).toBeLessThan(300_000);
+  // Of it, about 170 kB are the three server engines and what they share.
+  test("fits where it is downloaded often: less than 500 kB packed", () => {
+    expect(installed.tarball.size).toBeLessThan(500_000);
   });
 
   test("mentions no path of the machine that made it", () => {

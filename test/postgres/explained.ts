@@ -27,6 +27,8 @@ export interface Explained {
   readonly text: string;
   /** Pages read, from memory or from disk. */
   readonly buffers: number;
+  /** Of them, those read to find rows and lock them. */
+  readonly found: number;
   /** "Index Scan qudo_ready", … */
   readonly nodes: readonly string[];
   readonly ms: number;
@@ -117,10 +119,19 @@ async function explain(db: PostgresDatabase, tx: Tx, query: Query): Promise<Expl
   const { Plan: top } = plan!;
   return {
     text,
-    buffers: top["Shared Hit Blocks"] + top["Shared Read Blocks"],
+    buffers: buffersOf(top),
+    found: lockings(top).reduce((sum, node) => sum + buffersOf(node), 0),
     nodes: nodesOf(top),
     ms: plan!["Execution Time"],
   };
+}
+
+function buffersOf(node: Node): number {
+  return node["Shared Hit Blocks"] + node["Shared Read Blocks"];
+}
+
+function lockings(node: Node): Node[] {
+  return node["Node Type"] === "LockRows" ? [node] : (node.Plans ?? []).flatMap(lockings);
 }
 
 function nodesOf(node: Node): string[] {

@@ -8,8 +8,8 @@ import { openExplained, type Explained } from "./explained.js";
 import { superuser } from "./support.js";
 
 const BATCH = 500;
-/** For a row: it is found and locked, found again by its place, and deleted. */
-const PER_ROW = 4;
+/** Pages asked for per row: to find and lock it; then by its place, to delete it and to return it. */
+const [TO_FIND, TO_DELETE] = [1, 3];
 /** Pages of the index above its leaves, and its leaves. */
 const CONSTANT = 120;
 
@@ -65,12 +65,14 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL: a claim", () => {
       await admin.query(sql);
       for (const lanes of [[1], [1, 2], [1, 2, 3]])
         for (const generic of [false, true]) {
-          const { buffers, nodes } = await explain(lanes, generic);
+          const { found, buffers, nodes } = await explain(lanes, generic);
           const taken = Math.min(
             lanes.length === 1 ? size / 2 : size,
             Math.min(lanes.length, 2) * BATCH,
           );
-          expect(buffers, nodes.join(", ")).toBeLessThanOrEqual(PER_ROW * taken + CONSTANT);
+          expect(found, nodes.join(", ")).toBeLessThanOrEqual(TO_FIND * taken + CONSTANT);
+          expect(found).toBeGreaterThanOrEqual(taken);
+          expect(buffers - found, nodes.join(", ")).toBeLessThanOrEqual(TO_DELETE * taken);
           expect(nodes.filter((node) => /Seq Scan|Sort|Bitmap/.test(node))).toEqual([]);
         }
     });
