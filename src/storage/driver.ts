@@ -12,10 +12,12 @@
  */
 import type {
   CancelOutcome,
+  DatabaseMode,
   DeadSession,
   Heartbeat,
   HeartbeatOutcome,
   HeldRun,
+  Identity,
   InsertOutcome,
   KeepAlive,
   MigrationReport,
@@ -36,6 +38,7 @@ import type {
 import type {
   AttemptPage,
   AttemptQuery,
+  DatabaseStatus,
   Ending,
   JobPage,
   JobQuery,
@@ -48,6 +51,8 @@ import type {
 } from "./views.js";
 
 export type {
+  DatabaseMode,
+  Identity,
   MigrationReport,
   StoredPayload,
   NewJob,
@@ -90,6 +95,7 @@ export type {
   AttemptQuery,
   AttemptPage,
   LaneCounts,
+  DatabaseStatus,
   Violation,
 } from "./views.js";
 
@@ -169,6 +175,14 @@ export interface Driver {
   /** Checks invariants I1 to I6 over the whole database: what `qudo doctor` prints. */
   audit(): Promise<Violation[]>;
 
+  // — one of several databases
+  /** Who this database is. `name`: written down where it has none yet; where it has another one nothing changes, and that is told. */
+  identify?(name?: string): Promise<Identity>;
+  /** Whether it takes new jobs, and gives any out: kept in the database, for all who use it. */
+  setMode?(mode: DatabaseMode): Promise<void>;
+  /** Several databases as one: each of them by itself, for whoever must not wait for all of them. Absent: it is one database. */
+  readonly parts?: readonly Part[];
+
   // — servers only
   /** SQL that makes roles with the least rights: to migrate, to produce, to work, to view. Changes nothing. */
   grants?(): Promise<string>;
@@ -196,6 +210,20 @@ export interface UserTransaction {
    * @throws RunLostError, which must roll the transaction back, when the run is not ours any more.
    */
   complete(run: HeldRun, end: Pick<Settlement, "elapsedMs" | "result">): void | Promise<void>;
+}
+
+/** One of several databases that are used as one. */
+export interface Part {
+  /** Stable, and stored in the database. */
+  readonly name: string;
+  /**
+   * This database alone. It is opened when it is first needed; while it is out, everything but what settles and keeps alive what is
+   * held there is refused at once: DatabaseError QUDO_DATABASE_OUT, transient.
+   */
+  readonly driver: Driver;
+  status(): DatabaseStatus;
+  /** Calls back after the status has changed. Returns the way to stop it. */
+  watch(onChange: (status: DatabaseStatus) => void): () => void;
 }
 
 /** What a database can do beyond the contract. Positive, each with what follows from it. */

@@ -9,6 +9,21 @@ export interface MigrationReport {
   readonly to: number;
 }
 
+/**
+ * What one of several databases is used for. "active": everything. "drain": it gets no new jobs, and those in it are worked off.
+ * "off": nothing of it is claimed either; what is held may still be settled.
+ */
+export type DatabaseMode = "active" | "drain" | "off";
+
+/** Who a database is, as it says itself. */
+export interface Identity {
+  /** Random, made with its tables: two names for one database are found out by it. */
+  readonly id: string;
+  /** What it was called when it was first used as one of several; null: it never was. */
+  readonly name: string | null;
+  readonly mode: DatabaseMode;
+}
+
 /** A payload as it is stored: text or bytes, one of them null. */
 export interface StoredPayload {
   /** Which codec wrote it: {@link CODEC_JSON}. */

@@ -1,6 +1,6 @@
 /** What looking into a database shows. Part of the contract, driver.ts, which passes these types on. */
 import type { JobState, LogLevel, Reason, RunState } from "../core/states.js";
-import type { RunKey, StoredPayload } from "./records.js";
+import type { DatabaseMode, RunKey, StoredPayload } from "./records.js";
 
 /** One job as {@link Driver.getJobs} and {@link Driver.listJobs} show it. Times are milliseconds UTC. */
 export interface JobRow {
@@ -137,6 +137,22 @@ export interface LaneCounts {
   readonly done: number;
   readonly abandoned: number;
   readonly cancelled: number;
+}
+
+/** One of several databases as this process sees it. */
+export interface DatabaseStatus {
+  readonly name: string;
+  /** Engine and place, never a password. */
+  readonly label: string;
+  /** "out": left in peace until `retryAt`; "probing": that moment has come, and one write tries whether it is back. */
+  readonly state: "healthy" | "out" | "probing";
+  /** The stricter one of what the configuration says and what the database says. */
+  readonly mode: DatabaseMode;
+  /** Why it is out; null while it is healthy. */
+  readonly reason: string | null;
+  /** Since when it is in this state, and when it is tried again: milliseconds UTC of this process. */
+  readonly since: number;
+  readonly retryAt: number | null;
 }
 
 /** A breach of an invariant, found by {@link Driver.audit}. Each is a bug, or the work of another program. */
