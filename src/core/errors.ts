@@ -28,6 +28,12 @@ export const ERROR_CODES = {
   QUDO_DATABASE_FAILED: "The database refused a statement.",
   QUDO_DATABASE_TOO_OLD: "The database server is of a version that is not supported.",
   QUDO_DATABASE_DENIED: "The database user lacks a right.",
+  QUDO_DATABASE_TWICE: "One database under two names.",
+  QUDO_DATABASE_SWAPPED: "A database that is another one than its name says.",
+  QUDO_DATABASE_OUT: "One of several databases that is left in peace until it is tried again.",
+  QUDO_DATABASES_OUT: "None of several databases took a job.",
+  QUDO_ENQUEUE_UNKNOWN: "Whether jobs were written could not be found out.",
+  QUDO_ENQUEUE_PARTLY: "Of the jobs of one enqueueMany some were written and others were not.",
   QUDO_WRONG_DATABASE: "A transaction on another database than this queue's.",
   QUDO_NO_TRANSACTION: "A connection on which no transaction is open was given as one.",
   QUDO_NETWORK_FILE_SYSTEM: "A SQLite file on a network file system.",
@@ -71,16 +77,47 @@ export class InvalidInputError extends QudoError {
   override readonly name = "InvalidInputError";
 }
 
+/** What is told of a {@link DatabaseError} beside its message. */
+export interface DatabaseErrorOptions extends ErrorOptions {
+  /** Default "no". */
+  readonly happened?: "no" | "perhaps";
+}
+
 /** The database could not do it. `transient`: the same call may succeed later, and is safe to repeat. */
 export class DatabaseError extends QudoError {
-  override readonly name = "DatabaseError";
+  override readonly name: string = "DatabaseError";
+  /** "perhaps": the answer to a commit was lost, and what was to be written may be there. To send it again is safe. */
+  readonly happened: "no" | "perhaps";
   constructor(
     code: ErrorCode,
     message: string,
     readonly transient: boolean,
-    options?: ErrorOptions,
+    options?: DatabaseErrorOptions,
   ) {
     super(code, message, options);
+    this.happened = options?.happened ?? "no";
+  }
+}
+
+/**
+ * Jobs of which nobody knows whether they were written: the database was lost while their commit was on its way, and did not
+ * answer again in time. They are there, or not; nowhere else. To enqueue them again under their ids is safe once it answers.
+ */
+export class EnqueueOutcomeUnknownError extends DatabaseError {
+  override readonly name = "EnqueueOutcomeUnknownError";
+  constructor(
+    /** Its name. */
+    readonly database: string,
+    readonly ids: readonly string[],
+    options?: ErrorOptions,
+  ) {
+    const jobs = ids.length === 1 ? `the job ${ids[0]} was` : `${ids.length} jobs were`;
+    super(
+      "QUDO_ENQUEUE_UNKNOWN",
+      `Whether ${jobs} written is not known: the database "${database}" was lost at the commit and has not answered since. When it is back, look for the ids, or enqueue the same ids again.`,
+      true,
+      { ...options, happened: "perhaps" },
+    );
   }
 }
 
