@@ -16,6 +16,8 @@ export class TakenBack extends Error {}
 /** `again`: whether they are there is not known, and they go there also while the database is out. */
 export type Send = (jobs: NewJob[], again: boolean) => Promise<InsertOutcome[]>;
 
+const late = (): TakenBack => new TakenBack("did not get to it in time");
+
 type Jobs = Batcher<NewJob, InsertOutcome>;
 
 const LIMITS_OF_BATCH = {
@@ -43,7 +45,6 @@ export class Gathering {
 
   /** @throws TakenBack when it has not left within `waitMs`. */
   add(job: NewJob, waitMs: number): Promise<InsertOutcome> {
-    const late = (): TakenBack => new TakenBack("did not get to it in time");
     return this.batcherFor(job).addWithin(job, waitMs, this.surroundings, late);
   }
 

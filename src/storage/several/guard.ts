@@ -31,23 +31,50 @@ export interface Guarded {
 const LOOKING = { doing: "looking" } as const;
 
 export function guard(part: Guarded, label: string): Driver {
-  const call = <K extends Operation>(operation: K): Driver[K] => pass(part, operation, {});
-  const look = <K extends Operation>(operation: K): Driver[K] => pass(part, operation, LOOKING);
   return {
     label,
     get capabilities() {
       return part.opened?.capabilities ?? { wakeups: false };
     },
+    ...life(part, label),
+    ...working(part),
+    ...looking(part),
+    subscribe: (onChange) => subscribe(part, onChange),
+    listens: () => {
+      const driver = part.opened;
+      return driver?.subscribe !== undefined && (driver.listens?.() ?? true);
+    },
+  };
+}
+
+function life(part: Guarded, label: string) {
+  return {
     migrate: async () => {
       const report = await part.callOpen((driver) => driver.migrate());
       await part.ready();
       return report;
     },
     schemaVersion: () => part.callOpen((driver) => driver.schemaVersion()),
-    ping: call("ping"),
+    ping: call(part, "ping"),
     close: () => part.close(),
-    insertJobs: call("insertJobs"),
-    openSession: call("openSession"),
+    identify: (name) => part.call((driver) => driver.identify(name)),
+    rename: (name, copy) => part.callOpen((driver) => driver.rename(name, copy)),
+    setMode: async (mode) => {
+      await part.call((driver) => driver.setMode(mode));
+      part.modeIs(mode);
+    },
+    grants: () => part.callOpen(async (driver) => driver.grants?.() ?? unsupported(label)),
+    backup: (path) =>
+      part.call(async (driver) => driver.backup?.(path) ?? unsupported(label), LOOKING),
+    compact: () => part.call(async (driver) => driver.compact?.() ?? unsupported(label), LOOKING),
+  } satisfies Partial<Driver>;
+}
+
+/** What settles or keeps alive what is held there goes through at any time, and where it wrote the database is back. */
+function working(part: Guarded) {
+  return {
+    insertJobs: call(part, "insertJobs"),
+    openSession: call(part, "openSession"),
     heartbeat: (beat) =>
       part.call((driver) => driver.heartbeat(beat), {
         through: true,
@@ -60,8 +87,7 @@ export function guard(part: Guarded, label: string): Driver {
       }),
     keepAlive: (session, times) =>
       part.call(async (driver) => driver.keepAlive?.(session, times), { through: true }),
-    sessions: look("sessions"),
-    reap: call("reap"),
+    reap: call(part, "reap"),
     trip: ({ settle, claim }) => {
       // What is off gives nothing out; what it gave out before may still end.
       const trip = { settle, claim: part.mode === "off" ? null : claim };
@@ -70,42 +96,34 @@ export function guard(part: Guarded, label: string): Driver {
         wrote: isAccepted,
       });
     },
-    markStarted: call("markStarted"),
-    payloads: call("payloads"),
+    markStarted: call(part, "markStarted"),
+    payloads: call(part, "payloads"),
     release: (session, leases) =>
       part.call((driver) => driver.release(session, leases), {
         through: true,
         wrote: (released) => released > 0,
       }),
-    report: call("report"),
-    promote: call("promote"),
-    prune: call("prune"),
-    cancel: call("cancel"),
-    retry: call("retry"),
-    setPaused: call("setPaused"),
-    getJobs: look("getJobs"),
-    listJobs: look("listJobs"),
-    endings: look("endings"),
-    listLog: look("listLog"),
-    tally: look("tally"),
-    listAttempts: look("listAttempts"),
-    counts: look("counts"),
-    audit: look("audit"),
-    identify: (name) => part.call((driver) => driver.identify!(name)),
-    setMode: async (mode) => {
-      await part.call((driver) => driver.setMode!(mode));
-      part.modeIs(mode);
-    },
-    grants: () => part.callOpen(async (driver) => driver.grants?.() ?? unsupported(label)),
-    backup: (path) =>
-      part.call(async (driver) => driver.backup?.(path) ?? unsupported(label), LOOKING),
-    compact: () => part.call(async (driver) => driver.compact?.() ?? unsupported(label), LOOKING),
-    subscribe: (onChange) => subscribe(part, onChange),
-    listens: () => {
-      const driver = part.opened;
-      return driver?.subscribe !== undefined && (driver.listens?.() ?? true);
-    },
-  };
+    report: call(part, "report"),
+    promote: call(part, "promote"),
+    prune: call(part, "prune"),
+    cancel: call(part, "cancel"),
+    retry: call(part, "retry"),
+    setPaused: call(part, "setPaused"),
+  } satisfies Partial<Driver>;
+}
+
+function looking(part: Guarded) {
+  return {
+    sessions: call(part, "sessions", LOOKING),
+    getJobs: call(part, "getJobs", LOOKING),
+    listJobs: call(part, "listJobs", LOOKING),
+    endings: call(part, "endings", LOOKING),
+    listLog: call(part, "listLog", LOOKING),
+    tally: call(part, "tally", LOOKING),
+    listAttempts: call(part, "listAttempts", LOOKING),
+    counts: call(part, "counts", LOOKING),
+    audit: call(part, "audit", LOOKING),
+  } satisfies Partial<Driver>;
 }
 
 /** Those that go over as they are. */
@@ -113,10 +131,10 @@ type Operation = {
   [K in keyof Driver]-?: Driver[K] extends (...values: never[]) => Promise<unknown> ? K : never;
 }[keyof Driver];
 
-function pass<K extends Operation>(
+function call<K extends Operation>(
   part: Guarded,
   operation: K,
-  options: CallOptions<unknown>,
+  options: CallOptions<unknown> = {},
 ): Driver[K] {
   const passed = (...values: never[]): Promise<unknown> =>
     part.call(

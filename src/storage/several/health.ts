@@ -43,6 +43,9 @@ const SIGNS: Partial<Readonly<Record<ErrorCode, Sign>>> = {
   QUDO_DATABASE_BUSY: "late",
 };
 
+/** What is wrong here and not there: it is told to everybody who calls, and no waiting mends it. */
+const NEVER: ReadonlySet<ErrorCode> = new Set(["QUDO_PACKAGE_MISSING", "QUDO_NETWORK_FILE_SYSTEM"]);
+
 export interface HealthOptions {
   /** The middle of the time after which a database that is out is tried again. */
   readonly retryMs: number;
@@ -144,6 +147,7 @@ export class Health {
 function signOf(error: unknown, doing: Doing): Sign {
   // The database is well: somebody else was first, again and again.
   if (!(error instanceof DatabaseError) || error instanceof ConflictError) return "none";
+  if (NEVER.has(error.code)) return "none";
   // A database that cannot be opened cannot be used, whatever it says: too old, no tables, a right that is missing.
   if (doing === "opening") return "out";
   const sign = SIGNS[error.code] ?? (isPassing(error) ? "late" : "none");

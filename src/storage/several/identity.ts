@@ -1,36 +1,50 @@
-/** Whether a database is the one that its name says. */
-import { DatabaseError } from "../../core/errors.js";
-import type { Identity } from "../driver.js";
+/** Whether the databases are those that they are taken for: told by what is written in them, whenever one is opened. */
+import { InvalidInputError } from "../../core/errors.js";
+import type { DatabaseMode, Identity } from "../driver.js";
 
-/** One of several, as far as it is known who it is. */
-export interface Named {
-  readonly name: string;
-  readonly identity: Promise<Identity> | null;
+const FROM_LENIENT: readonly DatabaseMode[] = ["active", "drain", "off"];
+
+/** Of what the configuration says and what the database says, what allows less. */
+export function stricter(one: DatabaseMode, other: DatabaseMode): DatabaseMode {
+  return FROM_LENIENT[Math.max(FROM_LENIENT.indexOf(one), FROM_LENIENT.indexOf(other))]!;
 }
 
-/**
- * Two names that lead to one database would claim and count everything twice; swapped addresses would look for jobs where they are not.
- * @throws DatabaseError QUDO_DATABASE_TWICE or QUDO_DATABASE_SWAPPED, which no waiting puts right.
- */
-export async function checkIdentity(
-  one: Named,
-  { id, name }: Identity,
-  all: readonly Named[],
-): Promise<void> {
-  if (name === null || name === one.name) return;
-  for (const other of all) {
-    if (other === one || other.identity === null) continue;
-    const known = await other.identity.catch(() => null);
-    if (known?.id !== id) continue;
-    throw new DatabaseError(
-      "QUDO_DATABASE_TWICE",
-      `The names "${other.name}" and "${one.name}" lead to one database, or to a copy of it. Give each database of the list one name and one address.`,
-      false,
-    );
+/** Who was asked so far, under which name. One for all parts of a list. */
+export class Identities {
+  private readonly asked = new Map<string, Promise<Identity>>();
+
+  /**
+   * Called with what `identify(name)` of a database is about to answer, before anything else is done with it. Of two names for
+   * one database the one that is not written in it is refused.
+   * @throws InvalidInputError QUDO_DATABASE_SWAPPED, QUDO_DATABASE_TWICE: the configuration is wrong, and trying again mends nothing.
+   */
+  async check(
+    { name, label }: { readonly name: string; readonly label: string },
+    answer: Promise<Identity>,
+  ): Promise<Identity> {
+    this.asked.set(name, answer);
+    const identity = await answer;
+    if (identity.name === null || identity.name === name) return identity;
+    // Also those whose answer is on its way: all of them may have been asked at once.
+    for (const [other, theirs] of this.asked) {
+      if (other === name) continue;
+      const known = await theirs.catch(() => null);
+      if (known?.id === identity.id) throw twice(other, name, label);
+    }
+    throw swapped(name, label, identity.name);
   }
-  throw new DatabaseError(
+}
+
+function twice(one: string, other: string, label: string): InvalidInputError {
+  return new InvalidInputError(
+    "QUDO_DATABASE_TWICE",
+    `${one} and ${other} are one database (${label}): each job would be worked on under two names. Leave one of them out, or give it the address of another database.`,
+  );
+}
+
+function swapped(name: string, label: string, stored: string): InvalidInputError {
+  return new InvalidInputError(
     "QUDO_DATABASE_SWAPPED",
-    `The address given for "${one.name}" leads to the database that is called "${name}". Correct the addresses, or give each database the name that it has.`,
-    false,
+    `The database that is configured as ${name} (${label}) says that it is ${stored}. Give each database the name that stands in it; the addresses of ${name} and ${stored} may be swapped.`,
   );
 }

@@ -4,7 +4,6 @@ import type {
   DatabaseMode,
   DatabaseStatus,
   Driver,
-  Identity,
   InsertOutcome,
   NewJob,
   Part,
@@ -12,21 +11,9 @@ import type {
 import { Gathering, STALL_MS, TakenBack } from "./gathering.js";
 import { guard, type CallOptions, type Guarded } from "./guard.js";
 import { Health } from "./health.js";
-import { checkIdentity } from "./identity.js";
+import { stricter, type Identities } from "./identity.js";
+import type { PartPlan } from "./plan.js";
 import type { Surroundings } from "./surroundings.js";
-
-/** What one of them is made with. */
-export interface PartOptions {
-  readonly name: string;
-  /** Engine and place, never a password: known before anything is opened. */
-  readonly label: string;
-  /** More than 0: its share of the jobs, beside the others'. */
-  readonly weight: number;
-  /** What the configuration says. What is stored in the database may be stricter. */
-  readonly mode: DatabaseMode;
-  /** Called when it is first needed, and again after it has failed. */
-  open(): Promise<Driver>;
-}
 
 /** What all of them are told. */
 export interface Shared {
@@ -35,8 +22,7 @@ export interface Shared {
   /** The middle of the time after which one that is out is tried again. */
   readonly retryMs: number;
   readonly surroundings: Surroundings;
-  /** All of the list, once they are made. */
-  others(): readonly DatabasePart[];
+  readonly identities: Identities;
 }
 
 /** So old the stored mode may become while the database is in use. */
@@ -46,8 +32,6 @@ export class DatabasePart implements Part, Guarded {
   readonly name: string;
   readonly weight: number;
   readonly driver: Driver;
-  /** As soon as it has answered, also before its name was held against it. */
-  identity: Promise<Identity> | null = null;
   private readonly health: Health;
   private readonly watchers = new Set<(status: DatabaseStatus) => void>();
   private readonly gathering: Gathering;
@@ -65,14 +49,13 @@ export class DatabasePart implements Part, Guarded {
   private closing: Promise<void> | null = null;
 
   constructor(
-    private readonly options: PartOptions,
+    private readonly options: PartPlan,
     private readonly shared: Shared,
   ) {
     this.name = options.name;
     this.weight = options.weight;
     this.health = new Health(shared);
     this.driver = guard(this, options.label);
-    const wrote = (outcomes: InsertOutcome[]): boolean => outcomes.some(isWritten);
     this.gathering = new Gathering(
       (jobs, through) => this.call((driver) => driver.insertJobs(jobs), { through, wrote }),
       shared.surroundings,
@@ -150,7 +133,6 @@ export class DatabasePart implements Part, Guarded {
   async insert(job: NewJob, waitMs: number): Promise<InsertOutcome> {
     this.refuseWhereOut();
     const { surroundings } = this.shared;
-    const late = (): TakenBack => new TakenBack("did not open in time");
     if (this.current === null) await within(this.ready(), waitMs, surroundings, late);
     if (this.now - this.askedAt > 2 * MODE_MS)
       await within(this.askMode(), waitMs, surroundings, late);
@@ -238,9 +220,9 @@ export class DatabasePart implements Part, Guarded {
 
   /** Asks who it is, and refuses another one. */
   private async identify(driver: Driver): Promise<void> {
-    this.identity = identityOf(driver, this.name);
-    const identity = await this.identity;
-    await checkIdentity(this, identity, this.shared.others());
+    const { options, shared } = this;
+    const answer = driver.identify(this.name);
+    const identity = await shared.identities.check(options, answer);
     this.modeIs(identity.mode);
   }
 
@@ -304,7 +286,7 @@ export class DatabasePart implements Part, Guarded {
   private async askMode(): Promise<void> {
     this.askedAt = this.now;
     const driver = this.current;
-    if (driver?.identify === undefined || this.closing !== null) return;
+    if (driver === null || this.closing !== null) return;
     const era = this.health.begin();
     try {
       this.modeIs((await driver.identify()).mode);
@@ -328,25 +310,12 @@ export class DatabasePart implements Part, Guarded {
   }
 }
 
-/** Whoever may only look cannot write a name down; to read it is enough. */
-async function identityOf(driver: Driver, name: string): Promise<Identity> {
-  try {
-    return await driver.identify!(name);
-  } catch (error) {
-    if (!(error instanceof DatabaseError) || error.code !== "QUDO_DATABASE_DENIED") throw error;
-    return driver.identify!();
-  }
-}
+const wrote = (outcomes: InsertOutcome[]): boolean =>
+  outcomes.some(({ status }) => status === "inserted");
 
-const isWritten = ({ status }: InsertOutcome): boolean => status === "inserted";
+const late = (): TakenBack => new TakenBack("did not open in time");
 
 const noop = (): void => undefined;
-
-const MODES: readonly DatabaseMode[] = ["active", "drain", "off"];
-
-function stricter(one: DatabaseMode, other: DatabaseMode): DatabaseMode {
-  return MODES[Math.max(MODES.indexOf(one), MODES.indexOf(other))]!;
-}
 
 /** What is waited for goes on all the same. */
 async function within<T>(
