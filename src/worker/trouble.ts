@@ -42,7 +42,7 @@ export class Trouble {
 
 /** Refused without being asked, because it is known to be out. */
 export const isOut = (error: unknown): boolean =>
-  error instanceof QudoError && (error.code as string) === "QUDO_DATABASE_OUT";
+  error instanceof QudoError && error.code === "QUDO_DATABASE_OUT";
 
 function isNews(logger: Logger, error: unknown): boolean {
   const now = performance.now();
