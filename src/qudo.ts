@@ -1,5 +1,6 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
 import { Attempts } from "./client/attempts.js";
+import { tellChanges } from "./client/databases.js";
 import { Emitter, type Listener } from "./client/emitter.js";
 import type { Enqueued } from "./client/enqueued.js";
 import { Jobs } from "./client/jobs.js";
@@ -31,6 +32,7 @@ import type { Placement } from "./storage/database.js";
 import type { Driver, MigrationReport, UserTransaction, Violation } from "./storage/driver.js";
 import {
   openDatabase,
+  openDatabases,
   openDirect,
   openTransaction,
   openTransactionOnOneOf,
@@ -41,6 +43,9 @@ import {
   type OpenablePlan,
 } from "./storage/open.js";
 import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
+import { Fleet } from "./worker/fleet.js";
+import type { RunningWorker } from "./worker/running.js";
+import type { Surroundings } from "./worker/surroundings.js";
 import { Worker } from "./worker/worker.js";
 
 /** What {@link Qudo} is made with. */
@@ -98,6 +103,7 @@ export class Qudo<
   readonly #options: QudoOptions;
   /** Several databases; null for one. */
   readonly #plan: OpenablePlan | null;
+  private readonly logger: Logger;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
@@ -120,7 +126,7 @@ export class Qudo<
     checkFlag(options.migrate ?? true, "migrate");
     this.#options = options;
     this.#plan = planDatabases(options.databases, options);
-    checkLogger(options.logger);
+    this.logger = checkLogger(options.logger);
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
@@ -327,7 +333,7 @@ export class Qudo<
       onWork: () => this.wakeWorkers(database),
       context: this.#options.context,
       emit: hinting(this.results, this.emitter.emit),
-      transaction: (of) => this.transaction(of),
+      transaction: (of) => this.transaction(of, database),
     };
   }
 
@@ -349,7 +355,9 @@ export class Qudo<
 
   private async openAll(): Promise<Driver> {
     if (this.#plan === null) return openDatabase(this.#options.databases as Database);
-    throw new QudoError("QUDO_UNSUPPORTED", "Several databases are not put together yet.");
+    const driver = openDatabases(this.#plan, this.#options.migrate ?? true);
+    tellChanges(driver, this.emitter.emit, this.logger);
+    return driver;
   }
 
   /** `database`: the one of several that it must be on. */
@@ -371,6 +379,8 @@ export class Qudo<
 
   private async prepare(): Promise<Driver> {
     const driver = await this.open();
+    // Of several each sees to its tables when it is opened: one that is out keeps nobody waiting.
+    if (driver.parts !== undefined) return driver;
     if (this.#options.migrate === false) await this.existing();
     else await driver.migrate();
     return driver;

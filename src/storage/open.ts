@@ -18,6 +18,7 @@ import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 import { mysqlSpeech } from "./mysql/transaction.js";
 import { postgresSpeech } from "./postgres/transaction.js";
+import { openSeveral } from "./several/index.js";
 import type { PartPlan, SeveralPlan } from "./several/plan.js";
 import { transactionOnOneOf, type Candidates } from "./several/transaction.js";
 import type { ServerDriver } from "./sql/driver.js";
@@ -39,6 +40,11 @@ export function planDatabases(databases: Databases, options: ListOptions): Opena
   if (isList(databases)) return planSeveral(checkList(databases, options));
   refuseListOptions(options);
   return null;
+}
+
+/** One driver over all of them. It makes their tables unless `migrate` is false, each when it is first needed. */
+export function openDatabases(plan: OpenablePlan, migrate: boolean): Driver {
+  return openSeveral(plan, { migrate });
 }
 
 /** Several databases, none of them opened yet. */
