@@ -27,23 +27,37 @@ import {
 } from "./core/job.js";
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
+import type { Placement } from "./storage/database.js";
 import type { Driver, MigrationReport, UserTransaction, Violation } from "./storage/driver.js";
 import {
   openDatabase,
   openDirect,
   openTransaction,
+  openTransactionOnOneOf,
+  planDatabases,
   type Database,
+  type Databases,
   type DirectDatabase,
+  type OpenablePlan,
 } from "./storage/open.js";
-import { workerSettings, type WorkerOptions } from "./worker/options.js";
+import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
 import { Worker } from "./worker/worker.js";
 
 /** What {@link Qudo} is made with. */
 export interface QudoOptions<
   Jobs extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
 > {
-  /** Where the jobs are: "sqlite:jobs.db", "postgres://…", "mysql://…", or an object with more to say. */
-  databases: Database;
+  /**
+   * Where the jobs are: "sqlite:jobs.db", "postgres://…", "mysql://…", or an object with more to say; or a list of such objects, each
+   * with a name, which are used as one. Uniqueness, limits and order hold within each of them.
+   */
+  databases: Databases;
+  /** Several databases: where new jobs go. Default "spread". */
+  placement?: Placement;
+  /** Several databases: how many seconds one that is out is left in peace before it is tried again. Default 30. */
+  retrySeconds?: number;
+  /** Is told when one of several databases goes out or comes back. Default: warnings and errors go to the console. */
+  logger?: Logger;
   /** What a worker here can do. Producers need none. */
   jobs?: Jobs;
   /** What handlers find as `job.context`. Needed where a job is defined with one (`jobsWith`). */
@@ -60,6 +74,9 @@ export type NeedsContext<Jobs extends readonly AnyJobDefinition[]> =
 
 const KNOWN = [
   "databases",
+  "placement",
+  "retrySeconds",
+  "logger",
   "jobs",
   "context",
   "migrate",
@@ -79,13 +96,15 @@ export class Qudo<
 
   /** Out of reach of `inspect`, for an address may hold a password. */
   readonly #options: QudoOptions;
+  /** Several databases; null for one. */
+  readonly #plan: OpenablePlan | null;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
   private readonly results: Results;
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
-  private readonly workers = new Set<Worker>();
+  private readonly workers = new Set<RunningWorker>();
   private waking = false;
   /** The database; and the database with its tables. */
   private opening: Promise<Driver> | null = null;
@@ -100,6 +119,8 @@ export class Qudo<
     checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.#options = options;
+    this.#plan = planDatabases(options.databases, options);
+    checkLogger(options.logger);
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
@@ -165,18 +186,18 @@ export class Qudo<
 
   /**
    * Starts a worker in this process; it works when its session is open. `await worker.stop()`, or `await using`.
-   * A worker that cannot start says so to its logger and rejects `worker.stopped`.
+   * A worker that cannot start says so to its logger and rejects `worker.stopped`; over several databases when it can
+   * start in none of them.
    */
-  async work(options: WorkerOptions = {}): Promise<Worker> {
+  async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
     const driver = await this.driver();
     if (this.closing !== null) throw closedError();
-    const worker = new Worker(driver, this.registry, settings, {
-      onWork: () => this.wakeWorkers(),
-      context: this.#options.context,
-      emit: hinting(this.results, this.emitter.emit),
-      transaction: (of) => this.transaction(of),
-    });
+    const given = (database?: string): Surroundings => this.surroundings(database);
+    const worker =
+      driver.parts === undefined
+        ? new Worker(driver, this.registry, settings, given())
+        : new Fleet(driver.parts, this.registry, settings, given);
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);
@@ -295,8 +316,19 @@ export class Qudo<
     return this.close();
   }
 
-  private wakeWorkers(): void {
-    for (const worker of this.workers) worker.wake();
+  /** `database`: of several, the one with new jobs. */
+  private wakeWorkers(database?: string): void {
+    for (const worker of this.workers) worker.wake(database);
+  }
+
+  /** What a worker is given; `database`: where it works on one of several. */
+  private surroundings(database?: string): Surroundings {
+    return {
+      onWork: () => this.wakeWorkers(database),
+      context: this.#options.context,
+      emit: hinting(this.results, this.emitter.emit),
+      transaction: (of) => this.transaction(of),
+    };
   }
 
   /** After the caller's turn: by then a synchronous transaction has committed. */
@@ -311,12 +343,24 @@ export class Qudo<
 
   private open(): Promise<Driver> {
     if (this.closing !== null && this.opening === null) throw closedError();
-    this.opening ??= remembered(openDatabase(this.#options.databases), () => (this.opening = null));
+    this.opening ??= remembered(this.openAll(), () => (this.opening = null));
     return this.opening;
   }
 
-  private transaction(of: object): UserTransaction {
-    return openTransaction(of, this.#options.databases, () => this.driver());
+  private async openAll(): Promise<Driver> {
+    if (this.#plan === null) return openDatabase(this.#options.databases as Database);
+    throw new QudoError("QUDO_UNSUPPORTED", "Several databases are not put together yet.");
+  }
+
+  /** `database`: the one of several that it must be on. */
+  private transaction(of: object, database?: string): UserTransaction {
+    const driver = (): Promise<Driver> => this.driver();
+    if (this.#plan === null)
+      return openTransaction(of, this.#options.databases as Database, driver);
+    const parts = this.#plan.parts.filter(({ name }) => name === (database ?? name));
+    const ready = async (wanted: string): Promise<unknown> =>
+      (await driver()).parts!.find(({ name }) => name === wanted)!.driver.identify();
+    return openTransactionOnOneOf(of, parts, ready);
   }
 
   /** Open, with its tables. */
