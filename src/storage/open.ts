@@ -18,6 +18,7 @@ import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 import { mysqlSpeech } from "./mysql/transaction.js";
 import { postgresSpeech } from "./postgres/transaction.js";
+import { openSeveral } from "./several/index.js";
 import type { PartPlan, SeveralPlan } from "./several/plan.js";
 import { transactionOnOneOf, type Candidates } from "./several/transaction.js";
 import type { ServerDriver } from "./sql/driver.js";
@@ -254,8 +255,14 @@ export class Opening {
   private prepared: Promise<Driver> | null = null;
   private directly: DirectDatabase | null = null;
 
-  /** @throws InvalidInputError for a list that cannot be. One database is checked when it is opened. */
-  constructor(private readonly options: OpeningOptions) {
+  /**
+   * `opened` is told of each driver when it is there.
+   * @throws InvalidInputError for a list that cannot be. One database is checked when it is opened.
+   */
+  constructor(
+    private readonly options: OpeningOptions,
+    private readonly opened: (driver: Driver) => void = () => undefined,
+  ) {
     this.plan = planDatabases(options.databases, options);
   }
 
@@ -316,9 +323,11 @@ export class Opening {
   }
 
   private async openAll(): Promise<Driver> {
-    if (this.plan === null) return openDatabase(this.one);
-    const { openSeveral } = await import("./several/index.js");
-    return openSeveral(this.plan, { migrate: this.options.migrate ?? true });
+    const { migrate = true } = this.options;
+    const driver =
+      this.plan === null ? await openDatabase(this.one) : openSeveral(this.plan, { migrate });
+    this.opened(driver);
+    return driver;
   }
 
   private async prepare(): Promise<Driver> {
