@@ -86,6 +86,7 @@ export type {
   JobRow,
   JobQuery,
   JobPage,
+  JobSource,
   Ending,
   LogQuery,
   LogRow,
