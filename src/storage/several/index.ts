@@ -1,10 +1,9 @@
 /** Several databases as one: a driver made of drivers. Whoever calls it does not know how many there are. */
 import type { Driver, Part } from "../driver.js";
-import { insertOne } from "./enqueue.js";
-import { Identities } from "./identity.js";
+import { placing } from "./enqueue.js";
 import { looking } from "./looking.js";
 import { operating } from "./operate.js";
-import { DatabasePart } from "./part.js";
+import { partsOf } from "./part.js";
 import type { SeveralPlan } from "./plan.js";
 import { REAL, type Surroundings } from "./surroundings.js";
 import { working } from "./working.js";
@@ -19,18 +18,9 @@ export interface SeveralOptions {
 
 /** Opens nothing: each of them is opened when it is first needed. */
 export function openSeveral(plan: SeveralPlan, options: SeveralOptions): Driver {
-  const { migrate, surroundings = REAL } = options;
-  const { retryMs, placement } = plan;
-  const shared = { migrate, retryMs, surroundings, identities: new Identities() };
-  const targets = plan.parts.map((part) => new DatabasePart(part, shared));
-  return oneDriver(targets, async (jobs) => {
-    const one = { targets, placement, surroundings };
-    const outcomes = await Promise.allSettled(jobs.map((job) => insertOne(one, job)));
-    return outcomes.map((outcome) => {
-      if (outcome.status === "rejected") throw outcome.reason;
-      return outcome.value;
-    });
-  });
+  const { surroundings = REAL } = options;
+  const targets = partsOf(plan, { ...options, surroundings });
+  return oneDriver(targets, placing({ targets, placement: plan.placement, surroundings }));
 }
 
 /** One driver over these. `insertJobs` decides where new jobs go. */
