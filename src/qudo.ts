@@ -43,7 +43,7 @@ import {
   type OpenablePlan,
 } from "./storage/open.js";
 import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
-import { Fleet } from "./worker/fleet.js";
+import { Fleet, refuseWrong } from "./worker/fleet.js";
 import type { RunningWorker } from "./worker/running.js";
 import type { Surroundings } from "./worker/surroundings.js";
 import { Worker } from "./worker/worker.js";
@@ -130,7 +130,7 @@ export class Qudo<
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
-    const wake = (): void => this.wakeWorkers();
+    const wake = (database?: string): void => this.wakeWorkers(database);
     this.results = new Results(driver);
     this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
     this.jobs = new Jobs(driver, this.results, wake);
@@ -198,6 +198,7 @@ export class Qudo<
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
     const driver = await this.driver();
+    if (driver.parts !== undefined) await refuseWrong(driver.parts);
     if (this.closing !== null) throw closedError();
     const given = (database?: string): Surroundings => this.surroundings(database);
     const worker =
