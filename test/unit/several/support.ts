@@ -109,6 +109,13 @@ export class FakeDatabase {
   readonly gates = new Map<string, Promise<void>>();
   readonly close = vi.fn(async () => undefined);
 
+  /** By operation: thrown once. */
+  private readonly onces = new Map<string, Error>();
+
+  failOnce(operation: string, error: Error): void {
+    this.onces.set(operation, error);
+  }
+
   private readonly listeners = new Set<() => void>();
 
   /** Somebody else has written. */
@@ -171,7 +178,8 @@ export class FakeDatabase {
   private async answer<T>(operation: string, make: () => T): Promise<T> {
     this.asked.push(operation);
     await this.gates.get(operation);
-    const failure = this.failures.get(operation);
+    const failure = this.onces.get(operation) ?? this.failures.get(operation);
+    this.onces.delete(operation);
     if (failure !== undefined) throw failure;
     return this.answers.has(operation) ? (this.answers.get(operation) as T) : make();
   }
