@@ -18,6 +18,7 @@ import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 import { mysqlSpeech } from "./mysql/transaction.js";
 import { postgresSpeech } from "./postgres/transaction.js";
+import { refuseWrongOnes } from "./several/identity.js";
 import { openSeveral } from "./several/index.js";
 import type { PartPlan, SeveralPlan } from "./several/plan.js";
 import { transactionOnOneOf, type Candidates } from "./several/transaction.js";
@@ -26,6 +27,7 @@ import { userTransaction as onConnection } from "./sql/transaction.js";
 import { readTls } from "./tls.js";
 
 export type { Database, DatabaseOptions, Databases } from "./database.js";
+export { checkDatabaseName } from "./list.js";
 
 /** @throws InvalidInputError for an address or option that cannot be, before anything is opened. */
 export async function openDatabase(database: Database): Promise<Driver> {
@@ -273,7 +275,10 @@ export class Opening {
     return this.opening;
   }
 
-  /** With its tables. Each of several sees to its own when it is first needed: one that is out holds up nobody. */
+  /**
+   * With its tables. Each of several sees to its own; one that is out holds up nobody for long.
+   * @throws InvalidInputError when one of several is another than it is called.
+   */
   ready(): Promise<Driver> {
     this.prepared ??= remembered(this.prepare(), () => (this.prepared = null));
     return this.prepared;
@@ -286,9 +291,10 @@ export class Opening {
     return report;
   }
 
-  /** @throws QudoError QUDO_SCHEMA_MISSING. */
+  /** @throws QudoError QUDO_SCHEMA_MISSING; each of several sees to its own. */
   async existing(): Promise<Driver> {
     const driver = await this.open();
+    if (this.plan !== null) return driver;
     if ((await driver.schemaVersion()) !== null) return driver;
     throw new QudoError(
       "QUDO_SCHEMA_MISSING",
@@ -332,8 +338,8 @@ export class Opening {
 
   private async prepare(): Promise<Driver> {
     const driver = await this.open();
-    if (this.plan !== null) return driver;
-    if (this.options.migrate === false) await this.existing();
+    if (driver.parts !== undefined) await refuseWrongOnes(driver.parts);
+    else if (this.options.migrate === false) await this.existing();
     else await driver.migrate();
     return driver;
   }
