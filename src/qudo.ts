@@ -116,7 +116,7 @@ export class Qudo<
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.#opening.ready();
-    const wake = (): void => this.wakeWorkers();
+    const wake = (database?: string): void => this.wakeWorkers(database);
     this.results = new Results(driver);
     this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
     this.jobs = new Jobs(driver, this.results, wake);
