@@ -7,7 +7,7 @@ import type { Surroundings } from "../../../src/storage/several/surroundings.js"
 
 interface Timer {
   readonly at: number;
-  readonly then: () => void;
+  readonly fire: () => void;
 }
 
 /** Nothing happens by itself but turns of the event loop. */
@@ -33,8 +33,8 @@ export class Manual implements Surroundings {
     setImmediate(then);
   }
 
-  later(then: () => void, ms: number): () => void {
-    const timer = { at: this.time + ms, then };
+  later(fire: () => void, ms: number): () => void {
+    const timer = { at: this.time + ms, fire };
     this.timers.push(timer);
     return () => {
       this.timers = this.timers.filter((one) => one !== timer);
@@ -54,7 +54,7 @@ export class Manual implements Surroundings {
       if (due === undefined) break;
       this.timers = this.timers.filter((one) => one !== due);
       this.time = Math.max(this.time, due.at);
-      due.then();
+      due.fire();
       await turns();
     }
     this.time = end;
@@ -108,6 +108,13 @@ export class FakeDatabase {
   /** By operation: waited for before the answer. */
   readonly gates = new Map<string, Promise<void>>();
   readonly close = vi.fn(async () => undefined);
+
+  /** By operation: thrown once. */
+  private readonly onces = new Map<string, Error>();
+
+  failOnce(operation: string, error: Error): void {
+    this.onces.set(operation, error);
+  }
 
   private readonly listeners = new Set<() => void>();
 
@@ -171,14 +178,15 @@ export class FakeDatabase {
   private async answer<T>(operation: string, make: () => T): Promise<T> {
     this.asked.push(operation);
     await this.gates.get(operation);
-    const failure = this.failures.get(operation);
+    const failure = this.onces.get(operation) ?? this.failures.get(operation);
+    this.onces.delete(operation);
     if (failure !== undefined) throw failure;
     return this.answers.has(operation) ? (this.answers.get(operation) as T) : make();
   }
 }
 
 export function gate(): { passed: Promise<void>; open: () => void } {
-  let open = (): void => undefined;
-  const passed = new Promise<void>((resolve) => (open = resolve));
-  return { passed, open };
+  let resolved = (): void => undefined;
+  const passed = new Promise<void>((resolve) => (resolved = resolve));
+  return { passed, open: () => resolved() };
 }
