@@ -1,13 +1,12 @@
 /** Several databases as one: a driver made of drivers. Whoever calls it does not know how many there are. */
 import type { Driver, Part } from "../driver.js";
-import { insertOne } from "./enqueue.js";
-import { Identities } from "./identity.js";
+import { placing } from "./enqueue.js";
 import { looking } from "./looking.js";
 import { operating } from "./operate.js";
-import { DatabasePart } from "./part.js";
+import { partsOf } from "./part.js";
 import type { SeveralPlan } from "./plan.js";
 import { REAL, type Surroundings } from "./surroundings.js";
-import { working } from "./working.js";
+import { byLease, working, type FirstAsked } from "./working.js";
 
 /** What the databases of a list have in common. */
 export interface SeveralOptions {
@@ -19,22 +18,17 @@ export interface SeveralOptions {
 
 /** Opens nothing: each of them is opened when it is first needed. */
 export function openSeveral(plan: SeveralPlan, options: SeveralOptions): Driver {
-  const { migrate, surroundings = REAL } = options;
-  const { retryMs, placement } = plan;
-  const shared = { migrate, retryMs, surroundings, identities: new Identities() };
-  const targets = plan.parts.map((part) => new DatabasePart(part, shared));
-  return oneDriver(targets, async (jobs) => {
-    const one = { targets, placement, surroundings };
-    const outcomes = await Promise.allSettled(jobs.map((job) => insertOne(one, job)));
-    return outcomes.map((outcome) => {
-      if (outcome.status === "rejected") throw outcome.reason;
-      return outcome.value;
-    });
-  });
+  const { surroundings = REAL } = options;
+  const targets = partsOf(plan, { ...options, surroundings });
+  return oneDriver(targets, placing({ targets, placement: plan.placement, surroundings }));
 }
 
-/** One driver over these. `insertJobs` decides where new jobs go. */
-export function oneDriver(parts: readonly Part[], insertJobs: Driver["insertJobs"]): Driver {
+/** One driver over these. `insertJobs` decides where new jobs go, `first` which of them a claim asks first. */
+export function oneDriver(
+  parts: readonly Part[],
+  insertJobs: Driver["insertJobs"],
+  { first = byLease }: { readonly first?: FirstAsked } = {},
+): Driver {
   return {
     label: parts.map(({ name, driver }) => `${name}: ${driver.label}`).join(", "),
     // Each tells of writes as it can, and while none of them does nobody is to rely on it.
@@ -45,7 +39,7 @@ export function oneDriver(parts: readonly Part[], insertJobs: Driver["insertJobs
       return () => stops.forEach((stop) => stop?.());
     },
     insertJobs,
-    ...working(parts),
+    ...working(parts, first),
     ...looking(parts),
     ...operating(parts),
     parts,

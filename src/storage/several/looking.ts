@@ -1,5 +1,6 @@
 /** Looking into several databases as one: what all of them say, merged. What some could not be asked is said too (IncompleteError). */
 import { askAll, complete } from "../../core/ask.js";
+import { ENQUEUED, RUN_STATES } from "../../core/states.js";
 import type {
   AttemptPage,
   AttemptRow,
@@ -48,6 +49,7 @@ export function looking(parts: readonly Part[]): Looking {
           ask: (driver, after) => driver.listJobs({ ...query, after }),
           compare: (a, i, b, j) => compareJobs(a, i, b, j),
           limit: query.limit,
+          grows: false,
         },
         ({ taken, cursors, next }) => ({
           rows: taken.map(({ row }) => row),
@@ -85,7 +87,12 @@ export function looking(parts: readonly Part[]): Looking {
       const { answers, unasked } = await askAll(parts, ({ driver }) => driver.tally(since));
       const rows = answers.flatMap(({ said }) => said);
       const sum = (a: TallyRow, b: TallyRow): TallyRow => ({ ...a, n: a.n + b.n });
-      const name = ({ minute, queue, kind, event }: TallyRow) => [minute, queue, kind, event];
+      const name = ({ minute, queue, kind, event }: TallyRow) => [
+        minute,
+        queue,
+        kind,
+        event === "enqueued" ? ENQUEUED : RUN_STATES[event],
+      ];
       return complete(unasked, summed(rows, name, sum));
     },
 
@@ -97,6 +104,7 @@ export function looking(parts: readonly Part[]): Looking {
           ask: (driver, after) => driver.listAttempts({ ...query, after }),
           compare: (a, i, b, j) => compareAttempts(a.rows[i]!, b.rows[j]!),
           limit: query.limit,
+          grows: true,
         },
         ({ taken, cursors, next }) => ({ rows: taken.map(({ row }) => row), cursors, next }),
       ),

@@ -14,7 +14,7 @@ import { guard, type CallOptions, type Guarded } from "./guard.js";
 import { Health } from "./health.js";
 import { Identities, stricter } from "./identity.js";
 import type { PartPlan, SeveralPlan } from "./plan.js";
-import { REAL, type Surroundings } from "./surroundings.js";
+import type { Surroundings } from "./surroundings.js";
 
 /** What all of them are told. */
 interface Shared {
@@ -29,9 +29,9 @@ interface Shared {
 /** All of a list, none of them opened yet. */
 export function partsOf(
   { parts, retryMs }: SeveralPlan,
-  { migrate, surroundings = REAL }: { migrate: boolean; surroundings?: Surroundings },
+  common: Pick<Shared, "migrate" | "surroundings">,
 ): DatabasePart[] {
-  const shared: Shared = { migrate, retryMs, surroundings, identities: new Identities() };
+  const shared: Shared = { ...common, retryMs, identities: new Identities() };
   return parts.map((plan) => new DatabasePart(plan, shared));
 }
 
@@ -140,7 +140,8 @@ export class DatabasePart implements Part, Guarded, Target {
 
   /**
    * Resolves after the commit that holds it, which it shares with others.
-   * @throws TakenBack when it has not left within `waitMs`, or the database takes no new jobs: it is not there, and will not be.
+   * @throws TakenBack when it has waited for `waitMs` behind one batch, or to be let in, or the database takes no new jobs: it is not
+   * there, and will not be.
    */
   async insert(job: NewJob, waitMs: number): Promise<InsertOutcome> {
     this.refuseWhereOut();
@@ -233,7 +234,8 @@ export class DatabasePart implements Part, Guarded, Target {
   /** Asks who it is, and refuses another one. */
   private async identify(driver: Driver): Promise<void> {
     const { options, shared } = this;
-    const answer = driver.identify(this.name);
+    // Whoever makes no tables gives no names: a program that only looks leaves the database as it is.
+    const answer = driver.identify(shared.migrate ? this.name : undefined);
     const identity = await shared.identities.check(options, answer);
     this.modeIs(identity.mode);
   }
@@ -241,8 +243,8 @@ export class DatabasePart implements Part, Guarded, Target {
   private refuseWhereOut(): void {
     const { state, reason, retryAt } = this.health;
     if (state === "healthy") return;
-    const { wall } = this.shared.surroundings;
-    const seconds = Math.ceil(Math.max(0, (retryAt ?? 0) - wall()) / 1_000);
+    const leftMs = (retryAt ?? 0) - this.shared.surroundings.wall();
+    const seconds = Math.ceil(Math.max(0, leftMs) / 1_000);
     const when = state === "out" ? `in ${seconds} s` : "now";
     throw new DatabaseError(
       "QUDO_DATABASE_OUT",
@@ -339,12 +341,12 @@ const noop = (): void => undefined;
 async function within<T>(
   promise: Promise<T>,
   ms: number,
-  { later }: Surroundings,
+  surroundings: Surroundings,
   late: () => Error,
 ): Promise<T> {
   let cancel = noop;
   const end = new Promise<never>((_, reject) => {
-    cancel = later(() => reject(late()), ms);
+    cancel = surroundings.later(() => reject(late()), ms);
   });
   try {
     return await Promise.race([promise, end]);
