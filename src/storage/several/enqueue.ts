@@ -18,7 +18,7 @@ export interface Target extends Candidate {
   /** Why it takes none, or not now: for people. */
   readonly refusal: string;
   stalled(job: NewJob): boolean;
-  /** @throws TakenBack when it has not left within `waitMs`: it is not there, and will not be. */
+  /** @throws TakenBack when it has waited for `waitMs` behind one batch, or to be let in: it is not there, and will not be. */
   insert(job: NewJob, waitMs: number): Promise<InsertOutcome>;
   /** Once more, also while it is out. */
   insertAgain(job: NewJob): Promise<InsertOutcome>;

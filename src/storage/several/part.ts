@@ -140,7 +140,8 @@ export class DatabasePart implements Part, Guarded, Target {
 
   /**
    * Resolves after the commit that holds it, which it shares with others.
-   * @throws TakenBack when it has not left within `waitMs`, or the database takes no new jobs: it is not there, and will not be.
+   * @throws TakenBack when it has waited for `waitMs` behind one batch, or to be let in, or the database takes no new jobs: it is not
+   * there, and will not be.
    */
   async insert(job: NewJob, waitMs: number): Promise<InsertOutcome> {
     this.refuseWhereOut();

@@ -190,6 +190,20 @@ describe("while it is out", () => {
   });
 });
 
+test("what fails after it was closed is no reason to try it again", async () => {
+  const { db, part, time } = made();
+  await part.driver.counts({});
+  const { passed, open } = gate();
+  db.gates.set("counts", passed);
+  db.failures.set("counts", GONE);
+  const underway = watched(part.driver.counts({}));
+  await part.close();
+  open();
+  await time.pass(100_000);
+  expect(underway.error).toBe(GONE);
+  expect(db.times("ping")).toBe(0);
+});
+
 describe("its mode", () => {
   test("is the stricter one of what is configured and what is stored", async () => {
     for (const [configured, stored, mode] of [
@@ -269,6 +283,24 @@ describe("jobs on their way", () => {
     expect(db.jobs.has(late.id)).toBe(false);
     await time.pass(10_000);
     expect(part.stalled(late)).toBe(false);
+  });
+
+  test("in a line that moves wait for as long as it takes", async () => {
+    const { db, part, time } = made();
+    await part.driver.counts({});
+    const jobs = Array.from({ length: 3_500 }, () => jobOf());
+    const gates = [gate(), gate(), gate(), gate()];
+    db.gates.set("insertJobs", gates[0]!.passed);
+    const all = watched(Promise.all(jobs.map((job) => part.insert(job, 1_000))));
+    for (const [i, { open }] of gates.entries()) {
+      await time.pass(900);
+      expect(db.times("insertJobs")).toBe(i + 1);
+      if (i < 3) db.gates.set("insertJobs", gates[i + 1]!.passed);
+      open();
+      await turns();
+    }
+    expect(all.error).toBeUndefined();
+    expect(db.jobs.size).toBe(3_500);
   });
 
   test("one with a key that somebody holds up does not hold up the others", async () => {

@@ -7,7 +7,7 @@ import type { Surroundings } from "../../../src/storage/several/surroundings.js"
 
 interface Timer {
   readonly at: number;
-  readonly then: () => void;
+  readonly fire: () => void;
 }
 
 /** Nothing happens by itself but turns of the event loop. */
@@ -33,8 +33,8 @@ export class Manual implements Surroundings {
     setImmediate(then);
   }
 
-  later(then: () => void, ms: number): () => void {
-    const timer = { at: this.time + ms, then };
+  later(fire: () => void, ms: number): () => void {
+    const timer = { at: this.time + ms, fire };
     this.timers.push(timer);
     return () => {
       this.timers = this.timers.filter((one) => one !== timer);
@@ -54,7 +54,7 @@ export class Manual implements Surroundings {
       if (due === undefined) break;
       this.timers = this.timers.filter((one) => one !== due);
       this.time = Math.max(this.time, due.at);
-      due.then();
+      due.fire();
       await turns();
     }
     this.time = end;
@@ -186,7 +186,7 @@ export class FakeDatabase {
 }
 
 export function gate(): { passed: Promise<void>; open: () => void } {
-  let open = (): void => undefined;
-  const passed = new Promise<void>((resolve) => (open = resolve));
-  return { passed, open };
+  let resolved = (): void => undefined;
+  const passed = new Promise<void>((resolve) => (resolved = resolve));
+  return { passed, open: () => resolved() };
 }
