@@ -29,13 +29,17 @@ export type { EventName, QudoEvents } from "./core/events.js";
 export { idFromName } from "./core/ids.js";
 export {
   DatabaseError,
+  EnqueueOutcomeUnknownError,
   ERROR_CODES,
+  IncompleteError,
   InvalidInputError,
   JobError,
   JobFailedError,
   QudoError,
   SessionLostError,
+  type DatabaseErrorOptions,
   type ErrorCode,
+  type Unasked,
 } from "./core/errors.js";
 export type { Enqueued } from "./client/enqueued.js";
 export type { EnqueueOptions, Order } from "./client/orders.js";
@@ -60,7 +64,11 @@ export type { StopOptions, Worker, WorkerStats } from "./worker/worker.js";
 export type {
   Database,
   DatabaseOptions,
+  Databases,
+  ListedDatabase,
+  Listing,
   MysqlDatabase,
+  Placement,
   PostgresDatabase,
   ServerDatabase,
   SqliteDatabase,
@@ -68,6 +76,8 @@ export type {
 } from "./storage/database.js";
 export type {
   CancelOutcome,
+  DatabaseMode,
+  DatabaseStatus,
   LaneCounts,
   RetryOutcome,
   SessionRow,

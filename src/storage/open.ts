@@ -5,11 +5,13 @@ import { checkDatabase, type Checked } from "./check.js";
 import { isSharedClock } from "./clock.js";
 import type { Database, SqliteDatabase } from "./database.js";
 import type { Driver, UserTransaction } from "./driver.js";
+import type { CheckedEntry, CheckedList } from "./list.js";
 import type { HandleLike } from "./handle.js";
 import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 import { mysqlSpeech } from "./mysql/transaction.js";
 import { postgresSpeech } from "./postgres/transaction.js";
+import type { PartPlan, SeveralPlan } from "./several/plan.js";
 import type { ServerDriver } from "./sql/driver.js";
 import { userTransaction as onConnection } from "./sql/transaction.js";
 import { readTls } from "./tls.js";
@@ -18,29 +20,57 @@ export type { Database, DatabaseOptions } from "./database.js";
 
 /** @throws InvalidInputError for an address or option that cannot be, before anything is opened. */
 export async function openDatabase(database: Database): Promise<Driver> {
-  const checked = checkDatabase(database);
+  return openChecked(checkDatabase(database));
+}
+
+/** Several databases, none of them opened yet. */
+export function planSeveral({ entries, placement, retryMs }: CheckedList): SeveralPlan {
+  return { parts: entries.map(planPart), placement, retryMs };
+}
+
+function planPart({ name, weight, mode, checked: given }: CheckedEntry): PartPlan {
+  const checked = given.kind === "sqlite" ? absolute(given) : given;
+  return { name, label: labelOf(given), weight, mode, open: () => openChecked(checked) };
+}
+
+/** By the time it is opened the working directory may be another. */
+function absolute(file: OfKind<"sqlite">): OfKind<"sqlite"> {
+  if (file.options.handle !== undefined || file.path === ":memory:") return file;
+  const path = resolve(file.path);
+  return { ...file, path, options: { ...file.options, url: `sqlite:${path}` } };
+}
+
+function labelOf(checked: Checked): string {
+  return checked.kind === "sqlite" ? `sqlite:${checked.path}` : checked.settings.label;
+}
+
+function openChecked(checked: Checked): Promise<Driver> {
   switch (checked.kind) {
     case "sqlite":
       return openFile(checked);
-    case "postgres": {
-      const { settings } = checked;
-      const { ssl, listen } = settings;
-      const { openPostgres } = await import("./postgres/index.js");
-      return openPostgres({
-        ...settings,
-        ssl: readTls(ssl),
-        listen: typeof listen === "boolean" ? listen : { ...listen, ssl: readTls(listen.ssl) },
-      });
-    }
-    case "mysql": {
-      const { settings } = checked;
-      const { openMysql } = await import("./mysql/index.js");
-      return openMysql({ ...settings, ssl: readTls(settings.ssl) });
-    }
+    case "postgres":
+      return openOnPostgres(checked);
+    case "mysql":
+      return openOnMysql(checked);
   }
 }
 
 type OfKind<Kind extends Checked["kind"]> = Extract<Checked, { kind: Kind }>;
+
+async function openOnPostgres({ settings }: OfKind<"postgres">): Promise<Driver> {
+  const { ssl, listen } = settings;
+  const { openPostgres } = await import("./postgres/index.js");
+  return openPostgres({
+    ...settings,
+    ssl: readTls(ssl),
+    listen: typeof listen === "boolean" ? listen : { ...listen, ssl: readTls(listen.ssl) },
+  });
+}
+
+async function openOnMysql({ settings }: OfKind<"mysql">): Promise<Driver> {
+  const { openMysql } = await import("./mysql/index.js");
+  return openMysql({ ...settings, ssl: readTls(settings.ssl) });
+}
 
 async function openFile({ options, path }: OfKind<"sqlite">): Promise<Driver> {
   const { url, handle, thread = true, clock, ...rest } = options;

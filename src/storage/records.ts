@@ -88,6 +88,8 @@ export interface SessionRow extends NewSession {
   readonly startedAt: number;
   /** Leases it holds. */
   readonly leases: number;
+  /** Name of the one it works on, of several databases. */
+  readonly database?: string;
 }
 
 /** One run of one job: the fence's key. */

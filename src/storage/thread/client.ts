@@ -70,6 +70,9 @@ export async function openInThread(options: ThreadOptions): Promise<Driver> {
     listAttempts: call("listAttempts"),
     counts: call("counts"),
     audit: call("audit"),
+    identify: call("identify"),
+    rename: call("rename"),
+    setMode: call("setMode"),
     ...(optional.includes("backup") && { backup: call("backup") }),
     ...(optional.includes("compact") && { compact: call("compact") }),
     ...(optional.includes("subscribe") && {
