@@ -60,7 +60,8 @@ export type {
   PruneOptions,
 } from "./client/upkeep.js";
 export type { Logger, WorkerOptions } from "./worker/options.js";
-export type { StopOptions, Worker, WorkerStats } from "./worker/worker.js";
+export type { RunningWorker as Worker, StopOptions } from "./worker/running.js";
+export type { WorkerStats } from "./worker/stats.js";
 export type {
   Database,
   DatabaseOptions,

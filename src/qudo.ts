@@ -36,6 +36,9 @@ import {
   type DirectDatabase,
 } from "./storage/open.js";
 import { workerSettings, type WorkerOptions } from "./worker/options.js";
+import { Fleet } from "./worker/fleet.js";
+import type { RunningWorker } from "./worker/running.js";
+import type { Surroundings } from "./worker/surroundings.js";
 import { Worker } from "./worker/worker.js";
 
 /** What {@link Qudo} is made with. */
@@ -85,7 +88,7 @@ export class Qudo<
   private readonly results: Results;
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
-  private readonly workers = new Set<Worker>();
+  private readonly workers = new Set<RunningWorker>();
   private waking = false;
   /** The database; and the database with its tables. */
   private opening: Promise<Driver> | null = null;
@@ -165,18 +168,18 @@ export class Qudo<
 
   /**
    * Starts a worker in this process; it works when its session is open. `await worker.stop()`, or `await using`.
-   * A worker that cannot start says so to its logger and rejects `worker.stopped`.
+   * A worker that cannot start says so to its logger and rejects `worker.stopped`; over several databases when it can
+   * start in none of them.
    */
-  async work(options: WorkerOptions = {}): Promise<Worker> {
+  async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
     const driver = await this.driver();
     if (this.closing !== null) throw closedError();
-    const worker = new Worker(driver, this.registry, settings, {
-      onWork: () => this.wakeWorkers(),
-      context: this.#options.context,
-      emit: hinting(this.results, this.emitter.emit),
-      transaction: (of) => this.transaction(of),
-    });
+    const given = (database?: string): Surroundings => this.surroundings(database);
+    const worker =
+      driver.parts === undefined
+        ? new Worker(driver, this.registry, settings, given())
+        : new Fleet(driver.parts, this.registry, settings, given);
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);
@@ -295,8 +298,19 @@ export class Qudo<
     return this.close();
   }
 
-  private wakeWorkers(): void {
-    for (const worker of this.workers) worker.wake();
+  /** `database`: of several, the one with new jobs. */
+  private wakeWorkers(database?: string): void {
+    for (const worker of this.workers) worker.wake(database);
+  }
+
+  /** What a worker is given; `database`: where it works on one of several. */
+  private surroundings(database?: string): Surroundings {
+    return {
+      onWork: () => this.wakeWorkers(database),
+      context: this.#options.context,
+      emit: hinting(this.results, this.emitter.emit),
+      transaction: (of) => this.transaction(of),
+    };
   }
 
   /** After the caller's turn: by then a synchronous transaction has committed. */

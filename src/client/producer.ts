@@ -3,7 +3,7 @@ import { LIMITS } from "../core/defaults.js";
 import { closedError, InvalidInputError } from "../core/errors.js";
 import type { Emit } from "../core/events.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
-import { Batcher } from "./batcher.js";
+import { Batcher } from "../core/batcher.js";
 import { Enqueued } from "./enqueued.js";
 import { prepare, type Order } from "./orders.js";
 import type { Results } from "./results.js";
@@ -33,8 +33,9 @@ export class Producer {
       bytes: LIMITS.bytesPerStatement,
       sizeOf: (job: NewJob) => Buffer.byteLength(job.payload.text ?? ""),
     };
-    this.plain = new Batcher(send, limits);
-    this.unique = new Batcher(send, limits);
+    const turns = { soon: (then: () => void) => void setImmediate(then) };
+    this.plain = new Batcher(send, limits, turns);
+    this.unique = new Batcher(send, limits, turns);
   }
 
   enqueue<Input>(...order: Order<Input>): Promise<Enqueued> {

@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   QUDO_DATABASE_SWAPPED: "A database says that it has another name than the one it is given.",
   QUDO_UNKNOWN_DATABASE: "A name that none of the databases has.",
   QUDO_ENQUEUE_UNKNOWN: "Whether jobs were enqueued could not be found out in time.",
+  QUDO_ENQUEUE_PARTLY: "Of the jobs of one enqueueMany some were written and others were not.",
   QUDO_INCOMPLETE: "Some of several databases could not be asked.",
   QUDO_WRONG_DATABASE: "A transaction on another database than this queue's.",
   QUDO_NO_TRANSACTION: "A connection on which no transaction is open was given as one.",

@@ -12,7 +12,8 @@ import type {
   SessionSettings,
   Statement,
 } from "./connection.js";
-import { asDatabaseError, ConflictError, isConsequence, LostError } from "./errors.js";
+import { ConflictError, LostError } from "../sql/errors.js";
+import { asDatabaseError, isConsequence } from "./errors.js";
 import {
   openSource,
   PATIENT_SETTINGS,

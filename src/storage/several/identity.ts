@@ -9,20 +9,29 @@ export function stricter(one: DatabaseMode, other: DatabaseMode): DatabaseMode {
   return FROM_LENIENT[Math.max(FROM_LENIENT.indexOf(one), FROM_LENIENT.indexOf(other))]!;
 }
 
-/** Who was met so far, under which name. One for all parts of a list. */
+/** Who was asked so far, under which name. One for all parts of a list. */
 export class Identities {
-  private readonly names = new Map<string, string>();
+  private readonly asked = new Map<string, Promise<Identity>>();
 
   /**
-   * Called with what `identify(name)` of a database answered, before anything else is done with it.
+   * Called with what `identify(name)` of a database is about to answer, before anything else is done with it. Of two names for
+   * one database the one that is not written in it is refused.
    * @throws InvalidInputError QUDO_DATABASE_SWAPPED, QUDO_DATABASE_TWICE: the configuration is wrong, and trying again mends nothing.
    */
-  check(part: { readonly name: string; readonly label: string }, identity: Identity): void {
-    const { name, label } = part;
-    const other = this.names.get(identity.id);
-    if (other !== undefined && other !== name) throw twice(other, name, label);
-    if (identity.name !== null && identity.name !== name) throw swapped(name, label, identity.name);
-    this.names.set(identity.id, name);
+  async check(
+    { name, label }: { readonly name: string; readonly label: string },
+    answer: Promise<Identity>,
+  ): Promise<Identity> {
+    this.asked.set(name, answer);
+    const identity = await answer;
+    if (identity.name === null || identity.name === name) return identity;
+    // Also those whose answer is on its way: all of them may have been asked at once.
+    for (const [other, theirs] of this.asked) {
+      if (other === name) continue;
+      const known = await theirs.catch(() => null);
+      if (known?.id === identity.id) throw twice(other, name, label);
+    }
+    throw swapped(name, label, identity.name);
   }
 }
 
