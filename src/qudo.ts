@@ -27,15 +27,20 @@ import {
 } from "./core/job.js";
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
+import type { Placement } from "./storage/database.js";
 import type { Driver, MigrationReport, UserTransaction, Violation } from "./storage/driver.js";
 import {
   openDatabase,
   openDirect,
   openTransaction,
+  openTransactionOnOneOf,
+  planDatabases,
   type Database,
+  type Databases,
   type DirectDatabase,
+  type OpenablePlan,
 } from "./storage/open.js";
-import { workerSettings, type WorkerOptions } from "./worker/options.js";
+import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
 import { Fleet } from "./worker/fleet.js";
 import type { RunningWorker } from "./worker/running.js";
 import type { Surroundings } from "./worker/surroundings.js";
@@ -45,8 +50,17 @@ import { Worker } from "./worker/worker.js";
 export interface QudoOptions<
   Jobs extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
 > {
-  /** Where the jobs are: "sqlite:jobs.db", "postgres://…", "mysql://…", or an object with more to say. */
-  databases: Database;
+  /**
+   * Where the jobs are: "sqlite:jobs.db", "postgres://…", "mysql://…", or an object with more to say; or a list of such objects, each
+   * with a name, which are used as one. Uniqueness, limits and order hold within each of them.
+   */
+  databases: Databases;
+  /** Several databases: where new jobs go. Default "spread". */
+  placement?: Placement;
+  /** Several databases: how many seconds one that is out is left in peace before it is tried again. Default 30. */
+  retrySeconds?: number;
+  /** Is told when one of several databases goes out or comes back. Default: warnings and errors go to the console. */
+  logger?: Logger;
   /** What a worker here can do. Producers need none. */
   jobs?: Jobs;
   /** What handlers find as `job.context`. Needed where a job is defined with one (`jobsWith`). */
@@ -63,6 +77,9 @@ export type NeedsContext<Jobs extends readonly AnyJobDefinition[]> =
 
 const KNOWN = [
   "databases",
+  "placement",
+  "retrySeconds",
+  "logger",
   "jobs",
   "context",
   "migrate",
@@ -82,6 +99,8 @@ export class Qudo<
 
   /** Out of reach of `inspect`, for an address may hold a password. */
   readonly #options: QudoOptions;
+  /** Several databases; null for one. */
+  readonly #plan: OpenablePlan | null;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
@@ -103,6 +122,8 @@ export class Qudo<
     checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.#options = options;
+    this.#plan = planDatabases(options.databases, options);
+    checkLogger(options.logger);
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.driver();
@@ -325,12 +346,24 @@ export class Qudo<
 
   private open(): Promise<Driver> {
     if (this.closing !== null && this.opening === null) throw closedError();
-    this.opening ??= remembered(openDatabase(this.#options.databases), () => (this.opening = null));
+    this.opening ??= remembered(this.openAll(), () => (this.opening = null));
     return this.opening;
   }
 
-  private transaction(of: object): UserTransaction {
-    return openTransaction(of, this.#options.databases, () => this.driver());
+  private async openAll(): Promise<Driver> {
+    if (this.#plan === null) return openDatabase(this.#options.databases as Database);
+    throw new QudoError("QUDO_UNSUPPORTED", "Several databases are not put together yet.");
+  }
+
+  /** `database`: the one of several that it must be on. */
+  private transaction(of: object, database?: string): UserTransaction {
+    const driver = (): Promise<Driver> => this.driver();
+    if (this.#plan === null)
+      return openTransaction(of, this.#options.databases as Database, driver);
+    const parts = this.#plan.parts.filter(({ name }) => name === (database ?? name));
+    const ready = async (wanted: string): Promise<unknown> =>
+      (await driver()).parts!.find(({ name }) => name === wanted)!.driver.identify();
+    return openTransactionOnOneOf(of, parts, ready);
   }
 
   /** Open, with its tables. */

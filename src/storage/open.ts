@@ -3,34 +3,86 @@ import { resolve } from "node:path";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import { checkDatabase, type Checked } from "./check.js";
 import { isSharedClock } from "./clock.js";
-import type { Database, SqliteDatabase } from "./database.js";
-import type { Driver, UserTransaction } from "./driver.js";
-import type { CheckedEntry, CheckedList } from "./list.js";
+import type { Database, Databases, SqliteDatabase } from "./database.js";
+import type { DatabaseMode, Driver, UserTransaction } from "./driver.js";
+import {
+  checkList,
+  isList,
+  refuseListOptions,
+  type CheckedEntry,
+  type CheckedList,
+  type ListOptions,
+} from "./list.js";
 import type { HandleLike } from "./handle.js";
 import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 import { mysqlSpeech } from "./mysql/transaction.js";
 import { postgresSpeech } from "./postgres/transaction.js";
 import type { PartPlan, SeveralPlan } from "./several/plan.js";
+import { transactionOnOneOf, type Candidates } from "./several/transaction.js";
 import type { ServerDriver } from "./sql/driver.js";
 import { userTransaction as onConnection } from "./sql/transaction.js";
 import { readTls } from "./tls.js";
 
-export type { Database, DatabaseOptions } from "./database.js";
+export type { Database, DatabaseOptions, Databases } from "./database.js";
 
 /** @throws InvalidInputError for an address or option that cannot be, before anything is opened. */
 export async function openDatabase(database: Database): Promise<Driver> {
   return openChecked(checkDatabase(database));
 }
 
-/** Several databases, none of them opened yet. */
-export function planSeveral({ entries, placement, retryMs }: CheckedList): SeveralPlan {
-  return { parts: entries.map(planPart), placement, retryMs };
+/**
+ * Null where it is one database, which is checked when it is opened.
+ * @throws InvalidInputError for a list that cannot be, or options of a list that is none.
+ */
+export function planDatabases(databases: Databases, options: ListOptions): OpenablePlan | null {
+  if (isList(databases)) return planSeveral(checkList(databases, options));
+  refuseListOptions(options);
+  return null;
 }
 
-function planPart({ name, weight, mode, checked: given }: CheckedEntry): PartPlan {
-  const checked = given.kind === "sqlite" ? absolute(given) : given;
-  return { name, label: labelOf(given), weight, mode, open: () => openChecked(checked) };
+/** Several databases, none of them opened yet. */
+export interface OpenablePlan extends SeveralPlan {
+  readonly parts: readonly OpenablePart[];
+}
+
+function planSeveral({ entries, placement, retryMs }: CheckedList): OpenablePlan {
+  return { parts: entries.map((entry) => new OpenablePart(entry)), placement, retryMs };
+}
+
+class OpenablePart implements PartPlan {
+  readonly name: string;
+  readonly label: string;
+  readonly weight: number;
+  readonly mode: DatabaseMode;
+  readonly checked: Checked;
+  /** As it was opened last. */
+  private driver: Driver | null = null;
+  /** The one whose tables and identity were in order. */
+  private sound: Driver | null = null;
+
+  constructor({ name, weight, mode, checked }: CheckedEntry) {
+    [this.name, this.weight, this.mode] = [name, weight, mode];
+    this.label = labelOf(checked);
+    this.checked = checked.kind === "sqlite" ? absolute(checked) : checked;
+  }
+
+  async open(): Promise<Driver> {
+    this.driver = await openChecked(this.checked);
+    return this.driver;
+  }
+
+  /**
+   * What a server's driver tells of itself to transactions of users. Once it is known it is told while the database is out, too: whether
+   * it can be reached, their connection shows. `ready`: resolves when it is open, with its tables, and the one that it is called.
+   */
+  async queue(ready: (name: string) => Promise<unknown>): ReturnType<ServerDriver["queue"]> {
+    if (this.sound === null || this.sound !== this.driver) {
+      await ready(this.name);
+      this.sound = this.driver;
+    }
+    return (this.sound as ServerDriver).queue();
+  }
 }
 
 /** By the time it is opened the working directory may be another. */
@@ -106,8 +158,40 @@ export function openTransaction(
 ): UserTransaction {
   const checked = checkDatabase(database);
   if (checked.kind === "sqlite") return onHandle(given, checked);
-  const speech = checked.kind === "postgres" ? postgresSpeech : mysqlSpeech;
-  return onConnection(given, speech, async () => ((await opened!()) as ServerDriver).queue());
+  return onConnection(given, SPEECHES[checked.kind], [
+    async () => ((await opened!()) as ServerDriver).queue(),
+  ]);
+}
+
+const SPEECHES = { postgres: postgresSpeech, mysql: mysqlSpeech } as const;
+
+/**
+ * The same where there are several databases: on the one that the handle or connection is on. `ready` resolves when the part of that
+ * name is open, with its tables, and the one that it is called.
+ */
+export function openTransactionOnOneOf(
+  given: unknown,
+  parts: readonly OpenablePart[],
+  ready: (name: string) => Promise<unknown>,
+): UserTransaction {
+  const named = ({ name, label }: OpenablePart): string => `${name} (${label})`;
+  const files = parts.flatMap((part): Candidates[] => {
+    const { checked } = part;
+    if (checked.kind !== "sqlite") return [];
+    return [{ names: [named(part)], enter: (handle) => onHandle(handle, checked) }];
+  });
+  const servers = (Object.keys(SPEECHES) as (keyof typeof SPEECHES)[]).map((kind): Candidates => {
+    const some = parts.filter(({ checked }) => checked.kind === kind);
+    const queues = some.map((part) => () => part.queue(ready));
+    return {
+      names: some.map(named),
+      enter: (handle) => onConnection(handle, SPEECHES[kind], queues),
+    };
+  });
+  return transactionOnOneOf(
+    given,
+    [...files, ...servers].filter(({ names }) => names.length > 0),
+  );
 }
 
 function onHandle(handle: unknown, { options, path }: OfKind<"sqlite">): SqliteTransaction {
@@ -126,7 +210,12 @@ export interface DirectDatabase extends SqliteTransaction {
  * @throws InvalidInputError QUDO_WRONG_DATABASE for a database in memory, of which there can be no second connection.
  * @throws QudoError QUDO_UNSUPPORTED for a server, which answers later.
  */
-export function openDirect(database: Database, migrate: boolean): DirectDatabase {
+export function openDirect(database: Databases, migrate: boolean): DirectDatabase {
+  if (isList(database))
+    throw new QudoError(
+      "QUDO_UNSUPPORTED",
+      'There are several databases, and which of them takes a job is found out on the way: enqueueSync cannot wait for it. Use "await qudo.enqueue(…)", or on a SQLite handle of yours "qudo.in(handle).enqueueSync(…)".',
+    );
   const checked = checkDatabase(database);
   if (checked.kind !== "sqlite")
     throw new QudoError(
