@@ -2,11 +2,12 @@
  * New jobs among several databases. A job whose database fails before anything can have happened goes to the next one; one of which
  * nobody knows whether it was written goes to the same one again, under the same id, for only that can find out.
  */
-import { DatabaseError, EnqueueOutcomeUnknownError, QudoError } from "../../core/errors.js";
+import { DatabaseError, EnqueueOutcomeUnknownError, type QudoError } from "../../core/errors.js";
 import type { Placement } from "../database.js";
-import type { DatabaseMode, InsertOutcome, NewJob } from "../driver.js";
+import type { DatabaseMode, Driver, InsertOutcome, NewJob } from "../driver.js";
 import { ConflictError } from "../sql/errors.js";
 import { STALL_MS, TakenBack } from "./gathering.js";
+import { isOurs } from "./health.js";
 import { preference, type Candidate } from "./placement.js";
 import type { Surroundings } from "./surroundings.js";
 
@@ -37,6 +38,22 @@ const AGAIN_MS = 2_000;
 const PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 500;
 
+/**
+ * `insertJobs` of all of them together. Each job goes its own way: where some have failed the others are written all the same.
+ * @throws what the first one failed with; EnqueueOutcomeUnknownError before any other, with all ids of that database.
+ */
+export function placing(options: EnqueueOptions): Driver["insertJobs"] {
+  return async (jobs) => {
+    if (jobs.length === 1) return [await insertOne(options, jobs[0]!)];
+    const results = await Promise.allSettled(jobs.map((job) => insertOne(options, job)));
+    const errors = results.flatMap((one) =>
+      one.status === "rejected" ? [one.reason as unknown] : [],
+    );
+    if (errors.length > 0) throw worstOf(errors);
+    return results.map((one) => (one as PromiseFulfilledResult<InsertOutcome>).value);
+  };
+}
+
 /** One job into one of them. @throws DatabaseError QUDO_DATABASES_OUT, EnqueueOutcomeUnknownError */
 export function insertOne(options: EnqueueOptions, job: NewJob): Promise<InsertOutcome> {
   return new Offer(options, job).insert();
@@ -61,7 +78,7 @@ class Offer {
       const target = this.next();
       if (target === null) throw this.nobody();
       try {
-        return await target.insert(this.job, this.waitMs(target));
+        return { ...(await target.insert(this.job, this.waitMs(target))), database: target.name };
       } catch (error) {
         if (isUnknown(error)) return this.again(target, error);
         if (!this.mayGoOn(error)) throw error;
@@ -71,25 +88,30 @@ class Offer {
     }
   }
 
-  /** The one that is asked next; null when nobody is left, or no time. */
+  /** The one that is asked next; null when nobody is left, or no time to stand in a line. */
   private next(): Target | null {
-    if (this.now >= this.deadline) return null;
-    const { uniqueKey, kind, id } = this.job;
-    const { placement, targets } = this.options;
-    if (placement === "hash" && uniqueKey !== null) {
-      // Also one that is out: elsewhere the key would be unique no more.
-      const active = targets.filter(({ mode }) => mode === "active");
-      const home = preference(`${kind.length}:${kind}${uniqueKey}`, active)[0];
-      return home === undefined || this.refusals.has(home) ? null : home;
+    if (this.isAtHome) {
+      const { home } = this;
+      return home === null || this.refusals.has(home) ? null : home;
     }
-    const able = targets.filter((target) => target.takesJobs && !this.refusals.has(target));
+    const able = this.options.targets.filter(
+      (target) => target.takesJobs && !this.refusals.has(target),
+    );
     const fluent = able.filter((target) => !target.stalled(this.job));
-    return preference(id, fluent.length > 0 ? fluent : able)[0] ?? null;
+    const some = fluent.length > 0 || this.now >= this.deadline ? fluent : able;
+    return preference(this.job.id, some)[0] ?? null;
+  }
+
+  /** Where the key belongs, also while it is out: elsewhere it would be unique no more. Null when none is active. */
+  private get home(): Target | null {
+    const { kind, uniqueKey } = this.job;
+    const active = this.options.targets.filter(({ mode }) => mode === "active");
+    return preference(`${kind.length}:${kind}${uniqueKey}`, active)[0] ?? null;
   }
 
   /** Where there is another one, it does not wait here for long. */
   private waitMs(target: Target): number {
-    const left = this.deadline - this.now;
+    const left = Math.max(STALL_MS, this.deadline - this.now);
     const others = this.options.targets.some(
       (other) =>
         other !== target &&
@@ -97,7 +119,7 @@ class Offer {
         !this.refusals.has(other) &&
         !other.stalled(this.job),
     );
-    return others && !this.isAtHome ? Math.min(STALL_MS, left) : left;
+    return others && !this.isAtHome ? STALL_MS : left;
   }
 
   private get isAtHome(): boolean {
@@ -108,7 +130,7 @@ class Offer {
   private mayGoOn(error: unknown): boolean {
     if (error instanceof TakenBack) return true;
     if (!(error instanceof DatabaseError) || error instanceof ConflictError) return false;
-    return !this.isAtHome;
+    return !isOurs(error) && !this.isAtHome;
   }
 
   /** The same id, so that it is there once, whatever has become of the first try. */
@@ -118,7 +140,8 @@ class Offer {
       try {
         const outcome = await target.insertAgain(this.job);
         // It was we who put it there.
-        return outcome.status === "duplicate" ? { status: "inserted" } : outcome;
+        const told = outcome.status === "duplicate" ? ({ status: "inserted" } as const) : outcome;
+        return { ...told, database: target.name };
       } catch (error) {
         if (!(error instanceof DatabaseError)) throw error;
       }
@@ -131,8 +154,9 @@ class Offer {
   }
 
   private nobody(): QudoError {
-    const { targets } = this.options;
-    const why = targets.map(
+    const { home } = this;
+    const asked = this.isAtHome && home !== null ? [home] : this.options.targets;
+    const why = asked.map(
       (target) => `${target.name}: ${this.refusals.get(target) ?? target.refusal}`,
     );
     return new DatabaseError(
@@ -150,6 +174,15 @@ class Offer {
   private get now(): number {
     return this.options.surroundings.now();
   }
+}
+
+function worstOf(errors: readonly unknown[]): unknown {
+  const unknown = errors.filter((error) => error instanceof EnqueueOutcomeUnknownError);
+  const [first] = unknown;
+  if (first === undefined) return errors[0];
+  const there = unknown.filter(({ database }) => database === first.database);
+  const ids = there.flatMap((error) => error.ids);
+  return new EnqueueOutcomeUnknownError(first.database, ids, { cause: first.cause });
 }
 
 function isUnknown(error: unknown): error is DatabaseError {

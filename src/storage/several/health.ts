@@ -44,7 +44,7 @@ const SIGNS: Partial<Readonly<Record<ErrorCode, Sign>>> = {
 };
 
 /** What is wrong here and not there: it is told to everybody who calls, and no waiting mends it. */
-const NEVER: ReadonlySet<ErrorCode> = new Set(["QUDO_PACKAGE_MISSING", "QUDO_NETWORK_FILE_SYSTEM"]);
+const OURS: ReadonlySet<ErrorCode> = new Set(["QUDO_PACKAGE_MISSING", "QUDO_NETWORK_FILE_SYSTEM"]);
 
 export interface HealthOptions {
   /** The middle of the time after which a database that is out is tried again. */
@@ -144,10 +144,14 @@ export class Health {
   }
 }
 
+export function isOurs({ code }: DatabaseError): boolean {
+  return OURS.has(code);
+}
+
 function signOf(error: unknown, doing: Doing): Sign {
   // The database is well: somebody else was first, again and again.
   if (!(error instanceof DatabaseError) || error instanceof ConflictError) return "none";
-  if (NEVER.has(error.code)) return "none";
+  if (isOurs(error)) return "none";
   // A database that cannot be opened cannot be used, whatever it says: too old, no tables, a right that is missing.
   if (doing === "opening") return "out";
   const sign = SIGNS[error.code] ?? (isPassing(error) ? "late" : "none");

@@ -8,15 +8,16 @@ import type {
   NewJob,
   Part,
 } from "../driver.js";
+import type { Target } from "./enqueue.js";
 import { Gathering, STALL_MS, TakenBack } from "./gathering.js";
 import { guard, type CallOptions, type Guarded } from "./guard.js";
 import { Health } from "./health.js";
-import { stricter, type Identities } from "./identity.js";
-import type { PartPlan } from "./plan.js";
-import type { Surroundings } from "./surroundings.js";
+import { Identities, stricter } from "./identity.js";
+import type { PartPlan, SeveralPlan } from "./plan.js";
+import { REAL, type Surroundings } from "./surroundings.js";
 
 /** What all of them are told. */
-export interface Shared {
+interface Shared {
   /** False: tables are made by nobody here, and a database without them is out. */
   readonly migrate: boolean;
   /** The middle of the time after which one that is out is tried again. */
@@ -25,10 +26,19 @@ export interface Shared {
   readonly identities: Identities;
 }
 
+/** All of a list, none of them opened yet. */
+export function partsOf(
+  { parts, retryMs }: SeveralPlan,
+  { migrate, surroundings = REAL }: { migrate: boolean; surroundings?: Surroundings },
+): DatabasePart[] {
+  const shared: Shared = { migrate, retryMs, surroundings, identities: new Identities() };
+  return parts.map((plan) => new DatabasePart(plan, shared));
+}
+
 /** So old the stored mode may become while the database is in use. */
 const MODE_MS = 5_000;
 
-export class DatabasePart implements Part, Guarded {
+export class DatabasePart implements Part, Guarded, Target {
   readonly name: string;
   readonly weight: number;
   readonly driver: Driver;
@@ -42,8 +52,10 @@ export class DatabasePart implements Part, Guarded {
   private current: Driver | null = null;
   private openingSince: number | null = null;
   private stored: DatabaseMode = "active";
-  /** Monotonic: when the stored mode was last asked for. */
+  /** Monotonic: when the stored mode was last asked for, and last told. */
   private askedAt = -Infinity;
+  private toldAt = -Infinity;
+  private asking: Promise<void> | null = null;
   private cancelAsking: (() => void) | null = null;
   private cancelProbe: () => void = noop;
   private closing: Promise<void> | null = null;
@@ -134,7 +146,7 @@ export class DatabasePart implements Part, Guarded {
     this.refuseWhereOut();
     const { surroundings } = this.shared;
     if (this.current === null) await within(this.ready(), waitMs, surroundings, late);
-    if (this.now - this.askedAt > 2 * MODE_MS)
+    if (this.now - this.toldAt > 2 * MODE_MS)
       await within(this.askMode(), waitMs, surroundings, late);
     if (!this.takesJobs) throw new TakenBack(this.refusal);
     return this.gathering.add(job, waitMs);
@@ -182,7 +194,7 @@ export class DatabasePart implements Part, Guarded {
   modeIs(mode: DatabaseMode): void {
     const before = this.mode;
     this.stored = mode;
-    this.askedAt = this.now;
+    this.toldAt = this.askedAt = this.now;
     if (this.mode !== before) this.tell();
   }
 
@@ -254,7 +266,7 @@ export class DatabasePart implements Part, Guarded {
     this.cancelProbe();
     const ms = this.health.dueInMs;
     if (ms === null || this.closing !== null) return;
-    this.cancelProbe = this.shared.surroundings.later(() => void this.probe(), ms);
+    this.cancelProbe = this.shared.surroundings.aside(() => void this.probe(), ms);
   }
 
   private async probe(): Promise<void> {
@@ -277,13 +289,19 @@ export class DatabasePart implements Part, Guarded {
   private use(): void {
     if (this.cancelAsking !== null || this.current === null) return;
     const ms = Math.max(0, this.askedAt + MODE_MS - this.now);
-    this.cancelAsking = this.shared.surroundings.later(() => {
+    this.cancelAsking = this.shared.surroundings.aside(() => {
       this.cancelAsking = null;
       if (this.health.state === "healthy") this.askMode().catch(noop);
     }, ms);
   }
 
-  private async askMode(): Promise<void> {
+  /** Those who ask meanwhile wait for the same answer. */
+  private askMode(): Promise<void> {
+    this.asking ??= this.readMode().finally(() => (this.asking = null));
+    return this.asking;
+  }
+
+  private async readMode(): Promise<void> {
     this.askedAt = this.now;
     const driver = this.current;
     if (driver === null || this.closing !== null) return;

@@ -9,8 +9,10 @@ export interface Surroundings {
   chance(): number;
   /** In the next turn of the event loop. */
   soon(then: () => void): void;
-  /** After so many milliseconds, unless it is taken back by what is returned. Holds no process from its end. */
+  /** After so many milliseconds, unless it is taken back by what is returned. Somebody waits for it: the process stays. */
   later(then: () => void, ms: number): () => void;
+  /** The same, but nobody waits for it: a process that has nothing else to do ends before. */
+  aside(then: () => void, ms: number): () => void;
 }
 
 export const REAL: Surroundings = {
@@ -19,6 +21,10 @@ export const REAL: Surroundings = {
   chance: () => Math.random(),
   soon: (then) => void setImmediate(then),
   later: (then, ms) => {
+    const timer = setTimeout(then, ms);
+    return () => clearTimeout(timer);
+  },
+  aside: (then, ms) => {
     const timer = setTimeout(then, ms);
     timer.unref();
     return () => clearTimeout(timer);
