@@ -28,20 +28,10 @@ import {
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
 import type { Placement } from "./storage/database.js";
-import type { Driver, MigrationReport, UserTransaction, Violation } from "./storage/driver.js";
-import {
-  openDatabase,
-  openDirect,
-  openTransaction,
-  openTransactionOnOneOf,
-  planDatabases,
-  type Database,
-  type Databases,
-  type DirectDatabase,
-  type OpenablePlan,
-} from "./storage/open.js";
-import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
+import type { Driver, MigrationReport, Violation } from "./storage/driver.js";
+import { Opening, type Databases } from "./storage/open.js";
 import { Fleet } from "./worker/fleet.js";
+import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
 import type { RunningWorker } from "./worker/running.js";
 import type { Surroundings } from "./worker/surroundings.js";
 import { Worker } from "./worker/worker.js";
@@ -97,10 +87,9 @@ export class Qudo<
   /** Counts and workers. */
   readonly monitor: Monitor;
 
+  readonly #context: unknown;
   /** Out of reach of `inspect`, for an address may hold a password. */
-  readonly #options: QudoOptions;
-  /** Several databases; null for one. */
-  readonly #plan: OpenablePlan | null;
+  readonly #opening: Opening;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
@@ -109,11 +98,6 @@ export class Qudo<
   private readonly upkeep: Upkeep;
   private readonly workers = new Set<RunningWorker>();
   private waking = false;
-  /** The database; and the database with its tables. */
-  private opening: Promise<Driver> | null = null;
-  private opened: Promise<Driver> | null = null;
-  /** What enqueueSync writes through. */
-  private direct: DirectDatabase | null = null;
   private closing: Promise<void> | null = null;
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
@@ -121,12 +105,12 @@ export class Qudo<
     // Not even to be left out: there is no database to begin with.
     checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
-    this.#options = options;
-    this.#plan = planDatabases(options.databases, options);
+    this.#context = options.context;
+    this.#opening = new Opening(options);
     checkLogger(options.logger);
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
-    const driver = (): Promise<Driver> => this.driver();
+    const driver = (): Promise<Driver> => this.#opening.ready();
     const wake = (): void => this.wakeWorkers();
     this.results = new Results(driver);
     this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
@@ -168,8 +152,7 @@ export class Qudo<
     options?: EnqueueOptions,
   ): Enqueued<Result> {
     if (this.closing !== null) throw closedError();
-    const { databases, migrate = true } = this.#options;
-    const direct = (this.direct ??= openDirect(databases, migrate));
+    const direct = this.#opening.direct();
     const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
       this.wakeSoon();
       if (direct.committed()) tellEnqueued(this.emitter.emit, jobs, outcomes);
@@ -184,7 +167,9 @@ export class Qudo<
    */
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
-    return new Transaction(this.transaction(transaction), this.results, () => this.wakeSoon());
+    return new Transaction(this.#opening.transaction(transaction), this.results, () =>
+      this.wakeSoon(),
+    );
   }
 
   /**
@@ -194,7 +179,7 @@ export class Qudo<
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
-    const driver = await this.driver();
+    const driver = await this.#opening.ready();
     if (this.closing !== null) throw closedError();
     const given = (database?: string): Surroundings => this.surroundings(database);
     const worker =
@@ -263,11 +248,8 @@ export class Qudo<
   }
 
   /** Creates or upgrades the tables now. */
-  async migrate(): Promise<MigrationReport> {
-    const driver = await this.open();
-    const report = await driver.migrate();
-    this.opened ??= Promise.resolve(driver);
-    return report;
+  migrate(): Promise<MigrationReport> {
+    return this.#opening.migrate();
   }
 
   /**
@@ -275,7 +257,7 @@ export class Qudo<
    * @throws QudoError QUDO_UNSUPPORTED where the database is a file: there the file's own rights count.
    */
   async grants(): Promise<string> {
-    const driver = await this.open();
+    const driver = await this.#opening.open();
     if (driver.grants !== undefined) return driver.grants();
     throw new QudoError(
       "QUDO_UNSUPPORTED",
@@ -285,17 +267,17 @@ export class Qudo<
 
   /** Which database this is, as people may see it: engine and place, never a password. */
   async label(): Promise<string> {
-    return (await this.open()).label;
+    return (await this.#opening.open()).label;
   }
 
   /** Null when the database holds no qudo tables yet. */
   async schemaVersion(): Promise<number | null> {
-    return (await this.open()).schemaVersion();
+    return (await this.#opening.open()).schemaVersion();
   }
 
   /** Checks the database: that it takes writes, and that no invariant is broken. */
   async doctor(): Promise<{ label: string; violations: Violation[] }> {
-    const driver = await this.existing();
+    const driver = await this.#opening.existing();
     await driver.ping();
     return { label: driver.label, violations: await driver.audit() };
   }
@@ -311,8 +293,7 @@ export class Qudo<
     await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
     await this.producer.close();
     await this.results.close(closedError());
-    this.direct?.close();
-    await (await this.opening)?.close();
+    await this.#opening.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -328,9 +309,9 @@ export class Qudo<
   private surroundings(database?: string): Surroundings {
     return {
       onWork: () => this.wakeWorkers(database),
-      context: this.#options.context,
+      context: this.#context,
       emit: hinting(this.results, this.emitter.emit),
-      transaction: (of) => this.transaction(of),
+      transaction: (of) => this.#opening.transaction(of, database),
     };
   }
 
@@ -343,55 +324,4 @@ export class Qudo<
       this.wakeWorkers();
     });
   }
-
-  private open(): Promise<Driver> {
-    if (this.closing !== null && this.opening === null) throw closedError();
-    this.opening ??= remembered(this.openAll(), () => (this.opening = null));
-    return this.opening;
-  }
-
-  private async openAll(): Promise<Driver> {
-    if (this.#plan === null) return openDatabase(this.#options.databases as Database);
-    throw new QudoError("QUDO_UNSUPPORTED", "Several databases are not put together yet.");
-  }
-
-  /** `database`: the one of several that it must be on. */
-  private transaction(of: object, database?: string): UserTransaction {
-    const driver = (): Promise<Driver> => this.driver();
-    if (this.#plan === null)
-      return openTransaction(of, this.#options.databases as Database, driver);
-    const parts = this.#plan.parts.filter(({ name }) => name === (database ?? name));
-    const ready = async (wanted: string): Promise<unknown> =>
-      (await driver()).parts!.find(({ name }) => name === wanted)!.driver.identify();
-    return openTransactionOnOneOf(of, parts, ready);
-  }
-
-  /** Open, with its tables. */
-  private driver(): Promise<Driver> {
-    this.opened ??= remembered(this.prepare(), () => (this.opened = null));
-    return this.opened;
-  }
-
-  private async prepare(): Promise<Driver> {
-    const driver = await this.open();
-    if (this.#options.migrate === false) await this.existing();
-    else await driver.migrate();
-    return driver;
-  }
-
-  private async existing(): Promise<Driver> {
-    const driver = await this.open();
-    if ((await driver.schemaVersion()) === null)
-      throw new QudoError(
-        "QUDO_SCHEMA_MISSING",
-        `${driver.label} holds no qudo tables. Run: qudo migrate --database ${driver.label}`,
-      );
-    return driver;
-  }
-}
-
-/** A promise that is kept, unless it fails: then the next call tries again. */
-function remembered<T>(promise: Promise<T>, forget: () => void): Promise<T> {
-  promise.catch(forget);
-  return promise;
 }

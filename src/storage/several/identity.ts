@@ -24,13 +24,14 @@ export class Identities {
   ): Promise<Identity> {
     this.asked.set(name, answer);
     const identity = await answer;
-    if (identity.name === null || identity.name === name) return identity;
+    if (identity.name === name) return identity;
     // Also those whose answer is on its way: all of them may have been asked at once.
     for (const [other, theirs] of this.asked) {
       if (other === name) continue;
       const known = await theirs.catch(() => null);
       if (known?.id === identity.id) throw twice(other, name, label);
     }
+    if (identity.name === null) return identity;
     throw swapped(name, label, identity.name);
   }
 }

@@ -1,8 +1,27 @@
 /** Several databases as one: a driver made of drivers. Whoever calls it does not know how many there are. */
 import type { Driver, Part } from "../driver.js";
+import { placing } from "./enqueue.js";
 import { looking } from "./looking.js";
 import { operating } from "./operate.js";
+import { partsOf } from "./part.js";
+import type { SeveralPlan } from "./plan.js";
+import { REAL, type Surroundings } from "./surroundings.js";
 import { working } from "./working.js";
+
+/** What the databases of a list have in common. */
+export interface SeveralOptions {
+  /** False: tables are made by nobody here, and a database without them is refused. */
+  readonly migrate: boolean;
+  /** Time and chance; tests give their own. Default: those of the process. */
+  readonly surroundings?: Surroundings;
+}
+
+/** Opens nothing: each of them is opened when it is first needed. */
+export function openSeveral(plan: SeveralPlan, options: SeveralOptions): Driver {
+  const { migrate, surroundings = REAL } = options;
+  const targets = partsOf(plan, { migrate, surroundings });
+  return oneDriver(targets, placing({ targets, placement: plan.placement, surroundings }));
+}
 
 /** One driver over these. `insertJobs` decides where new jobs go. */
 export function oneDriver(parts: readonly Part[], insertJobs: Driver["insertJobs"]): Driver {

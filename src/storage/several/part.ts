@@ -233,7 +233,8 @@ export class DatabasePart implements Part, Guarded, Target {
   /** Asks who it is, and refuses another one. */
   private async identify(driver: Driver): Promise<void> {
     const { options, shared } = this;
-    const answer = driver.identify(this.name);
+    // Whoever makes no tables gives no names: a program that only looks leaves the database as it is.
+    const answer = driver.identify(shared.migrate ? this.name : undefined);
     const identity = await shared.identities.check(options, answer);
     this.modeIs(identity.mode);
   }
