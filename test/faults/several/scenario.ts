@@ -2,7 +2,6 @@
  * Producers and workers on SQLite, PostgreSQL and MariaDB together, while one of the three after the other is struck, and comes
  * back. Every step waits for what the processes say of it. At the end the log outside and the databases themselves are judged.
  */
-import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { temporaryFolder } from "../support.js";
@@ -84,7 +83,6 @@ export async function play(all: readonly Fault[]): Promise<void> {
     await settle(stage, faults, story, timedUntil);
   } finally {
     await Promise.all(stage.parties.map((party) => party.kill()));
-    rmSync(folder.path, { recursive: true, force: true });
   }
 }
 
