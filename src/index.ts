@@ -50,7 +50,8 @@ export type { AttemptFilter } from "./client/attempts.js";
 export type { BulkOptions, BulkOutcome, Refusal } from "./client/bulk.js";
 export type { JobFilter } from "./client/filter.js";
 export type { AttemptInfo, JobInfo, JobLogLine } from "./client/info.js";
-export type { Throughput } from "./client/monitor.js";
+export type { DatabaseInfo } from "./client/databases.js";
+export type { CountFilter, DatabaseCounts, DatabaseFilter, Throughput } from "./client/monitor.js";
 export type { JobsPage, LogOptions, PageOptions } from "./client/jobs.js";
 export type {
   BackupReport,

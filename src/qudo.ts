@@ -1,5 +1,6 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
 import { Attempts } from "./client/attempts.js";
+import { tellChanges } from "./client/databases.js";
 import { Emitter, type Listener } from "./client/emitter.js";
 import type { Enqueued } from "./client/enqueued.js";
 import { Jobs } from "./client/jobs.js";
@@ -106,8 +107,10 @@ export class Qudo<
     checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.#context = options.context;
-    this.#opening = new Opening(options);
-    checkLogger(options.logger);
+    const logger = checkLogger(options.logger);
+    this.#opening = new Opening(options, (driver) =>
+      tellChanges(driver, this.emitter.emit, logger),
+    );
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.#opening.ready();

@@ -122,6 +122,23 @@ export class EnqueueOutcomeUnknownError extends QudoError {
   }
 }
 
+/** Of the jobs of one `enqueueMany` over several databases some were written, and others were not or may not have been. */
+export class EnqueuePartlyError<Written = unknown> extends QudoError {
+  override readonly name = "EnqueuePartlyError";
+  constructor(
+    /** One per job, in order: what `enqueue` would have resolved to, or have been rejected with. */
+    readonly results: readonly (Written | Error)[],
+  ) {
+    const errors = results.filter((result) => result instanceof Error);
+    const [first] = errors;
+    super(
+      "QUDO_ENQUEUE_PARTLY",
+      `Of ${results.length} jobs ${results.length - errors.length} were written. "results" says of each what became of it; enqueue the others again, under the same ids. The first error: ${first?.message}`,
+      { cause: first },
+    );
+  }
+}
+
 /** One of several databases that could not be asked. */
 export interface Unasked {
   /** Its name. */

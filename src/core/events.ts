@@ -31,6 +31,18 @@ export interface SessionRef {
   readonly database?: string;
 }
 
+/** One of several databases is out, is back, or is used for more or less than before. */
+export interface DatabaseChange {
+  readonly name: string;
+  readonly from: DatabaseCondition;
+  readonly to: DatabaseCondition;
+  /** Why; null where it is back. */
+  readonly reason: string | null;
+}
+
+/** Whether it can be used at all, or what it is used for. */
+export type DatabaseCondition = "healthy" | "out" | "active" | "drain" | "off";
+
 /** Every event and what it carries. All are told after the commit that made them true, `started` before the handler. */
 export interface QudoEvents {
   enqueued: JobRef & { readonly status: "inserted" | "duplicate" | "unique" };
@@ -48,6 +60,8 @@ export interface QudoEvents {
   "worker:stopped": SessionRef;
   /** The worker's session was ended by others; it goes on under a new one. */
   "worker:lost": SessionRef;
+  /** One of several databases, as this process sees it. */
+  database: DatabaseChange;
   /** The database could not do something; it is tried again. */
   trouble: { readonly what: string; readonly error: Error; readonly database?: string };
 }
@@ -67,6 +81,7 @@ const NAMES: Readonly<Record<EventName, true>> = {
   "worker:started": true,
   "worker:stopped": true,
   "worker:lost": true,
+  database: true,
   trouble: true,
 };
 

@@ -142,7 +142,8 @@ export class MysqlDatabase implements Database {
       if (error instanceof DatabaseError && error.code === "QUDO_DATABASE_READ_ONLY")
         this.source.forget();
       this.abandon(connection, used);
-      throw error instanceof LostError && !committing ? new Unsent(error) : error;
+      if (!(error instanceof LostError)) throw error;
+      throw committing && kind.commits ? error.perhaps() : new Unsent(error);
     }
   }
 

@@ -143,7 +143,9 @@ export class PostgresDatabase implements Database {
     } catch (thrown) {
       const error = isConsequence(thrown) ? statements.failed : thrown;
       await this.abandon(connection, statements, error);
-      throw error instanceof LostError && !committing ? new Unsent(error) : error;
+      if (!(error instanceof LostError)) throw error;
+      // A look has nothing to lose: it is begun again.
+      throw committing && begin !== BEGIN_SNAPSHOT ? error.perhaps() : new Unsent(error);
     }
     this.source.release(connection);
     return value;

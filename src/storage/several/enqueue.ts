@@ -5,9 +5,8 @@
 import { DatabaseError, EnqueueOutcomeUnknownError, type QudoError } from "../../core/errors.js";
 import type { Placement } from "../database.js";
 import type { DatabaseMode, Driver, InsertOutcome, NewJob } from "../driver.js";
-import { ConflictError } from "../sql/errors.js";
 import { STALL_MS, TakenBack } from "./gathering.js";
-import { isOurs } from "./health.js";
+import { isConflict, isOurs } from "./health.js";
 import { preference, type Candidate } from "./placement.js";
 import type { Surroundings } from "./surroundings.js";
 
@@ -129,8 +128,8 @@ class Offer {
   /** Whether another database may take it: nothing has happened, and the fault is not the job's. */
   private mayGoOn(error: unknown): boolean {
     if (error instanceof TakenBack) return true;
-    if (!(error instanceof DatabaseError) || error instanceof ConflictError) return false;
-    return !isOurs(error) && !this.isAtHome;
+    if (!(error instanceof DatabaseError) || isConflict(error) || isOurs(error)) return false;
+    return !this.isAtHome;
   }
 
   /** The same id, so that it is there once, whatever has become of the first try. */

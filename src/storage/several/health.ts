@@ -144,18 +144,22 @@ export class Health {
   }
 }
 
+/** What is wrong is not the database. */
 export function isOurs({ code }: DatabaseError): boolean {
   return OURS.has(code);
 }
 
 function signOf(error: unknown, doing: Doing): Sign {
-  // The database is well: somebody else was first, again and again.
-  if (!(error instanceof DatabaseError) || error instanceof ConflictError) return "none";
-  if (isOurs(error)) return "none";
+  if (!(error instanceof DatabaseError) || isOurs(error) || isConflict(error)) return "none";
   // A database that cannot be opened cannot be used, whatever it says: too old, no tables, a right that is missing.
   if (doing === "opening") return "out";
   const sign = SIGNS[error.code] ?? (isPassing(error) ? "late" : "none");
   return sign === "late" && doing === "looking" ? "none" : sign;
+}
+
+/** The database is well: somebody else was first, again and again. */
+export function isConflict(error: DatabaseError): boolean {
+  return error instanceof ConflictError && error.code === "QUDO_DATABASE_BUSY";
 }
 
 /** A disk that cannot be read at this moment, a thread that died: no fault of the statement's. */

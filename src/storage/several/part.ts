@@ -14,7 +14,7 @@ import { guard, type CallOptions, type Guarded } from "./guard.js";
 import { Health } from "./health.js";
 import { Identities, stricter } from "./identity.js";
 import type { PartPlan, SeveralPlan } from "./plan.js";
-import { REAL, type Surroundings } from "./surroundings.js";
+import type { Surroundings } from "./surroundings.js";
 
 /** What all of them are told. */
 interface Shared {
@@ -29,9 +29,9 @@ interface Shared {
 /** All of a list, none of them opened yet. */
 export function partsOf(
   { parts, retryMs }: SeveralPlan,
-  { migrate, surroundings = REAL }: { migrate: boolean; surroundings?: Surroundings },
+  common: Pick<Shared, "migrate" | "surroundings">,
 ): DatabasePart[] {
-  const shared: Shared = { migrate, retryMs, surroundings, identities: new Identities() };
+  const shared: Shared = { ...common, retryMs, identities: new Identities() };
   return parts.map((plan) => new DatabasePart(plan, shared));
 }
 

@@ -242,7 +242,8 @@ class Life {
       "QUDO_DATABASE_FAILED",
       `The thread of ${String(this.birth.database["url"])} ended unexpectedly${because}. The call is safe to repeat; a new thread is started for it.`,
       true,
-      { cause },
+      // Nobody is left who could say whether it got to its commit.
+      { cause, happened: "perhaps" },
     );
   }
 }
