@@ -2,7 +2,13 @@
  * Two databases as one, whose connections are cut between COMMIT and its answer. Whoever enqueues hears nothing of it: the job is in
  * one of the databases, once. Where the answer cannot be had in time the error names database and job, and the row is there once or not at all.
  */
-import { EnqueueOutcomeUnknownError, defineJob, Qudo } from "qudo";
+import {
+  EnqueueOutcomeUnknownError,
+  EnqueuePartlyError,
+  defineJob,
+  Qudo,
+  type Enqueued,
+} from "qudo";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { newId } from "../../src/storage/ids.js";
 import { startProxy, type Fresh, type Proxy } from "../servers/index.js";
@@ -151,13 +157,20 @@ describe.skipIf(!SERVERS.every((kind) => kind.here))("PostgreSQL and MariaDB as 
         () => null,
         (thrown: unknown) => thrown,
       );
-    expect(error).toBeInstanceOf(EnqueueOutcomeUnknownError);
-    const { database, ids: named } = error as EnqueueOutcomeUnknownError;
-    expect(database).toBe("pg");
+    expect(error).toBeInstanceOf(EnqueuePartlyError);
+    const { results } = error as EnqueuePartlyError<Enqueued>;
     const where = await placesOf(numbers);
-    // Those of the other database are there, and are not named; those that are named are the ones of this.
     expect(where.map((names) => names.length)).toEqual(numbers.map(() => 1));
-    expect(named.toSorted()).toEqual(ids.filter((_, i) => where[i]![0] === "pg").toSorted());
+    // Those of the other database are told as written; of each of this one it is said which it is, and where it may be.
+    for (const [i, result] of results.entries())
+      if (where[i]![0] === "my") expect(result).toMatchObject({ id: ids[i], status: "inserted" });
+      else
+        expect(result).toMatchObject({
+          code: "QUDO_ENQUEUE_UNKNOWN",
+          database: "pg",
+          ids: expect.arrayContaining([ids[i]]) as string[],
+        });
+    expect(new Set(where.flat())).toEqual(new Set(["pg", "my"]));
   });
 
   test("with placement by hash a key goes to its database or nowhere", async () => {

@@ -34,7 +34,7 @@ function sound(): { story: Story; held: Evidence["held"] } {
 }
 
 function wrongOf({ story, held }: ReturnType<typeof sound>, struck: Evidence["struck"] = []) {
-  return judge({ story, held, struck, timedUntil: 1_000 }).wrong;
+  return judge({ story, held, struck, timed: [0, 1_000] }).wrong;
 }
 
 const withCalls = (calls: readonly Call[], held: Partial<Evidence["held"]> = {}) => {

@@ -13,8 +13,8 @@ export interface Evidence {
   readonly story: Story;
   readonly held: Readonly<Record<Name, Held>>;
   readonly struck: readonly Struck[];
-  /** Calls asked for after this moment are not timed: they came all at once. */
-  readonly timedUntil: number;
+  /** Calls asked for before the first moment, while databases were being opened, or after the second one, all at once, are not timed. */
+  readonly timed: readonly [from: number, until: number];
 }
 
 export interface Figures {
@@ -25,6 +25,8 @@ export interface Figures {
   readonly p50: number;
   readonly p99: number;
   readonly slowest: number;
+  /** How many took longer than a second. */
+  readonly slow: number;
   readonly startedAgain: number;
 }
 
@@ -121,9 +123,9 @@ export function isInFlight({ askedAt, settledAt }: Call, { from, to }: Struck): 
   return askedAt <= to && (settledAt === null || settledAt >= from);
 }
 
-function figuresOf({ story, struck, timedUntil }: Evidence): Figures {
+function figuresOf({ story, struck, timed: [from, until] }: Evidence): Figures {
   const times = story.calls
-    .filter((call) => call.settled === "acked" && call.askedAt < timedUntil)
+    .filter((call) => call.settled === "acked" && call.askedAt >= from && call.askedAt < until)
     .map((call) => call.settledAt! - call.askedAt)
     .toSorted((a, b) => a - b);
   const count = (settled: Call["settled"]): number =>
@@ -139,6 +141,7 @@ function figuresOf({ story, struck, timedUntil }: Evidence): Figures {
     p50: at(times, 0.5),
     p99: at(times, 0.99),
     slowest: times.at(-1) ?? Number.NaN,
+    slow: times.filter((ms) => ms > 1_000).length,
     startedAgain: story.starts.length - began.size,
   };
 }

@@ -19,6 +19,7 @@ interface Said {
   readonly ready?: true;
   readonly left?: true;
   readonly burst?: number;
+  readonly landed?: true;
   readonly database?: { readonly name: Name; readonly to: string };
 }
 
@@ -78,6 +79,13 @@ export class Party {
     const settled = once(this.said, "burst");
     this.child.send({ burst: calls });
     await Promise.race([settled, this.early]);
+  }
+
+  /** Resolves when all calls that it has made so far are settled. */
+  async landed(): Promise<void> {
+    const landed = once(this.said, "landed");
+    this.child.send({ land: true });
+    await Promise.race([landed, this.early]);
   }
 
   /** Ends in good order. */
