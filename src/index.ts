@@ -44,6 +44,8 @@ export {
 export type { Enqueued } from "./client/enqueued.js";
 export type { EnqueueOptions, Order } from "./client/orders.js";
 export type { Listener } from "./client/emitter.js";
+export type { DatabaseReport, DoctorReport } from "./client/doctor.js";
+export type { RenameOptions } from "./client/naming.js";
 export type { Transaction } from "./client/transaction.js";
 export type { ResultOptions } from "./client/results.js";
 export type { AttemptFilter } from "./client/attempts.js";
@@ -80,6 +82,7 @@ export type {
   CancelOutcome,
   DatabaseMode,
   DatabaseStatus,
+  Identity,
   LaneCounts,
   RetryOutcome,
   SessionRow,

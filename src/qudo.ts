@@ -1,10 +1,12 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
 import { Attempts } from "./client/attempts.js";
 import { tellChanges } from "./client/databases.js";
+import { examine, type DoctorReport } from "./client/doctor.js";
 import { Emitter, type Listener } from "./client/emitter.js";
 import type { Enqueued } from "./client/enqueued.js";
 import { Jobs } from "./client/jobs.js";
 import { Monitor } from "./client/monitor.js";
+import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { EnqueueOptions, Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
 import { hinting, Results } from "./client/results.js";
@@ -29,8 +31,8 @@ import {
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
 import type { Placement } from "./storage/database.js";
-import type { Driver, MigrationReport, Violation } from "./storage/driver.js";
-import { Opening, type Databases } from "./storage/open.js";
+import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
+import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
 import { Fleet } from "./worker/fleet.js";
 import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
 import type { RunningWorker } from "./worker/running.js";
@@ -278,11 +280,23 @@ export class Qudo<
     return (await this.#opening.open()).schemaVersion();
   }
 
-  /** Checks the database: that it takes writes, and that no invariant is broken. */
-  async doctor(): Promise<{ label: string; violations: Violation[] }> {
-    const driver = await this.#opening.existing();
-    await driver.ping();
-    return { label: driver.label, violations: await driver.audit() };
+  /** Checks the database: that it takes writes, and that no invariant is broken. Of several each by itself, also when others are out. */
+  async doctor(): Promise<DoctorReport> {
+    return examine(await this.#opening.existing());
+  }
+
+  /**
+   * What one of several databases is used for: "drain" gives it no new jobs, "off" also claims nothing of it. It is written in the
+   * database, and all who use it obey within seconds. What is tied to it by a transaction of yours still goes there.
+   * @throws InvalidInputError QUDO_UNKNOWN_DATABASE; DatabaseError QUDO_DATABASE_OUT when it cannot be told.
+   */
+  async setMode(database: string, mode: DatabaseMode): Promise<void> {
+    return setMode(await this.#opening.ready(), database, mode);
+  }
+
+  /** Another name for this database, which from now on is to be used under it. For one that is opened alone. */
+  async rename(name: string, options: RenameOptions = {}): Promise<Identity> {
+    return rename(await this.#opening.ready(), checkDatabaseName(name), options);
   }
 
   /** Stops the workers, lets enqueues land, ends the waits for results (QUDO_CLOSED), closes the database. */

@@ -26,6 +26,7 @@ import { userTransaction as onConnection } from "./sql/transaction.js";
 import { readTls } from "./tls.js";
 
 export type { Database, DatabaseOptions, Databases } from "./database.js";
+export { checkDatabaseName } from "./list.js";
 
 /** @throws InvalidInputError for an address or option that cannot be, before anything is opened. */
 export async function openDatabase(database: Database): Promise<Driver> {
@@ -286,9 +287,10 @@ export class Opening {
     return report;
   }
 
-  /** @throws QudoError QUDO_SCHEMA_MISSING. */
+  /** @throws QudoError QUDO_SCHEMA_MISSING; each of several sees to its own. */
   async existing(): Promise<Driver> {
     const driver = await this.open();
+    if (this.plan !== null) return driver;
     if ((await driver.schemaVersion()) !== null) return driver;
     throw new QudoError(
       "QUDO_SCHEMA_MISSING",
