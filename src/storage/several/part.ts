@@ -242,8 +242,8 @@ export class DatabasePart implements Part, Guarded, Target {
   private refuseWhereOut(): void {
     const { state, reason, retryAt } = this.health;
     if (state === "healthy") return;
-    const { wall } = this.shared.surroundings;
-    const seconds = Math.ceil(Math.max(0, (retryAt ?? 0) - wall()) / 1_000);
+    const leftMs = (retryAt ?? 0) - this.shared.surroundings.wall();
+    const seconds = Math.ceil(Math.max(0, leftMs) / 1_000);
     const when = state === "out" ? `in ${seconds} s` : "now";
     throw new DatabaseError(
       "QUDO_DATABASE_OUT",
@@ -340,12 +340,12 @@ const noop = (): void => undefined;
 async function within<T>(
   promise: Promise<T>,
   ms: number,
-  { later }: Surroundings,
+  surroundings: Surroundings,
   late: () => Error,
 ): Promise<T> {
   let cancel = noop;
   const end = new Promise<never>((_, reject) => {
-    cancel = later(() => reject(late()), ms);
+    cancel = surroundings.later(() => reject(late()), ms);
   });
   try {
     return await Promise.race([promise, end]);
