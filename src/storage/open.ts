@@ -18,6 +18,7 @@ import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 import { mysqlSpeech } from "./mysql/transaction.js";
 import { postgresSpeech } from "./postgres/transaction.js";
+import { refuseWrongOnes } from "./several/identity.js";
 import { openSeveral } from "./several/index.js";
 import type { PartPlan, SeveralPlan } from "./several/plan.js";
 import { transactionOnOneOf, type Candidates } from "./several/transaction.js";
@@ -274,7 +275,10 @@ export class Opening {
     return this.opening;
   }
 
-  /** With its tables. Each of several sees to its own when it is first needed: one that is out holds up nobody. */
+  /**
+   * With its tables. Each of several sees to its own; one that is out holds up nobody for long.
+   * @throws InvalidInputError when one of several is another than it is called.
+   */
   ready(): Promise<Driver> {
     this.prepared ??= remembered(this.prepare(), () => (this.prepared = null));
     return this.prepared;
@@ -334,8 +338,8 @@ export class Opening {
 
   private async prepare(): Promise<Driver> {
     const driver = await this.open();
-    if (this.plan !== null) return driver;
-    if (this.options.migrate === false) await this.existing();
+    if (driver.parts !== undefined) await refuseWrongOnes(driver.parts);
+    else if (this.options.migrate === false) await this.existing();
     else await driver.migrate();
     return driver;
   }

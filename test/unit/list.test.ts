@@ -225,11 +225,11 @@ function attempt(make: () => unknown): unknown {
   }
 }
 
-describe("who a database is", () => {
-  const is = (id: string, name: string | null) =>
-    Promise.resolve({ id, name, mode: "active" } as const);
-  const part = (name: string) => ({ name, label: `sqlite:${name}.db` });
+const is = (id: string, name: string | null) =>
+  Promise.resolve({ id, name, mode: "active" } as const);
+const part = (name: string) => ({ name, label: `sqlite:${name}.db` });
 
+describe("who a database is", () => {
   it("is in order where the name is its own, or none is written", async () => {
     const all = new Identities();
     await all.check(part("a"), is("1", "a"));

@@ -18,8 +18,8 @@ export interface SeveralOptions {
 
 /** Opens nothing: each of them is opened when it is first needed. */
 export function openSeveral(plan: SeveralPlan, options: SeveralOptions): Driver {
-  const { migrate, surroundings = REAL } = options;
-  const targets = partsOf(plan, { migrate, surroundings });
+  const { surroundings = REAL } = options;
+  const targets = partsOf(plan, { ...options, surroundings });
   return oneDriver(targets, placing({ targets, placement: plan.placement, surroundings }));
 }
 
