@@ -59,6 +59,8 @@ export class DatabasePart implements Part, Guarded, Target {
   private cancelAsking: (() => void) | null = null;
   private cancelProbe: () => void = noop;
   private closing: Promise<void> | null = null;
+  /** Under way while it is tried whether it is back. */
+  trial: Promise<void> | null = null;
 
   constructor(
     private readonly options: PartPlan,
@@ -153,8 +155,11 @@ export class DatabasePart implements Part, Guarded, Target {
   }
 
   /** Once more, also while it is out: whether it is there is not known. */
-  insertAgain(job: NewJob): Promise<InsertOutcome> {
-    return this.gathering.addAgain(job);
+  async insertAgain(job: NewJob): Promise<InsertOutcome> {
+    const outcome = await this.gathering.addAgain(job);
+    // It answers again, so that it may take writes again.
+    if (this.health.hurry()) this.try();
+    return outcome;
   }
 
   /** One operation, as long as the database is not out; what becomes of it is held against its health. */
@@ -267,7 +272,15 @@ export class DatabasePart implements Part, Guarded, Target {
     this.cancelProbe();
     const ms = this.health.dueInMs;
     if (ms === null || this.closing !== null) return;
-    this.cancelProbe = this.shared.surroundings.aside(() => void this.probe(), ms);
+    this.cancelProbe = this.shared.surroundings.aside(() => this.try(), ms);
+  }
+
+  private try(): void {
+    this.cancelProbe();
+    const trial = this.probe().finally(() => {
+      if (this.trial === trial) this.trial = null;
+    });
+    this.trial = trial;
   }
 
   private async probe(): Promise<void> {

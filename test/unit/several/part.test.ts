@@ -303,8 +303,8 @@ describe("jobs on their way", () => {
     const job = jobOf();
     db.jobs.add(job.id);
     expect(await part.insertAgain(job)).toEqual({ status: "duplicate" });
-    // A look at what was there is no write.
-    expect(part.status().state).toBe("out");
+    // A look at what was there is no write; but somebody answers, and it is tried at once.
+    expect(part.status().state).toBe("probing");
     expect(await part.insertAgain(jobOf())).toEqual({ status: "inserted" });
     expect(part.status().state).toBe("healthy");
   });
