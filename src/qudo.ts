@@ -33,7 +33,7 @@ import { checkFlag, checkOptions } from "./core/options.js";
 import type { Placement } from "./storage/database.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
-import { Fleet } from "./worker/fleet.js";
+import { Fleet, refuseWrong } from "./worker/fleet.js";
 import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
 import type { RunningWorker } from "./worker/running.js";
 import type { Surroundings } from "./worker/surroundings.js";
@@ -116,7 +116,7 @@ export class Qudo<
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.#opening.ready();
-    const wake = (): void => this.wakeWorkers();
+    const wake = (database?: string): void => this.wakeWorkers(database);
     this.results = new Results(driver);
     this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
     this.jobs = new Jobs(driver, this.results, wake);
@@ -185,6 +185,7 @@ export class Qudo<
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
     const driver = await this.#opening.ready();
+    if (driver.parts !== undefined) await refuseWrong(driver.parts);
     if (this.closing !== null) throw closedError();
     const given = (database?: string): Surroundings => this.surroundings(database);
     const worker =

@@ -330,29 +330,29 @@ describe("trouble", () => {
   });
 });
 
-describe("fairness", () => {
-  /** Of the jobs done while both databases have some, those of the one with fewer. The first fifth, while the databases are opened, is left out. */
-  async function share(handlerMs: number, concurrency: number, small: number): Promise<number> {
-    const seas = await twoSeas();
-    const [a, b] = seas;
-    const ends = { a: 0, b: 0 };
-    const before = { a: 0, b: 0 };
-    const over = gate<number>();
-    const job = defineJob("job", {
-      run: async (_, { database }) => {
-        if (handlerMs > 0) await new Promise((resolve) => setTimeout(resolve, handlerMs));
-        ends[database as "a" | "b"]++;
-        if (ends.b === small / 5) Object.assign(before, ends);
-        const [a, b] = [ends.a - before.a, ends.b - before.b];
-        if (ends.b === small) over.open(b / (a + b));
-      },
-    });
-    for (let i = 0; i < 100; i++) await a.driver.insertJobs(orders("job", small));
-    await b.driver.insertJobs(orders("job", small));
-    newFleet([job], seas, { concurrency });
-    return over.passed;
-  }
+/** Of the jobs done while both databases have some, those of the one with fewer. The first fifth, while the databases are opened, is left out. */
+async function share(handlerMs: number, concurrency: number, small: number): Promise<number> {
+  const seas = await twoSeas();
+  const [a, b] = seas;
+  const ends = { a: 0, b: 0 };
+  const before = { a: 0, b: 0 };
+  const over = gate<number>();
+  const job = defineJob("job", {
+    run: async (_, { database }) => {
+      if (handlerMs > 0) await new Promise((resolve) => setTimeout(resolve, handlerMs));
+      ends[database as "a" | "b"]++;
+      if (ends.b === small / 5) Object.assign(before, ends);
+      const [a, b] = [ends.a - before.a, ends.b - before.b];
+      if (ends.b === small) over.open(b / (a + b));
+    },
+  });
+  for (let i = 0; i < 100; i++) await a.driver.insertJobs(orders("job", small));
+  await b.driver.insertJobs(orders("job", small));
+  newFleet([job], seas, { concurrency });
+  return over.passed;
+}
 
+describe("fairness", () => {
   test.each([
     ["handlers that wait for a moment", 2, 10, 400],
     ["slow handlers", 80, 10, 60],
