@@ -30,6 +30,7 @@ export { idFromName } from "./core/ids.js";
 export {
   DatabaseError,
   EnqueueOutcomeUnknownError,
+  EnqueuePartlyError,
   ERROR_CODES,
   IncompleteError,
   InvalidInputError,
@@ -44,13 +45,16 @@ export {
 export type { Enqueued } from "./client/enqueued.js";
 export type { EnqueueOptions, Order } from "./client/orders.js";
 export type { Listener } from "./client/emitter.js";
+export type { DatabaseReport, DoctorReport } from "./client/doctor.js";
+export type { RenameOptions } from "./client/naming.js";
 export type { Transaction } from "./client/transaction.js";
 export type { ResultOptions } from "./client/results.js";
 export type { AttemptFilter } from "./client/attempts.js";
 export type { BulkOptions, BulkOutcome, Refusal } from "./client/bulk.js";
 export type { JobFilter } from "./client/filter.js";
 export type { AttemptInfo, JobInfo, JobLogLine } from "./client/info.js";
-export type { Throughput } from "./client/monitor.js";
+export type { DatabaseInfo } from "./client/databases.js";
+export type { CountFilter, DatabaseCounts, DatabaseFilter, Throughput } from "./client/monitor.js";
 export type { JobsPage, LogOptions, PageOptions } from "./client/jobs.js";
 export type {
   BackupReport,
@@ -79,6 +83,7 @@ export type {
   CancelOutcome,
   DatabaseMode,
   DatabaseStatus,
+  Identity,
   LaneCounts,
   RetryOutcome,
   SessionRow,

@@ -1,10 +1,12 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
 import { Attempts } from "./client/attempts.js";
 import { tellChanges } from "./client/databases.js";
+import { examine, type DoctorReport } from "./client/doctor.js";
 import { Emitter, type Listener } from "./client/emitter.js";
 import type { Enqueued } from "./client/enqueued.js";
 import { Jobs } from "./client/jobs.js";
 import { Monitor } from "./client/monitor.js";
+import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { EnqueueOptions, Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
 import { hinting, Results } from "./client/results.js";
@@ -29,21 +31,10 @@ import {
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
 import type { Placement } from "./storage/database.js";
-import type { Driver, MigrationReport, UserTransaction, Violation } from "./storage/driver.js";
-import {
-  openDatabase,
-  openDatabases,
-  openDirect,
-  openTransaction,
-  openTransactionOnOneOf,
-  planDatabases,
-  type Database,
-  type Databases,
-  type DirectDatabase,
-  type OpenablePlan,
-} from "./storage/open.js";
+import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
+import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
+import { Fleet, refuseWrong } from "./worker/fleet.js";
 import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
-import { Fleet } from "./worker/fleet.js";
 import type { RunningWorker } from "./worker/running.js";
 import type { Surroundings } from "./worker/surroundings.js";
 import { Worker } from "./worker/worker.js";
@@ -99,11 +90,9 @@ export class Qudo<
   /** Counts and workers. */
   readonly monitor: Monitor;
 
+  readonly #context: unknown;
   /** Out of reach of `inspect`, for an address may hold a password. */
-  readonly #options: QudoOptions;
-  /** Several databases; null for one. */
-  readonly #plan: OpenablePlan | null;
-  private readonly logger: Logger;
+  readonly #opening: Opening;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
@@ -112,11 +101,6 @@ export class Qudo<
   private readonly upkeep: Upkeep;
   private readonly workers = new Set<RunningWorker>();
   private waking = false;
-  /** The database; and the database with its tables. */
-  private opening: Promise<Driver> | null = null;
-  private opened: Promise<Driver> | null = null;
-  /** What enqueueSync writes through. */
-  private direct: DirectDatabase | null = null;
   private closing: Promise<void> | null = null;
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
@@ -124,13 +108,15 @@ export class Qudo<
     // Not even to be left out: there is no database to begin with.
     checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
-    this.#options = options;
-    this.#plan = planDatabases(options.databases, options);
-    this.logger = checkLogger(options.logger);
+    this.#context = options.context;
+    const logger = checkLogger(options.logger);
+    this.#opening = new Opening(options, (driver) =>
+      tellChanges(driver, this.emitter.emit, logger),
+    );
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
-    const driver = (): Promise<Driver> => this.driver();
-    const wake = (): void => this.wakeWorkers();
+    const driver = (): Promise<Driver> => this.#opening.ready();
+    const wake = (database?: string): void => this.wakeWorkers(database);
     this.results = new Results(driver);
     this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
     this.jobs = new Jobs(driver, this.results, wake);
@@ -171,8 +157,7 @@ export class Qudo<
     options?: EnqueueOptions,
   ): Enqueued<Result> {
     if (this.closing !== null) throw closedError();
-    const { databases, migrate = true } = this.#options;
-    const direct = (this.direct ??= openDirect(databases, migrate));
+    const direct = this.#opening.direct();
     const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
       this.wakeSoon();
       if (direct.committed()) tellEnqueued(this.emitter.emit, jobs, outcomes);
@@ -187,7 +172,9 @@ export class Qudo<
    */
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
-    return new Transaction(this.transaction(transaction), this.results, () => this.wakeSoon());
+    return new Transaction(this.#opening.transaction(transaction), this.results, () =>
+      this.wakeSoon(),
+    );
   }
 
   /**
@@ -197,7 +184,8 @@ export class Qudo<
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
-    const driver = await this.driver();
+    const driver = await this.#opening.ready();
+    if (driver.parts !== undefined) await refuseWrong(driver.parts);
     if (this.closing !== null) throw closedError();
     const given = (database?: string): Surroundings => this.surroundings(database);
     const worker =
@@ -266,11 +254,8 @@ export class Qudo<
   }
 
   /** Creates or upgrades the tables now. */
-  async migrate(): Promise<MigrationReport> {
-    const driver = await this.open();
-    const report = await driver.migrate();
-    this.opened ??= Promise.resolve(driver);
-    return report;
+  migrate(): Promise<MigrationReport> {
+    return this.#opening.migrate();
   }
 
   /**
@@ -278,7 +263,7 @@ export class Qudo<
    * @throws QudoError QUDO_UNSUPPORTED where the database is a file: there the file's own rights count.
    */
   async grants(): Promise<string> {
-    const driver = await this.open();
+    const driver = await this.#opening.open();
     if (driver.grants !== undefined) return driver.grants();
     throw new QudoError(
       "QUDO_UNSUPPORTED",
@@ -288,19 +273,31 @@ export class Qudo<
 
   /** Which database this is, as people may see it: engine and place, never a password. */
   async label(): Promise<string> {
-    return (await this.open()).label;
+    return (await this.#opening.open()).label;
   }
 
   /** Null when the database holds no qudo tables yet. */
   async schemaVersion(): Promise<number | null> {
-    return (await this.open()).schemaVersion();
+    return (await this.#opening.open()).schemaVersion();
   }
 
-  /** Checks the database: that it takes writes, and that no invariant is broken. */
-  async doctor(): Promise<{ label: string; violations: Violation[] }> {
-    const driver = await this.existing();
-    await driver.ping();
-    return { label: driver.label, violations: await driver.audit() };
+  /** Checks the database: that it takes writes, and that no invariant is broken. Of several each by itself, also when others are out. */
+  async doctor(): Promise<DoctorReport> {
+    return examine(await this.#opening.existing());
+  }
+
+  /**
+   * What one of several databases is used for: "drain" gives it no new jobs, "off" also claims nothing of it. It is written in the
+   * database, and all who use it obey within seconds. What is tied to it by a transaction of yours still goes there.
+   * @throws InvalidInputError QUDO_UNKNOWN_DATABASE; DatabaseError QUDO_DATABASE_OUT when it cannot be told.
+   */
+  async setMode(database: string, mode: DatabaseMode): Promise<void> {
+    return setMode(await this.#opening.ready(), database, mode);
+  }
+
+  /** Another name for this database, which from now on is to be used under it. For one that is opened alone. */
+  async rename(name: string, options: RenameOptions = {}): Promise<Identity> {
+    return rename(await this.#opening.ready(), checkDatabaseName(name), options);
   }
 
   /** Stops the workers, lets enqueues land, ends the waits for results (QUDO_CLOSED), closes the database. */
@@ -314,8 +311,7 @@ export class Qudo<
     await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
     await this.producer.close();
     await this.results.close(closedError());
-    this.direct?.close();
-    await (await this.opening)?.close();
+    await this.#opening.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -331,9 +327,9 @@ export class Qudo<
   private surroundings(database?: string): Surroundings {
     return {
       onWork: () => this.wakeWorkers(database),
-      context: this.#options.context,
+      context: this.#context,
       emit: hinting(this.results, this.emitter.emit),
-      transaction: (of) => this.transaction(of, database),
+      transaction: (of) => this.#opening.transaction(of, database),
     };
   }
 
@@ -346,59 +342,4 @@ export class Qudo<
       this.wakeWorkers();
     });
   }
-
-  private open(): Promise<Driver> {
-    if (this.closing !== null && this.opening === null) throw closedError();
-    this.opening ??= remembered(this.openAll(), () => (this.opening = null));
-    return this.opening;
-  }
-
-  private async openAll(): Promise<Driver> {
-    if (this.#plan === null) return openDatabase(this.#options.databases as Database);
-    const driver = openDatabases(this.#plan, this.#options.migrate ?? true);
-    tellChanges(driver, this.emitter.emit, this.logger);
-    return driver;
-  }
-
-  /** `database`: the one of several that it must be on. */
-  private transaction(of: object, database?: string): UserTransaction {
-    const driver = (): Promise<Driver> => this.driver();
-    if (this.#plan === null)
-      return openTransaction(of, this.#options.databases as Database, driver);
-    const parts = this.#plan.parts.filter(({ name }) => name === (database ?? name));
-    const ready = async (wanted: string): Promise<unknown> =>
-      (await driver()).parts!.find(({ name }) => name === wanted)!.driver.identify();
-    return openTransactionOnOneOf(of, parts, ready);
-  }
-
-  /** Open, with its tables. */
-  private driver(): Promise<Driver> {
-    this.opened ??= remembered(this.prepare(), () => (this.opened = null));
-    return this.opened;
-  }
-
-  private async prepare(): Promise<Driver> {
-    const driver = await this.open();
-    // Of several each sees to its tables when it is opened: one that is out keeps nobody waiting.
-    if (driver.parts !== undefined) return driver;
-    if (this.#options.migrate === false) await this.existing();
-    else await driver.migrate();
-    return driver;
-  }
-
-  private async existing(): Promise<Driver> {
-    const driver = await this.open();
-    if ((await driver.schemaVersion()) === null)
-      throw new QudoError(
-        "QUDO_SCHEMA_MISSING",
-        `${driver.label} holds no qudo tables. Run: qudo migrate --database ${driver.label}`,
-      );
-    return driver;
-  }
-}
-
-/** A promise that is kept, unless it fails: then the next call tries again. */
-function remembered<T>(promise: Promise<T>, forget: () => void): Promise<T> {
-  promise.catch(forget);
-  return promise;
 }

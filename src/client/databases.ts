@@ -1,4 +1,5 @@
 /** Several databases, as users see them: which there are, what they do, what of them is meant. */
+import { askEach } from "../core/ask.js";
 import { InvalidInputError } from "../core/errors.js";
 import type { DatabaseChange, Emit } from "../core/events.js";
 import { show } from "../core/options.js";
@@ -21,9 +22,12 @@ export interface DatabaseInfo {
   readonly retryAt: Date | null;
 }
 
-/** Asked first, so that each has had to show whether it is there. Empty where there is no list of databases. */
+/**
+ * Asked first, so that each has had to show whether it is there, and who it is. Empty where there is no list of databases.
+ * @throws InvalidInputError QUDO_DATABASE_TWICE, QUDO_DATABASE_SWAPPED.
+ */
 export async function databaseInfos({ parts = [] }: Driver): Promise<DatabaseInfo[]> {
-  await Promise.allSettled(parts.map(({ driver }) => driver.sessions()));
+  await askEach(parts, ({ driver }) => driver.sessions());
   return parts.map((part) => {
     const { since, retryAt, ...status } = part.status();
     return {

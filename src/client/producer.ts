@@ -25,7 +25,8 @@ export class Producer {
     private readonly driver: () => Promise<Driver>,
     private readonly results: Results,
     private readonly emit: Emit,
-    private readonly onInserted: () => void,
+    /** Called with the name of the database, of several. */
+    private readonly onInserted: (database?: string) => void,
   ) {
     const send = async (jobs: NewJob[]): Promise<InsertOutcome[]> =>
       this.send(await this.driver(), jobs);
@@ -78,7 +79,8 @@ export class Producer {
 
   private async send(driver: Driver, jobs: NewJob[]): Promise<InsertOutcome[]> {
     const outcomes = await driver.insertJobs(jobs);
-    this.onInserted();
+    for (const database of new Set(outcomes.map((outcome) => outcome.database)))
+      this.onInserted(database);
     tellEnqueued(this.emit, jobs, outcomes);
     return outcomes;
   }

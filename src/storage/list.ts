@@ -65,16 +65,20 @@ function checkEntry(entry: unknown, where: string): CheckedEntry {
       `${where} is ${typeof entry === "string" ? "an address alone" : show(entry)}. Each of several databases has a name: { name: "a", url: … }.`,
     );
   const { name, weight = 1, mode = "active", ...options } = entry as ListedDatabase;
-  if (typeof name !== "string" || !NAME.test(name))
-    throw invalid(
-      `${where}: name is ${show(name)}; give small letters, digits, "_" and "-", at most 41, and a letter or "_" first.`,
-    );
+  checkDatabaseName(name, `${where}: name`);
   const named = `${where} (${name})`;
   if (!isBetween(weight, 0.000_001, 1_000_000))
     throw invalid(`${named}: weight is ${show(weight)}; give a number above 0, at most 1000000.`);
   if (!MODES.includes(mode))
     throw invalid(`${named}: mode is ${show(mode)}; give "active", "drain" or "off".`);
   return { name, weight, mode, checked: checkedHere(options, named) };
+}
+
+export function checkDatabaseName(name: unknown, what = "name"): string {
+  if (typeof name === "string" && NAME.test(name)) return name;
+  throw invalid(
+    `${what} is ${show(name)}; give small letters, digits, "_" and "-", at most 41, and a letter or "_" first.`,
+  );
 }
 
 /** What knows nothing of lists does not say of which entry it is. */

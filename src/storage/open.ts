@@ -1,10 +1,10 @@
 /** From a database's address to its driver. The engine's code is loaded only when an address asks for it. */
 import { resolve } from "node:path";
-import { InvalidInputError, QudoError } from "../core/errors.js";
+import { closedError, InvalidInputError, QudoError } from "../core/errors.js";
 import { checkDatabase, type Checked } from "./check.js";
 import { isSharedClock } from "./clock.js";
 import type { Database, Databases, SqliteDatabase } from "./database.js";
-import type { DatabaseMode, Driver, UserTransaction } from "./driver.js";
+import type { DatabaseMode, Driver, MigrationReport, UserTransaction } from "./driver.js";
 import {
   checkList,
   isList,
@@ -18,6 +18,7 @@ import { Direct } from "./sqlite/direct.js";
 import { userTransaction, type SqliteTransaction } from "./sqlite/transaction.js";
 import { mysqlSpeech } from "./mysql/transaction.js";
 import { postgresSpeech } from "./postgres/transaction.js";
+import { refuseWrongOnes } from "./several/identity.js";
 import { openSeveral } from "./several/index.js";
 import type { PartPlan, SeveralPlan } from "./several/plan.js";
 import { transactionOnOneOf, type Candidates } from "./several/transaction.js";
@@ -26,6 +27,7 @@ import { userTransaction as onConnection } from "./sql/transaction.js";
 import { readTls } from "./tls.js";
 
 export type { Database, DatabaseOptions, Databases } from "./database.js";
+export { checkDatabaseName } from "./list.js";
 
 /** @throws InvalidInputError for an address or option that cannot be, before anything is opened. */
 export async function openDatabase(database: Database): Promise<Driver> {
@@ -36,19 +38,14 @@ export async function openDatabase(database: Database): Promise<Driver> {
  * Null where it is one database, which is checked when it is opened.
  * @throws InvalidInputError for a list that cannot be, or options of a list that is none.
  */
-export function planDatabases(databases: Databases, options: ListOptions): OpenablePlan | null {
+function planDatabases(databases: Databases, options: ListOptions): OpenablePlan | null {
   if (isList(databases)) return planSeveral(checkList(databases, options));
   refuseListOptions(options);
   return null;
 }
 
-/** One driver over all of them. It makes their tables unless `migrate` is false, each when it is first needed. */
-export function openDatabases(plan: OpenablePlan, migrate: boolean): Driver {
-  return openSeveral(plan, { migrate });
-}
-
 /** Several databases, none of them opened yet. */
-export interface OpenablePlan extends SeveralPlan {
+interface OpenablePlan extends SeveralPlan {
   readonly parts: readonly OpenablePart[];
 }
 
@@ -242,4 +239,114 @@ export function openDirect(database: Databases, migrate: boolean): DirectDatabas
       "A database in memory has one connection only. For enqueueSync give your own handle: databases: { handle }.",
     );
   return new Direct({ path, synchronous, create, clock, migrate, networkFileSystem });
+}
+
+/** What an {@link Opening} is made with: of Qudo's options those that say which databases there are. */
+export interface OpeningOptions extends ListOptions {
+  readonly databases: Databases;
+  /** Default true. */
+  readonly migrate?: boolean | undefined;
+}
+
+/** A queue's databases, one or several: opened when they are first needed, and then remembered. What has failed is tried anew. */
+export class Opening {
+  private readonly plan: OpenablePlan | null;
+  private closed = false;
+  private opening: Promise<Driver> | null = null;
+  /** With its tables. */
+  private prepared: Promise<Driver> | null = null;
+  private directly: DirectDatabase | null = null;
+
+  /**
+   * `opened` is told of each driver when it is there.
+   * @throws InvalidInputError for a list that cannot be. One database is checked when it is opened.
+   */
+  constructor(
+    private readonly options: OpeningOptions,
+    private readonly opened: (driver: Driver) => void = () => undefined,
+  ) {
+    this.plan = planDatabases(options.databases, options);
+  }
+
+  /** Whatever is in it. */
+  open(): Promise<Driver> {
+    if (this.closed && this.opening === null) throw closedError();
+    this.opening ??= remembered(this.openAll(), () => (this.opening = null));
+    return this.opening;
+  }
+
+  /**
+   * With its tables. Each of several sees to its own; one that is out holds up nobody for long.
+   * @throws InvalidInputError when one of several is another than it is called.
+   */
+  ready(): Promise<Driver> {
+    this.prepared ??= remembered(this.prepare(), () => (this.prepared = null));
+    return this.prepared;
+  }
+
+  async migrate(): Promise<MigrationReport> {
+    const driver = await this.open();
+    const report = await driver.migrate();
+    this.prepared ??= Promise.resolve(driver);
+    return report;
+  }
+
+  /** @throws QudoError QUDO_SCHEMA_MISSING; each of several sees to its own. */
+  async existing(): Promise<Driver> {
+    const driver = await this.open();
+    if (this.plan !== null) return driver;
+    if ((await driver.schemaVersion()) !== null) return driver;
+    throw new QudoError(
+      "QUDO_SCHEMA_MISSING",
+      `${driver.label} holds no qudo tables. Run: qudo migrate --database ${driver.label}`,
+    );
+  }
+
+  /** A transaction that the user has open. `database`: the one of several that it must be on. */
+  transaction(given: unknown, database?: string): UserTransaction {
+    const driver = (): Promise<Driver> => this.ready();
+    if (this.plan === null) return openTransaction(given, this.one, driver);
+    const parts = this.plan.parts.filter(({ name }) => name === (database ?? name));
+    const ready = async (wanted: string): Promise<unknown> =>
+      (await driver()).parts!.find(({ name }) => name === wanted)!.driver.identify();
+    return openTransactionOnOneOf(given, parts, ready);
+  }
+
+  /** For enqueueSync. */
+  direct(): DirectDatabase {
+    const { databases, migrate = true } = this.options;
+    return (this.directly ??= openDirect(databases, migrate));
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.directly?.close();
+    await (await this.opening)?.close();
+  }
+
+  private get one(): Database {
+    return this.options.databases as Database;
+  }
+
+  private async openAll(): Promise<Driver> {
+    const { migrate = true } = this.options;
+    const driver =
+      this.plan === null ? await openDatabase(this.one) : openSeveral(this.plan, { migrate });
+    this.opened(driver);
+    return driver;
+  }
+
+  private async prepare(): Promise<Driver> {
+    const driver = await this.open();
+    if (driver.parts !== undefined) await refuseWrongOnes(driver.parts);
+    else if (this.options.migrate === false) await this.existing();
+    else await driver.migrate();
+    return driver;
+  }
+}
+
+/** A promise that is kept, unless it fails: then the next call tries again. */
+function remembered<T>(promise: Promise<T>, forget: () => void): Promise<T> {
+  promise.catch(forget);
+  return promise;
 }

@@ -1,6 +1,7 @@
 /** Whether the databases are those that they are taken for: told by what is written in them, whenever one is opened. */
 import { InvalidInputError } from "../../core/errors.js";
-import type { DatabaseMode, Identity } from "../driver.js";
+import type { DatabaseMode, Driver, Identity, Part } from "../driver.js";
+import { REAL, type Surroundings } from "./surroundings.js";
 
 const FROM_LENIENT: readonly DatabaseMode[] = ["active", "drain", "off"];
 
@@ -24,14 +25,46 @@ export class Identities {
   ): Promise<Identity> {
     this.asked.set(name, answer);
     const identity = await answer;
-    if (identity.name === null || identity.name === name) return identity;
+    if (identity.name === name) return identity;
     // Also those whose answer is on its way: all of them may have been asked at once.
     for (const [other, theirs] of this.asked) {
       if (other === name) continue;
       const known = await theirs.catch(() => null);
       if (known?.id === identity.id) throw twice(other, name, label);
     }
+    if (identity.name === null) return identity;
     throw swapped(name, label, identity.name);
+  }
+}
+
+/** So long the first call waits for databases that do not answer. */
+const WAIT_MS = 1_000;
+
+/**
+ * Resolves when each of them has said who it is, or can say nothing now: those are asked again when they are needed.
+ * @throws InvalidInputError when one is another than it is called.
+ */
+export async function refuseWrongOnes(
+  parts: readonly Part[],
+  { later }: Pick<Surroundings, "later"> = REAL,
+): Promise<void> {
+  let cancel: () => void = () => undefined;
+  const late = new Promise<void>((resolve) => (cancel = later(resolve, WAIT_MS)));
+  const answers = parts.map(({ driver }) => answerOf(driver));
+  try {
+    await Promise.race([Promise.all(answers), late]);
+  } finally {
+    cancel();
+    for (const answer of answers) answer.catch(() => undefined);
+  }
+}
+
+/** One that is out, or cannot be opened, is no mistake of whoever made the list. */
+async function answerOf(driver: Driver): Promise<void> {
+  try {
+    await driver.identify();
+  } catch (error) {
+    if (error instanceof InvalidInputError) throw error;
   }
 }
 

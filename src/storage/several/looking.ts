@@ -1,5 +1,6 @@
 /** Looking into several databases as one: what all of them say, merged. What some could not be asked is said too (IncompleteError). */
 import { askAll, complete } from "../../core/ask.js";
+import { ENQUEUED, RUN_STATES } from "../../core/states.js";
 import type {
   AttemptPage,
   AttemptRow,
@@ -85,7 +86,12 @@ export function looking(parts: readonly Part[]): Looking {
       const { answers, unasked } = await askAll(parts, ({ driver }) => driver.tally(since));
       const rows = answers.flatMap(({ said }) => said);
       const sum = (a: TallyRow, b: TallyRow): TallyRow => ({ ...a, n: a.n + b.n });
-      const name = ({ minute, queue, kind, event }: TallyRow) => [minute, queue, kind, event];
+      const name = ({ minute, queue, kind, event }: TallyRow) => [
+        minute,
+        queue,
+        kind,
+        event === "enqueued" ? ENQUEUED : RUN_STATES[event],
+      ];
       return complete(unasked, summed(rows, name, sum));
     },
 

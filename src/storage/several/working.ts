@@ -182,11 +182,12 @@ class CompoundTrip {
     }
   }
 
-  /** What is still wanted. */
+  /** What is still wanted. Where nothing is, one of them is asked all the same: whether the session is there. */
   private claimOf(): ClaimRequest | null {
     const { claim } = this.trip;
+    if (claim === null || this.answered === 0) return claim;
     const wants = this.wants.filter(({ limit }) => limit > 0);
-    return claim === null || wants.length === 0 ? null : { ...claim, wants };
+    return wants.length === 0 ? null : { ...claim, wants };
   }
 
   private landed({ settled, claimed, more }: TripOutcome): void {
