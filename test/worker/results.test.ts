@@ -164,7 +164,14 @@ async function standing(
   const wait = refused(results.wait(newId()));
   try {
     await body(results, found, look);
-    await results.close(new QudoError("QUDO_CLOSED", "closed"));
+    let open = true;
+    const closing = results.close(new QudoError("QUDO_CLOSED", "closed"));
+    void closing.finally(() => (open = false));
+    // A look that took a while is followed by a pause, which close() waits for.
+    while (open) {
+      vi.advanceTimersByTime(5);
+      await turns();
+    }
     expect((await wait).code).toBe("QUDO_CLOSED");
   } finally {
     vi.useRealTimers();
