@@ -29,24 +29,31 @@ export type { EventName, QudoEvents } from "./core/events.js";
 export { idFromName } from "./core/ids.js";
 export {
   DatabaseError,
+  EnqueueOutcomeUnknownError,
   ERROR_CODES,
+  IncompleteError,
   InvalidInputError,
   JobError,
   JobFailedError,
   QudoError,
   SessionLostError,
+  type DatabaseErrorOptions,
   type ErrorCode,
+  type Unasked,
 } from "./core/errors.js";
 export type { Enqueued } from "./client/enqueued.js";
 export type { EnqueueOptions, Order } from "./client/orders.js";
 export type { Listener } from "./client/emitter.js";
+export type { DatabaseReport, DoctorReport } from "./client/doctor.js";
+export type { RenameOptions } from "./client/naming.js";
 export type { Transaction } from "./client/transaction.js";
 export type { ResultOptions } from "./client/results.js";
 export type { AttemptFilter } from "./client/attempts.js";
 export type { BulkOptions, BulkOutcome, Refusal } from "./client/bulk.js";
 export type { JobFilter } from "./client/filter.js";
 export type { AttemptInfo, JobInfo, JobLogLine } from "./client/info.js";
-export type { Throughput } from "./client/monitor.js";
+export type { DatabaseInfo } from "./client/databases.js";
+export type { CountFilter, DatabaseCounts, DatabaseFilter, Throughput } from "./client/monitor.js";
 export type { JobsPage, LogOptions, PageOptions } from "./client/jobs.js";
 export type {
   BackupReport,
@@ -56,11 +63,16 @@ export type {
   PruneOptions,
 } from "./client/upkeep.js";
 export type { Logger, WorkerOptions } from "./worker/options.js";
-export type { StopOptions, Worker, WorkerStats } from "./worker/worker.js";
+export type { RunningWorker as Worker, StopOptions } from "./worker/running.js";
+export type { WorkerStats } from "./worker/stats.js";
 export type {
   Database,
   DatabaseOptions,
+  Databases,
+  ListedDatabase,
+  Listing,
   MysqlDatabase,
+  Placement,
   PostgresDatabase,
   ServerDatabase,
   SqliteDatabase,
@@ -68,6 +80,9 @@ export type {
 } from "./storage/database.js";
 export type {
   CancelOutcome,
+  DatabaseMode,
+  DatabaseStatus,
+  Identity,
   LaneCounts,
   RetryOutcome,
   SessionRow,

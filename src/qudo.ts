@@ -1,9 +1,12 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
 import { Attempts } from "./client/attempts.js";
+import { tellChanges } from "./client/databases.js";
+import { examine, type DoctorReport } from "./client/doctor.js";
 import { Emitter, type Listener } from "./client/emitter.js";
 import type { Enqueued } from "./client/enqueued.js";
 import { Jobs } from "./client/jobs.js";
 import { Monitor } from "./client/monitor.js";
+import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { EnqueueOptions, Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
 import { hinting, Results } from "./client/results.js";
@@ -27,23 +30,30 @@ import {
 } from "./core/job.js";
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
-import type { Driver, MigrationReport, UserTransaction, Violation } from "./storage/driver.js";
-import {
-  openDatabase,
-  openDirect,
-  openTransaction,
-  type Database,
-  type DirectDatabase,
-} from "./storage/open.js";
-import { workerSettings, type WorkerOptions } from "./worker/options.js";
+import type { Placement } from "./storage/database.js";
+import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
+import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
+import { Fleet, refuseWrong } from "./worker/fleet.js";
+import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
+import type { RunningWorker } from "./worker/running.js";
+import type { Surroundings } from "./worker/surroundings.js";
 import { Worker } from "./worker/worker.js";
 
 /** What {@link Qudo} is made with. */
 export interface QudoOptions<
   Jobs extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
 > {
-  /** Where the jobs are: "sqlite:jobs.db", "postgres://…", "mysql://…", or an object with more to say. */
-  databases: Database;
+  /**
+   * Where the jobs are: "sqlite:jobs.db", "postgres://…", "mysql://…", or an object with more to say; or a list of such objects, each
+   * with a name, which are used as one. Uniqueness, limits and order hold within each of them.
+   */
+  databases: Databases;
+  /** Several databases: where new jobs go. Default "spread". */
+  placement?: Placement;
+  /** Several databases: how many seconds one that is out is left in peace before it is tried again. Default 30. */
+  retrySeconds?: number;
+  /** Is told when one of several databases goes out or comes back. Default: warnings and errors go to the console. */
+  logger?: Logger;
   /** What a worker here can do. Producers need none. */
   jobs?: Jobs;
   /** What handlers find as `job.context`. Needed where a job is defined with one (`jobsWith`). */
@@ -60,6 +70,9 @@ export type NeedsContext<Jobs extends readonly AnyJobDefinition[]> =
 
 const KNOWN = [
   "databases",
+  "placement",
+  "retrySeconds",
+  "logger",
   "jobs",
   "context",
   "migrate",
@@ -77,21 +90,17 @@ export class Qudo<
   /** Counts and workers. */
   readonly monitor: Monitor;
 
+  readonly #context: unknown;
   /** Out of reach of `inspect`, for an address may hold a password. */
-  readonly #options: QudoOptions;
+  readonly #opening: Opening;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
   private readonly results: Results;
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
-  private readonly workers = new Set<Worker>();
+  private readonly workers = new Set<RunningWorker>();
   private waking = false;
-  /** The database; and the database with its tables. */
-  private opening: Promise<Driver> | null = null;
-  private opened: Promise<Driver> | null = null;
-  /** What enqueueSync writes through. */
-  private direct: DirectDatabase | null = null;
   private closing: Promise<void> | null = null;
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
@@ -99,11 +108,15 @@ export class Qudo<
     // Not even to be left out: there is no database to begin with.
     checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
-    this.#options = options;
+    this.#context = options.context;
+    const logger = checkLogger(options.logger);
+    this.#opening = new Opening(options, (driver) =>
+      tellChanges(driver, this.emitter.emit, logger),
+    );
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
-    const driver = (): Promise<Driver> => this.driver();
-    const wake = (): void => this.wakeWorkers();
+    const driver = (): Promise<Driver> => this.#opening.ready();
+    const wake = (database?: string): void => this.wakeWorkers(database);
     this.results = new Results(driver);
     this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
     this.jobs = new Jobs(driver, this.results, wake);
@@ -144,8 +157,7 @@ export class Qudo<
     options?: EnqueueOptions,
   ): Enqueued<Result> {
     if (this.closing !== null) throw closedError();
-    const { databases, migrate = true } = this.#options;
-    const direct = (this.direct ??= openDirect(databases, migrate));
+    const direct = this.#opening.direct();
     const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
       this.wakeSoon();
       if (direct.committed()) tellEnqueued(this.emitter.emit, jobs, outcomes);
@@ -160,23 +172,26 @@ export class Qudo<
    */
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
-    return new Transaction(this.transaction(transaction), this.results, () => this.wakeSoon());
+    return new Transaction(this.#opening.transaction(transaction), this.results, () =>
+      this.wakeSoon(),
+    );
   }
 
   /**
    * Starts a worker in this process; it works when its session is open. `await worker.stop()`, or `await using`.
-   * A worker that cannot start says so to its logger and rejects `worker.stopped`.
+   * A worker that cannot start says so to its logger and rejects `worker.stopped`; over several databases when it can
+   * start in none of them.
    */
-  async work(options: WorkerOptions = {}): Promise<Worker> {
+  async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
-    const driver = await this.driver();
+    const driver = await this.#opening.ready();
+    if (driver.parts !== undefined) await refuseWrong(driver.parts);
     if (this.closing !== null) throw closedError();
-    const worker = new Worker(driver, this.registry, settings, {
-      onWork: () => this.wakeWorkers(),
-      context: this.#options.context,
-      emit: hinting(this.results, this.emitter.emit),
-      transaction: (of) => this.transaction(of),
-    });
+    const given = (database?: string): Surroundings => this.surroundings(database);
+    const worker =
+      driver.parts === undefined
+        ? new Worker(driver, this.registry, settings, given())
+        : new Fleet(driver.parts, this.registry, settings, given);
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);
@@ -239,11 +254,8 @@ export class Qudo<
   }
 
   /** Creates or upgrades the tables now. */
-  async migrate(): Promise<MigrationReport> {
-    const driver = await this.open();
-    const report = await driver.migrate();
-    this.opened ??= Promise.resolve(driver);
-    return report;
+  migrate(): Promise<MigrationReport> {
+    return this.#opening.migrate();
   }
 
   /**
@@ -251,7 +263,7 @@ export class Qudo<
    * @throws QudoError QUDO_UNSUPPORTED where the database is a file: there the file's own rights count.
    */
   async grants(): Promise<string> {
-    const driver = await this.open();
+    const driver = await this.#opening.open();
     if (driver.grants !== undefined) return driver.grants();
     throw new QudoError(
       "QUDO_UNSUPPORTED",
@@ -261,19 +273,31 @@ export class Qudo<
 
   /** Which database this is, as people may see it: engine and place, never a password. */
   async label(): Promise<string> {
-    return (await this.open()).label;
+    return (await this.#opening.open()).label;
   }
 
   /** Null when the database holds no qudo tables yet. */
   async schemaVersion(): Promise<number | null> {
-    return (await this.open()).schemaVersion();
+    return (await this.#opening.open()).schemaVersion();
   }
 
-  /** Checks the database: that it takes writes, and that no invariant is broken. */
-  async doctor(): Promise<{ label: string; violations: Violation[] }> {
-    const driver = await this.existing();
-    await driver.ping();
-    return { label: driver.label, violations: await driver.audit() };
+  /** Checks the database: that it takes writes, and that no invariant is broken. Of several each by itself, also when others are out. */
+  async doctor(): Promise<DoctorReport> {
+    return examine(await this.#opening.existing());
+  }
+
+  /**
+   * What one of several databases is used for: "drain" gives it no new jobs, "off" also claims nothing of it. It is written in the
+   * database, and all who use it obey within seconds. What is tied to it by a transaction of yours still goes there.
+   * @throws InvalidInputError QUDO_UNKNOWN_DATABASE; DatabaseError QUDO_DATABASE_OUT when it cannot be told.
+   */
+  async setMode(database: string, mode: DatabaseMode): Promise<void> {
+    return setMode(await this.#opening.ready(), database, mode);
+  }
+
+  /** Another name for this database, which from now on is to be used under it. For one that is opened alone. */
+  async rename(name: string, options: RenameOptions = {}): Promise<Identity> {
+    return rename(await this.#opening.ready(), checkDatabaseName(name), options);
   }
 
   /** Stops the workers, lets enqueues land, ends the waits for results (QUDO_CLOSED), closes the database. */
@@ -287,16 +311,26 @@ export class Qudo<
     await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
     await this.producer.close();
     await this.results.close(closedError());
-    this.direct?.close();
-    await (await this.opening)?.close();
+    await this.#opening.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  private wakeWorkers(): void {
-    for (const worker of this.workers) worker.wake();
+  /** `database`: of several, the one with new jobs. */
+  private wakeWorkers(database?: string): void {
+    for (const worker of this.workers) worker.wake(database);
+  }
+
+  /** What a worker is given; `database`: where it works on one of several. */
+  private surroundings(database?: string): Surroundings {
+    return {
+      onWork: () => this.wakeWorkers(database),
+      context: this.#context,
+      emit: hinting(this.results, this.emitter.emit),
+      transaction: (of) => this.#opening.transaction(of, database),
+    };
   }
 
   /** After the caller's turn: by then a synchronous transaction has committed. */
@@ -308,43 +342,4 @@ export class Qudo<
       this.wakeWorkers();
     });
   }
-
-  private open(): Promise<Driver> {
-    if (this.closing !== null && this.opening === null) throw closedError();
-    this.opening ??= remembered(openDatabase(this.#options.databases), () => (this.opening = null));
-    return this.opening;
-  }
-
-  private transaction(of: object): UserTransaction {
-    return openTransaction(of, this.#options.databases, () => this.driver());
-  }
-
-  /** Open, with its tables. */
-  private driver(): Promise<Driver> {
-    this.opened ??= remembered(this.prepare(), () => (this.opened = null));
-    return this.opened;
-  }
-
-  private async prepare(): Promise<Driver> {
-    const driver = await this.open();
-    if (this.#options.migrate === false) await this.existing();
-    else await driver.migrate();
-    return driver;
-  }
-
-  private async existing(): Promise<Driver> {
-    const driver = await this.open();
-    if ((await driver.schemaVersion()) === null)
-      throw new QudoError(
-        "QUDO_SCHEMA_MISSING",
-        `${driver.label} holds no qudo tables. Run: qudo migrate --database ${driver.label}`,
-      );
-    return driver;
-  }
-}
-
-/** A promise that is kept, unless it fails: then the next call tries again. */
-function remembered<T>(promise: Promise<T>, forget: () => void): Promise<T> {
-  promise.catch(forget);
-  return promise;
 }

@@ -2,7 +2,9 @@
 import { InvalidInputError } from "../core/errors.js";
 import { checkInteger, checkOptions, show } from "../core/options.js";
 import { RUN_STATES, type RunState } from "../core/states.js";
-import type { Driver } from "../storage/driver.js";
+import type { AttemptPage, Driver } from "../storage/driver.js";
+import { choose } from "./databases.js";
+import { Gaps } from "./gaps.js";
 import { attemptInfo, checkId, type AttemptInfo } from "./info.js";
 
 /** Which attempts {@link Attempts.list} shows. Default: all. */
@@ -12,25 +14,33 @@ export interface AttemptFilter {
   queue?: string;
   kind?: string;
   states?: readonly RunState[];
+  /** Name of one of several databases. Default: all. */
+  database?: string;
 }
 
 export class Attempts {
   constructor(private readonly driver: () => Promise<Driver>) {}
 
-  /** Every outcome, oldest first, read in pages: `for await (const attempt of qudo.attempts.list({ queue }))`. */
+  /**
+   * Every outcome, oldest first, read in pages: `for await (const attempt of qudo.attempts.list({ queue }))`.
+   * @throws IncompleteError at its end, when one of several databases could not be asked.
+   */
   async *list(filter: AttemptFilter = {}, pageSize = 1_000): AsyncGenerator<AttemptInfo> {
     const limit = checkInteger(pageSize, "pageSize", 1, 10_000);
-    checkOptions(filter, ["job", "queue", "kind", "states"], "attempts.list");
+    checkOptions(filter, ["job", "queue", "kind", "states", "database"], "attempts.list");
     checkStates(filter.states ?? []);
-    const only = { ...filter, ...(filter.job !== undefined && { job: checkId(filter.job) }) };
-    const driver = await this.driver();
-    let after: string | undefined;
-    for (;;) {
-      const page = await driver.listAttempts({ ...only, limit, ...(after && { after }) });
-      for (const row of page.rows) yield attemptInfo(row);
-      if (page.next === null) return;
+    const { database: name, ...query } = filter;
+    const only = { ...query, ...(query.job !== undefined && { job: checkId(query.job) }) };
+    const { driver, database } = choose(await this.driver(), name);
+    const unasked = new Gaps();
+    let after: string | null = null;
+    do {
+      const asked = driver.listAttempts({ ...only, limit, ...(after && { after }) });
+      const page: AttemptPage = await unasked.passing(asked);
+      for (const row of page.rows) yield attemptInfo(row, database);
       after = page.next;
-    }
+    } while (after !== null);
+    unasked.complete(undefined);
   }
 }
 

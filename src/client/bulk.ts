@@ -3,7 +3,8 @@ import { LIMITS } from "../core/defaults.js";
 import { InvalidInputError } from "../core/errors.js";
 import { checkFlag, checkOptions } from "../core/options.js";
 import type { JobState } from "../core/states.js";
-import type { Driver, JobRow } from "../storage/driver.js";
+import type { Driver, JobPage, JobRow } from "../storage/driver.js";
+import { Gaps } from "./gaps.js";
 import { checkFilter, type JobFilter, type Selection } from "./filter.js";
 
 /** What many jobs at once are acted on with. */
@@ -48,18 +49,19 @@ export async function actOnAll(
   checkOptions(options, ["dryRun"], action.name);
   const dryRun = checkFlag(options.dryRun ?? false, "dryRun");
   const select = checkFilter(filter, action.name);
-  const driver = await open();
-  const selection = await bounded(driver, { states: action.states, ...(await select(driver)) });
+  const { driver, selection } = await select(await open());
+  const meant = await bounded(driver, { states: action.states, ...selection });
   const refused: Partial<Record<Refusal, number>> = {};
+  const unasked = new Gaps();
   let [matched, changed] = [0, 0];
-  for await (const ids of sets(driver, selection)) {
+  for await (const ids of sets(driver, meant, unasked)) {
     matched += ids.length;
     if (dryRun) continue;
-    for (const refusal of await action.act(driver, ids))
+    for (const refusal of await unasked.passing(action.act(driver, ids)))
       if (refusal === null) changed++;
       else refused[refusal] = (refused[refusal] ?? 0) + 1;
   }
-  return { matched, changed, refused };
+  return unasked.complete({ matched, changed, refused });
 }
 
 /** A forgotten variable must not mean everything. */
@@ -78,10 +80,14 @@ async function bounded(driver: Driver, selection: Selection): Promise<Selection>
 }
 
 /** Ids, up to 1,000 at a time. A job that moves is found again on a later page; it is given once. */
-async function* sets(driver: Driver, selection: Selection): AsyncGenerator<string[]> {
+async function* sets(
+  driver: Driver,
+  selection: Selection,
+  unasked: Gaps,
+): AsyncGenerator<string[]> {
   const given = new Set<string>();
   let set: string[] = [];
-  for await (const { id } of rowsOf(driver, selection)) {
+  for await (const { id } of rowsOf(driver, selection, unasked)) {
     if (given.has(id)) continue;
     given.add(id);
     set.push(id);
@@ -92,11 +98,16 @@ async function* sets(driver: Driver, selection: Selection): AsyncGenerator<strin
   if (set.length > 0) yield set;
 }
 
-/** All rows of a selection, read in pages. */
-export async function* rowsOf(driver: Driver, selection: Selection): AsyncGenerator<JobRow> {
+/** All rows of a selection, read in pages. `unasked` hears of databases whose rows are missing. */
+export async function* rowsOf(
+  driver: Driver,
+  selection: Selection,
+  unasked: Gaps,
+): AsyncGenerator<JobRow> {
   let after: string | null = null;
   do {
-    const page = await driver.listJobs({ ...selection, limit: PAGE, ...(after && { after }) });
+    const query = { ...selection, limit: PAGE, ...(after && { after }) };
+    const page: JobPage = await unasked.passing(driver.listJobs(query));
     yield* page.rows;
     after = page.next;
   } while (after !== null);

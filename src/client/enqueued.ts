@@ -9,12 +9,15 @@ export class Enqueued<Result = unknown> {
   readonly status: InsertOutcome["status"];
   /** The job that has the unique key; null unless status is "unique". */
   readonly holder: string | null;
+  /** Which one of several databases was asked. Absent where there is one. */
+  readonly database?: string;
   readonly #results: Results;
 
   constructor(id: string, outcome: InsertOutcome, results: Results) {
     this.id = id;
     this.status = outcome.status;
     this.holder = outcome.status === "unique" ? outcome.holder : null;
+    if (outcome.database !== undefined) this.database = outcome.database;
     this.#results = results;
   }
 

@@ -4,6 +4,7 @@ import { InvalidInputError } from "../core/errors.js";
 import { checkDate, checkName, checkOptions, show } from "../core/options.js";
 import { JOB_STATES, type JobState } from "../core/states.js";
 import type { Driver, JobQuery } from "../storage/driver.js";
+import { choose, type Chosen } from "./databases.js";
 
 /** Which jobs are meant. What is left out restricts nothing. */
 export interface JobFilter {
@@ -15,6 +16,8 @@ export interface JobFilter {
   since?: Date | Duration;
   /** Enqueued before this moment; a duration means longer ago than that. */
   until?: Date | Duration;
+  /** Name of one of several databases. Default: all. */
+  database?: string;
 }
 
 const FILTER_OPTIONS = [
@@ -23,9 +26,15 @@ const FILTER_OPTIONS = [
   "kind",
   "since",
   "until",
+  "database",
 ] as const satisfies readonly (keyof JobFilter)[];
 
 export type Selection = Omit<JobQuery, "after" | "limit">;
+
+/** What a filter means, and where. */
+export interface Selected extends Chosen {
+  readonly selection: Selection;
+}
 
 /**
  * A filter that has been read and found good, before the database is asked for anything.
@@ -35,7 +44,7 @@ export function checkFilter(
   filter: JobFilter,
   where: string,
   alsoKnown: readonly string[] = [],
-): (driver: Driver) => Promise<Selection> {
+): (driver: Driver) => Promise<Selected> {
   checkOptions(filter, [...FILTER_OPTIONS, ...alsoKnown], where);
   const { state, queue, kind, since, until } = filter;
   const named = {
@@ -45,11 +54,15 @@ export function checkFilter(
   };
   const from = since === undefined ? undefined : checkMoment(since, "since");
   const to = until === undefined ? undefined : checkMoment(until, "until");
-  return async (driver) => ({
-    ...named,
-    ...(from && { since: await from(driver) }),
-    ...(to && { until: await to(driver) }),
-  });
+  return async (all) => {
+    const { driver, database } = choose(all, filter.database);
+    const selection = {
+      ...named,
+      ...(from && { since: await from(driver) }),
+      ...(to && { until: await to(driver) }),
+    };
+    return { driver, database, selection };
+  };
 }
 
 /** A Date, or so long ago by the database's clock; checked at once. */

@@ -36,6 +36,8 @@ export interface JobInfo {
   /** What its handler last said with `job.progress`, while it is running. */
   readonly progress: unknown;
   readonly last: AttemptInfo | null;
+  /** Name of the one it is in, of several databases. */
+  readonly database?: string;
 }
 
 /** What became of one run of a job. */
@@ -54,6 +56,8 @@ export interface AttemptInfo {
   readonly nextAt: Date | null;
   readonly result: unknown;
   readonly error: string | null;
+  /** Name of the one it is in, of several databases. */
+  readonly database?: string;
 }
 
 /** What a handler wrote with `job.log`. */
@@ -66,7 +70,8 @@ export interface JobLogLine {
   readonly text: string;
 }
 
-export function jobInfo(row: JobRow): JobInfo {
+/** `database`: where it was asked for, when one of several was. */
+export function jobInfo(row: JobRow, database = row.database): JobInfo {
   return {
     id: row.id,
     kind: row.kind,
@@ -87,11 +92,13 @@ export function jobInfo(row: JobRow): JobInfo {
     worker: row.session,
     startedAt: dateOf(row.startedAt),
     progress: readable(row.progress),
-    last: row.last === null ? null : attemptInfo(row.last),
+    last: row.last === null ? null : attemptInfo(row.last, database),
+    ...(database !== undefined && { database }),
   };
 }
 
-export function attemptInfo(row: AttemptRow): AttemptInfo {
+/** `database`: where it was asked for, when one of several was. */
+export function attemptInfo(row: AttemptRow, database = row.database): AttemptInfo {
   return {
     job: row.job,
     run: row.run,
@@ -105,6 +112,7 @@ export function attemptInfo(row: AttemptRow): AttemptInfo {
     nextAt: dateOf(row.nextAt),
     result: readable(row.result),
     error: row.error,
+    ...(database !== undefined && { database }),
   };
 }
 

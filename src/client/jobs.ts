@@ -1,8 +1,10 @@
 /** Single jobs, lists of them, and what operators do to them. */
 import { checkInteger, checkOptions } from "../core/options.js";
+import { mapped } from "../core/ask.js";
 import type { CancelOutcome, Driver, LogRow, RetryOutcome } from "../storage/driver.js";
 import { actOnAll, PAGE, rowsOf, type BulkOptions, type BulkOutcome } from "./bulk.js";
 import { checkFilter, type JobFilter } from "./filter.js";
+import { Gaps } from "./gaps.js";
 import { checkId, jobInfo, logLine, type JobInfo, type JobLogLine } from "./info.js";
 import type { ResultOptions, Results } from "./results.js";
 
@@ -37,31 +39,40 @@ export class Jobs {
     private readonly onReady: () => void = () => undefined,
   ) {}
 
-  /** Null when there is no such job (any more). */
+  /**
+   * Null when there is no such job (any more).
+   * @throws IncompleteError when none of those databases has it that could be asked.
+   */
   async get(id: string): Promise<JobInfo | null> {
-    const [row] = await (await this.driver()).getJobs([checkId(id)]);
-    return row ? jobInfo(row) : null;
+    const rows = (await this.driver()).getJobs([checkId(id)]);
+    return mapped(rows, ([row]) => (row ? jobInfo(row) : null));
   }
 
   /**
    * All that the filter means, read in pages: `for await (const job of qudo.jobs.list({ state: "failed" }))`. Those that
    * are held, then those that wait in the order in which they will be claimed, then those that have ended, newest first. A
-   * job that moves meanwhile may be seen twice or not at all.
+   * job that moves meanwhile may be seen twice or not at all. Of several databases the lists are merged; a database that was out
+   * is out of this list to its end.
+   * @throws IncompleteError at its end, when a database could not be asked.
    */
   async *list(filter: JobFilter = {}): AsyncGenerator<JobInfo> {
     const select = checkFilter(filter, "jobs.list");
-    const driver = await this.driver();
-    for await (const row of rowsOf(driver, await select(driver))) yield jobInfo(row);
+    const { driver, database, selection } = await select(await this.driver());
+    const unasked = new Gaps();
+    for await (const row of rowsOf(driver, selection, unasked)) yield jobInfo(row, database);
+    unasked.complete(undefined);
   }
 
-  /** One page of {@link list}. */
+  /** One page of {@link list}. @throws IncompleteError with the page of the others, when a database could not be asked. */
   async page(options: PageOptions = {}): Promise<JobsPage> {
     const select = checkFilter(options, "jobs.page", ["after", "limit"]);
     const { after, limit = PAGE } = options;
     const query = { limit: checkInteger(limit, "limit", 1, 1_000), ...(after && { after }) };
-    const driver = await this.driver();
-    const { rows, next } = await driver.listJobs({ ...(await select(driver)), ...query });
-    return { jobs: rows.map(jobInfo), next };
+    const { driver, database, selection } = await select(await this.driver());
+    return mapped(driver.listJobs({ ...selection, ...query }), ({ rows, next }) => ({
+      jobs: rows.map((row) => jobInfo(row, database)),
+      next,
+    }));
   }
 
   /** What its handlers wrote with `job.log`, oldest first, read in pages. */
@@ -91,14 +102,14 @@ export class Jobs {
 
   /** Waiting jobs never run; running ones are told through their signal. "already" had ended, "absent" is unknown. */
   async cancel(id: string): Promise<CancelOutcome> {
-    const outcome = (await (await this.driver()).cancel([checkId(id)]))[0]!;
+    const outcome = await mapped((await this.driver()).cancel([checkId(id)]), ([one]) => one!);
     if (outcome === "cancelled") this.results.hint();
     return outcome;
   }
 
   /** Another life for an abandoned or cancelled job, with its attempts counted from zero. */
   async retry(id: string): Promise<RetryOutcome> {
-    const outcome = (await (await this.driver()).retry([checkId(id)]))[0]!;
+    const outcome = await mapped((await this.driver()).retry([checkId(id)]), ([one]) => one!);
     if (outcome.status === "requeued") this.onReady();
     return outcome;
   }
@@ -113,8 +124,10 @@ export class Jobs {
       {
         name: "jobs.cancelAll",
         states: ["pending", "failed", "reserved", "running"],
-        act: async (driver, ids) =>
-          (await driver.cancel(ids)).map((outcome) => (outcome === "cancelled" ? null : outcome)),
+        act: (driver, ids) =>
+          mapped(driver.cancel(ids), (outcomes) =>
+            outcomes.map((outcome) => (outcome === "cancelled" ? null : outcome)),
+          ),
       },
       filter,
       options,
@@ -128,14 +141,15 @@ export class Jobs {
       {
         name: "jobs.retryAll",
         states: ["abandoned", "cancelled"],
-        act: async (driver, ids) => {
-          const refusals = (await driver.retry(ids)).map((outcome) => {
-            if (outcome.status === "requeued") return null;
-            return outcome.status === "refused" ? outcome.state : outcome.status;
-          });
-          if (refusals.includes(null)) this.onReady();
-          return refusals;
-        },
+        act: (driver, ids) =>
+          mapped(driver.retry(ids), (outcomes) => {
+            const refusals = outcomes.map((outcome) => {
+              if (outcome.status === "requeued") return null;
+              return outcome.status === "refused" ? outcome.state : outcome.status;
+            });
+            if (refusals.includes(null)) this.onReady();
+            return refusals;
+          }),
       },
       filter,
       options,

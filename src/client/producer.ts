@@ -1,9 +1,14 @@
 /** Enqueueing: everything is checked before anything is written, then calls share commits. */
 import { LIMITS } from "../core/defaults.js";
-import { closedError, InvalidInputError } from "../core/errors.js";
+import {
+  closedError,
+  EnqueueOutcomeUnknownError,
+  EnqueuePartlyError,
+  InvalidInputError,
+} from "../core/errors.js";
 import type { Emit } from "../core/events.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
-import { Batcher } from "./batcher.js";
+import { Batcher } from "../core/batcher.js";
 import { Enqueued } from "./enqueued.js";
 import { prepare, type Order } from "./orders.js";
 import type { Results } from "./results.js";
@@ -17,24 +22,22 @@ export class Producer {
   private readonly calls = new Set<Promise<unknown>>();
 
   constructor(
-    driver: () => Promise<Driver>,
+    private readonly driver: () => Promise<Driver>,
     private readonly results: Results,
-    emit: Emit,
-    onInserted: () => void,
+    private readonly emit: Emit,
+    /** Called with the name of the database, of several. */
+    private readonly onInserted: (database?: string) => void,
   ) {
-    const send = async (jobs: NewJob[]): Promise<InsertOutcome[]> => {
-      const outcomes = await (await driver()).insertJobs(jobs);
-      onInserted();
-      tellEnqueued(emit, jobs, outcomes);
-      return outcomes;
-    };
+    const send = async (jobs: NewJob[]): Promise<InsertOutcome[]> =>
+      this.send(await this.driver(), jobs);
     const limits = {
       items: LIMITS.rowsPerStatement,
       bytes: LIMITS.bytesPerStatement,
       sizeOf: (job: NewJob) => Buffer.byteLength(job.payload.text ?? ""),
     };
-    this.plain = new Batcher(send, limits);
-    this.unique = new Batcher(send, limits);
+    const turns = { soon: (then: () => void) => void setImmediate(then) };
+    this.plain = new Batcher(send, limits, turns);
+    this.unique = new Batcher(send, limits, turns);
   }
 
   enqueue<Input>(...order: Order<Input>): Promise<Enqueued> {
@@ -59,12 +62,27 @@ export class Producer {
     checkOrders(orders);
     const prepared = orders.map((order) => prepare(...order));
     await Promise.all(prepared.map(({ checked }) => checked));
-    return Promise.all(prepared.map(({ job }) => this.insert(job)));
+    const { parts } = await this.driver();
+    const inserts = prepared.map(({ job }) => this.insert(job));
+    return parts === undefined ? Promise.all(inserts) : allOf(inserts);
   }
 
   private async insert(job: NewJob): Promise<Enqueued> {
-    const batcher = job.uniqueKey === null ? this.plain : this.unique;
-    return new Enqueued(job.id, await batcher.add(job), this.results);
+    const driver = await this.driver();
+    // Several databases gather for themselves: one that stands still is to hold up its own jobs only.
+    const outcome =
+      driver.parts === undefined
+        ? await (job.uniqueKey === null ? this.plain : this.unique).add(job)
+        : (await this.send(driver, [job]))[0]!;
+    return new Enqueued(job.id, outcome, this.results);
+  }
+
+  private async send(driver: Driver, jobs: NewJob[]): Promise<InsertOutcome[]> {
+    const outcomes = await driver.insertJobs(jobs);
+    for (const database of new Set(outcomes.map((outcome) => outcome.database)))
+      this.onInserted(database);
+    tellEnqueued(this.emit, jobs, outcomes);
+    return outcomes;
   }
 
   /** Takes no more; resolves when all that was asked for is committed or refused. */
@@ -93,9 +111,36 @@ export function tellEnqueued(
   outcomes: readonly InsertOutcome[],
 ): void {
   if (!emit.listening("enqueued")) return;
-  jobs.forEach(({ id, kind, queue }, i) =>
-    emit("enqueued", () => ({ id, kind, queue, status: outcomes[i]!.status })),
+  jobs.forEach(({ id, kind, queue }, i) => {
+    const { status, database } = outcomes[i]!;
+    const where = database === undefined ? {} : { database };
+    emit("enqueued", () => ({ id, kind, queue, status, ...where }));
+  });
+}
+
+/**
+ * All that became of them is known when this ends.
+ * @throws what all of them failed with, or EnqueuePartlyError.
+ */
+async function allOf(inserts: readonly Promise<Enqueued>[]): Promise<Enqueued[]> {
+  const results = (await Promise.allSettled(inserts)).map((one) =>
+    one.status === "fulfilled" ? one.value : asError(one.reason),
   );
+  const errors = results.filter((one) => one instanceof Error);
+  const [first] = errors;
+  if (first === undefined) return results as Enqueued[];
+  if (errors.length < results.length) throw new EnqueuePartlyError(results);
+  const unknown = errors.filter((error) => error instanceof EnqueueOutcomeUnknownError);
+  const [lost] = unknown;
+  if (lost === undefined) throw first;
+  if (unknown.length < errors.length || unknown.some(({ database }) => database !== lost.database))
+    throw new EnqueuePartlyError(results);
+  const ids = unknown.flatMap((error) => error.ids);
+  throw new EnqueueOutcomeUnknownError(lost.database, ids, { cause: lost.cause });
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 function checkOrders(orders: unknown): void {

@@ -3,6 +3,7 @@
  * once where something hints that a job has ended, and again and again behind that. While nobody waits there is no
  * watch, no timer and no subscription.
  */
+import { incompleteToo } from "../core/ask.js";
 import { decode } from "../core/codec.js";
 import { LIMITS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
@@ -143,8 +144,8 @@ export class Results {
     for (let i = 0; i < ids.length; i += LIMITS.rowsPerStatement) {
       const set = ids.slice(i, i + LIMITS.rowsPerStatement);
       try {
-        const endings = await driver.endings(set);
-        set.forEach((id, n) => this.answer(id, endings[n]!));
+        const { found, unasked } = await incompleteToo(driver.endings(set));
+        set.forEach((id, n) => this.answer(id, found[n]!, unasked.length === 0));
       } catch (error) {
         // It is asked again, for as long as they wait.
         if (!(error instanceof DatabaseError && error.transient)) throw error;
@@ -152,8 +153,9 @@ export class Results {
     }
   }
 
-  private answer(id: string, ending: Ending): void {
-    if (ending.status === "living") return;
+  /** `whole`: all databases were asked. What is absent otherwise may be where nobody could look. */
+  private answer(id: string, ending: Ending, whole: boolean): void {
+    if (ending.status === "living" || (ending.status === "absent" && !whole)) return;
     for (const waiter of this.waiting.get(id) ?? [])
       if (ending.status === "ended") settle(waiter, ending.attempt);
       else waiter.reject(absent(id));

@@ -3,7 +3,8 @@ import { LIMITS } from "../core/defaults.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import { keepPolicy, POLICY_OPTIONS, type KeepPolicy, type KeepPolicyTimes } from "../core/keep.js";
 import { checkFlag, checkName, checkOptions, show } from "../core/options.js";
-import type { Driver, PruneStep } from "../storage/driver.js";
+import type { Driver, PruneOutcome, PruneStep } from "../storage/driver.js";
+import { Gaps } from "./gaps.js";
 
 /** What is to be kept, in place of the policy. */
 export interface PruneOptions extends KeepPolicy {
@@ -59,12 +60,14 @@ export class Upkeep {
     const dry = checkFlag(dryRun, "dryRun");
     const { keepDoneMs, keepOtherMs, keepCountsMs } = keepPolicy(keep, "prune", this.policy);
     const driver = await this.driver();
+    const unasked = new Gaps();
     const scan = (name: PruneStep["scan"], keepMs: number): Promise<number> =>
-      scanAll(driver, { scan: name, keepMs, dryRun: dry });
+      scanAll(driver, { scan: name, keepMs, dryRun: dry }, unasked);
     const done = await scan("done", keepDoneMs);
     const other = await scan("other", keepOtherMs);
     const own = await scan("own", 0);
-    return { jobs: done + other + own, counts: await scan("counts", keepCountsMs) };
+    const counts = await scan("counts", keepCountsMs);
+    return unasked.complete({ jobs: done + other + own, counts });
   }
 
   async backup(path: string): Promise<BackupReport> {
@@ -88,10 +91,12 @@ export class Upkeep {
 async function scanAll(
   driver: Driver,
   scan: Pick<PruneStep, "scan" | "keepMs" | "dryRun">,
+  unasked: Gaps,
 ): Promise<number> {
   let after: string | null = null;
   for (let pruned = 0; ;) {
-    const step = await driver.prune({ ...scan, after, limit: LIMITS.rowsPerStatement });
+    const asked = driver.prune({ ...scan, after, limit: LIMITS.rowsPerStatement });
+    const step: PruneOutcome = await unasked.passing(asked);
     pruned += step.pruned;
     if (!step.more) return pruned;
     after = step.after;
@@ -99,7 +104,12 @@ async function scanAll(
   }
 }
 
-function unsupported({ label }: Driver, what: string): QudoError {
+function unsupported({ label, parts }: Driver, what: string): QudoError {
+  if (parts !== undefined)
+    return new QudoError(
+      "QUDO_UNSUPPORTED",
+      `Several databases cannot be ${what} as one: there is no one moment at which all of them stand still. Open each file by itself: new Qudo({ databases: "sqlite:…" }).`,
+    );
   return new QudoError(
     "QUDO_UNSUPPORTED",
     `${label} cannot be ${what} by qudo: that works for files only. Use the tools of the database.`,

@@ -58,6 +58,8 @@ export const DEFAULTS = {
   connectTimeoutMs: 1_000,
   /** … and one statement there to be answered. */
   statementTimeoutMs: 2_000,
+  /** How long one of several databases that is out is left in peace. */
+  retrySeconds: 30,
 } as const;
 
 export const LIMITS = {

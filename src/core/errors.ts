@@ -28,6 +28,15 @@ export const ERROR_CODES = {
   QUDO_DATABASE_FAILED: "The database refused a statement.",
   QUDO_DATABASE_TOO_OLD: "The database server is of a version that is not supported.",
   QUDO_DATABASE_DENIED: "The database user lacks a right.",
+  QUDO_DATABASE_OUT:
+    "One of several databases is out, and is left in peace until it is tried again.",
+  QUDO_DATABASES_OUT: "None of several databases could take a job.",
+  QUDO_DATABASE_TWICE: "Two names for one database.",
+  QUDO_DATABASE_SWAPPED: "A database says that it has another name than the one it is given.",
+  QUDO_UNKNOWN_DATABASE: "A name that none of the databases has.",
+  QUDO_ENQUEUE_UNKNOWN: "Whether jobs were enqueued could not be found out in time.",
+  QUDO_ENQUEUE_PARTLY: "Of the jobs of one enqueueMany some were written and others were not.",
+  QUDO_INCOMPLETE: "Some of several databases could not be asked.",
   QUDO_WRONG_DATABASE: "A transaction on another database than this queue's.",
   QUDO_NO_TRANSACTION: "A connection on which no transaction is open was given as one.",
   QUDO_NETWORK_FILE_SYSTEM: "A SQLite file on a network file system.",
@@ -71,16 +80,87 @@ export class InvalidInputError extends QudoError {
   override readonly name = "InvalidInputError";
 }
 
+/** What a {@link DatabaseError} may be made with. */
+export interface DatabaseErrorOptions extends ErrorOptions {
+  /** "perhaps": the connection was lost, or the time was up, while COMMIT was on its way. Default "no". */
+  happened?: "no" | "perhaps";
+}
+
 /** The database could not do it. `transient`: the same call may succeed later, and is safe to repeat. */
 export class DatabaseError extends QudoError {
   override readonly name = "DatabaseError";
+  /** Whether what was asked for may have been done all the same: "perhaps" where the answer to a COMMIT was lost. */
+  readonly happened: "no" | "perhaps";
   constructor(
     code: ErrorCode,
     message: string,
     readonly transient: boolean,
-    options?: ErrorOptions,
+    options?: DatabaseErrorOptions,
   ) {
     super(code, message, options);
+    this.happened = options?.happened ?? "no";
+  }
+}
+
+/** Jobs that are in this database, or are not: its answer was lost, and could not be had again in time. They are in no other one. */
+export class EnqueueOutcomeUnknownError extends QudoError {
+  override readonly name = "EnqueueOutcomeUnknownError";
+  constructor(
+    /** Name of the only database that may hold them. */
+    readonly database: string,
+    /** Of the jobs. */
+    readonly ids: readonly string[],
+    options?: ErrorOptions,
+  ) {
+    const [first] = ids;
+    const which = ids.length === 1 ? `the job ${first}` : `${ids.length} jobs (${first}, …)`;
+    super(
+      "QUDO_ENQUEUE_UNKNOWN",
+      `Whether ${which} reached the database ${database} is not known: its answer was lost, and it has not answered since. Look there later (qudo.jobs.get), or enqueue again with the same id: that makes no second one.`,
+      options,
+    );
+  }
+}
+
+/** Of the jobs of one `enqueueMany` over several databases some were written, and others were not or may not have been. */
+export class EnqueuePartlyError<Written = unknown> extends QudoError {
+  override readonly name = "EnqueuePartlyError";
+  constructor(
+    /** One per job, in order: what `enqueue` would have resolved to, or have been rejected with. */
+    readonly results: readonly (Written | Error)[],
+  ) {
+    const errors = results.filter((result) => result instanceof Error);
+    const [first] = errors;
+    super(
+      "QUDO_ENQUEUE_PARTLY",
+      `Of ${results.length} jobs ${results.length - errors.length} were written. "results" says of each what became of it; enqueue the others again, under the same ids. The first error: ${first?.message}`,
+      { cause: first },
+    );
+  }
+}
+
+/** One of several databases that could not be asked. */
+export interface Unasked {
+  /** Its name. */
+  readonly database: string;
+  /** Why; never a password. */
+  readonly reason: string;
+}
+
+/** An answer that lacks what some of several databases would have said. */
+export class IncompleteError<Found = unknown> extends QudoError {
+  override readonly name = "IncompleteError";
+  constructor(
+    /** Those that could not be asked, each with the reason. */
+    readonly unasked: readonly Unasked[],
+    /** The answer of all the others. */
+    readonly found: Found,
+  ) {
+    const why = unasked.map(({ database, reason }) => `${database} (${reason})`).join("; ");
+    super(
+      "QUDO_INCOMPLETE",
+      `Not every database could be asked: ${why}. What the others say is in "found"; ask again later, or ask for one database.`,
+    );
   }
 }
 

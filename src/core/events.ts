@@ -8,6 +8,8 @@ export interface JobRef {
   readonly id: string;
   readonly kind: string;
   readonly queue: string;
+  /** Which one of several databases it is in. Absent where there is one. */
+  readonly database?: string;
 }
 
 /** One run of it. */
@@ -22,6 +24,25 @@ export interface RunEnd extends RunRef {
   readonly elapsedMs: number | null;
 }
 
+/** A worker's session, in an event. */
+export interface SessionRef {
+  readonly session: string;
+  /** Which one of several databases it is in. Absent where there is one. */
+  readonly database?: string;
+}
+
+/** One of several databases is out, is back, or is used for more or less than before. */
+export interface DatabaseChange {
+  readonly name: string;
+  readonly from: DatabaseCondition;
+  readonly to: DatabaseCondition;
+  /** Why; null where it is back. */
+  readonly reason: string | null;
+}
+
+/** Whether it can be used at all, or what it is used for. */
+export type DatabaseCondition = "healthy" | "out" | "active" | "drain" | "off";
+
 /** Every event and what it carries. All are told after the commit that made them true, `started` before the handler. */
 export interface QudoEvents {
   enqueued: JobRef & { readonly status: "inserted" | "duplicate" | "unique" };
@@ -34,12 +55,15 @@ export interface QudoEvents {
   released: RunEnd;
   /** It ended here, but had been decided by others: nothing of it counts. */
   lost: RunEnd;
-  "worker:started": { readonly session: string; readonly name: string };
-  "worker:stopped": { readonly session: string };
+  /** A worker's session is open. Over several databases a worker has one in each of them. */
+  "worker:started": SessionRef & { readonly name: string };
+  "worker:stopped": SessionRef;
   /** The worker's session was ended by others; it goes on under a new one. */
-  "worker:lost": { readonly session: string };
+  "worker:lost": SessionRef;
+  /** One of several databases, as this process sees it. */
+  database: DatabaseChange;
   /** The database could not do something; it is tried again. */
-  trouble: { readonly what: string; readonly error: Error };
+  trouble: { readonly what: string; readonly error: Error; readonly database?: string };
 }
 
 /** The name of one of {@link QudoEvents}. */
@@ -57,6 +81,7 @@ const NAMES: Readonly<Record<EventName, true>> = {
   "worker:started": true,
   "worker:stopped": true,
   "worker:lost": true,
+  database: true,
   trouble: true,
 };
 

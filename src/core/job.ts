@@ -16,6 +16,8 @@ export interface JobContext<Context = unknown> {
   readonly id: string;
   readonly kind: string;
   readonly queue: string;
+  /** The name of the database that it is in, where there are several; null where there is one. `completeIn` wants a transaction there. */
+  readonly database: string | null;
   /** 1 at the first try; failures count, crashes and give-backs do not. */
   readonly attempt: number;
   /** The fence: grows with every event of the job. */

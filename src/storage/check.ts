@@ -6,6 +6,7 @@ import { InvalidInputError } from "../core/errors.js";
 import { checkFlag, checkOptions, show } from "../core/options.js";
 import type {
   DatabaseOptions,
+  Listing,
   MysqlDatabase,
   PostgresDatabase,
   SqliteDatabase,
@@ -40,6 +41,9 @@ const KNOWN = {
   mysql: readonly (keyof MysqlDatabase)[];
 };
 
+/** What is said of one of several, beside the rest. */
+export const LISTING = ["name", "weight", "mode"] as const satisfies readonly (keyof Listing)[];
+
 /** One of these says where the jobs are. */
 const NEEDED = ["url", "handle", "pool"] as const;
 
@@ -52,12 +56,24 @@ const NAMES: Readonly<Record<Kind, string>> = {
 /** @throws InvalidInputError QUDO_INVALID_URL, QUDO_INVALID_OPTION or QUDO_UNKNOWN_OPTION; none shows a password. */
 export function checkDatabase(database: unknown): Checked {
   const options = optionsOf(database);
+  for (const name of LISTING)
+    if (name in options)
+      throw new InvalidInputError(
+        "QUDO_UNKNOWN_OPTION",
+        `databases: ${name} is for one of several databases. Give a list: databases: [{ name: "a", url: … }, …].`,
+      );
+  return checkOne(options, "databases");
+}
+
+/** One database, without what is said of it as one of several; `where` is how messages call it. */
+export function checkOne(given: DatabaseOptions, where: string): Checked {
+  const options = withoutUndefined(given);
   // Nothing says of which database: what nobody knows is a better word than "no url".
   if (NEEDED.every((name) => options[name] === undefined))
-    checkOptions(options, [...new Set(Object.values(KNOWN).flat())], "databases");
+    checkOptions(options, [...new Set(Object.values(KNOWN).flat())], where);
   const kind = kindOfOptions(options);
-  refuseForeign(options, kind);
-  checkOptions(options, KNOWN[kind], "databases");
+  refuseForeign(options, kind, where);
+  checkOptions(options, KNOWN[kind], where);
   switch (kind) {
     case "sqlite":
       return checkSqlite(options);
@@ -68,14 +84,15 @@ export function checkDatabase(database: unknown): Checked {
   }
 }
 
-/** Without those that are left undefined: it makes no difference whether they are written. */
 function optionsOf(database: unknown): DatabaseOptions {
-  if (Array.isArray(database))
-    throw invalid(
-      "databases is a list. Several databases at once are not supported yet: give one.",
-    );
+  if (Array.isArray(database)) throw invalid("databases is a list; give one database here.");
   if (typeof database !== "object" || database === null) return { url: database as string };
-  const given = Object.entries(database).filter(([, value]) => value !== undefined);
+  return withoutUndefined(database as DatabaseOptions);
+}
+
+/** It makes no difference whether they are written. */
+function withoutUndefined(options: DatabaseOptions): DatabaseOptions {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given) as DatabaseOptions;
 }
 
@@ -88,7 +105,7 @@ function kindOfOptions({ url, handle, pool }: DatabaseOptions): Kind {
 }
 
 /** Before those that nobody knows are looked for: who has moved to another database is told so. */
-function refuseForeign(options: DatabaseOptions, kind: Kind): void {
+function refuseForeign(options: DatabaseOptions, kind: Kind, where: string): void {
   const own: readonly string[] = KNOWN[kind];
   for (const name of Object.keys(options).filter((one) => !own.includes(one))) {
     const others = (Object.keys(KNOWN) as Kind[]).filter((other) =>
@@ -97,7 +114,7 @@ function refuseForeign(options: DatabaseOptions, kind: Kind): void {
     if (others.length > 0)
       throw new InvalidInputError(
         "QUDO_UNKNOWN_OPTION",
-        `databases: ${name} is for ${others.map((other) => NAMES[other]).join(", ")}; ${NAMES[kind]} knows: ${own.join(", ")}.`,
+        `${where}: ${name} is for ${others.map((other) => NAMES[other]).join(", ")}; ${NAMES[kind]} knows: ${own.join(", ")}.`,
       );
   }
 }

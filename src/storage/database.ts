@@ -1,6 +1,35 @@
 /** What a user may say about a database. `check.ts` holds what is given against it. */
 import type { Duration } from "../core/duration.js";
 import type { HandleLike } from "./handle.js";
+import type { DatabaseMode } from "./records.js";
+
+/** One database, or a list of several that are used as one. */
+export type Databases = Database | readonly ListedDatabase[];
+
+/** One of several databases: all that can be said of one, and what it is among the others. */
+export type ListedDatabase = DatabaseOptions & Listing;
+
+/** What is said of a database only where it stands in a list. */
+export interface Listing {
+  /**
+   * Stable: it is written into the database at first use, and compared from then on. Small letters, digits, "_" and "-", at most
+   * 41, and a letter or "_" first.
+   */
+  name: string;
+  /** Its share of new jobs, in proportion to the others'. Above 0. Default 1. */
+  weight?: number;
+  /**
+   * "drain": it gets no new jobs, and those in it are worked off. "off": nothing of it is claimed either. The stricter
+   * one of this and of what the database itself says (`qudo database drain`) counts. Default "active".
+   */
+  mode?: DatabaseMode;
+}
+
+/**
+ * Where new jobs go. "spread": each to any of the healthy ones, by weight. "hash": those with a unique key always to the same one, so
+ * that the key is unique over all of them while the list stays as it is; they are not failed over. The others are spread.
+ */
+export type Placement = "spread" | "hash";
 
 /** A database by its address, or with more to say about it. */
 export type Database = string | DatabaseOptions;

@@ -86,6 +86,7 @@ export type {
   JobRow,
   JobQuery,
   JobPage,
+  JobSource,
   Ending,
   LogQuery,
   LogRow,
@@ -176,10 +177,15 @@ export interface Driver {
   audit(): Promise<Violation[]>;
 
   // — one of several databases
-  /** Who this database is. `name`: written down where it has none yet; where it has another one nothing changes, and that is told. */
-  identify?(name?: string): Promise<Identity>;
-  /** Whether it takes new jobs, and gives any out: kept in the database, for all who use it. */
-  setMode?(mode: DatabaseMode): Promise<void>;
+  /**
+   * Who this database is. `name`: written down where it has none yet; where it has another one nothing changes, and that is told.
+   * Whoever may not write it is told what is there.
+   */
+  identify(name?: string): Promise<Identity>;
+  /** Another name from now on. `copy`: another id too, for a database that was made as a copy of another one. */
+  rename(name: string, copy: boolean): Promise<Identity>;
+  /** Whether it takes new jobs, and gives any out: kept in the database, for all who use it, and obeyed by them. */
+  setMode(mode: DatabaseMode): Promise<void>;
   /** Several databases as one: each of them by itself, for whoever must not wait for all of them. Absent: it is one database. */
   readonly parts?: readonly Part[];
 

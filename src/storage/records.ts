@@ -57,9 +57,13 @@ export interface NewJob {
 }
 
 /** What became of one job of {@link Driver.insertJobs}; `holder` is the living job that has the unique key. */
-export type InsertOutcome =
+export type InsertOutcome = (
   | { readonly status: "inserted" | "duplicate" }
-  | { readonly status: "unique"; readonly holder: string };
+  | { readonly status: "unique"; readonly holder: string }
+) & {
+  /** Name of the one that was asked, of several databases. */
+  readonly database?: string;
+};
 
 /** A worker that begins: one session from its start to its end, with a new id each time. */
 export interface NewSession {
@@ -88,6 +92,8 @@ export interface SessionRow extends NewSession {
   readonly startedAt: number;
   /** Leases it holds. */
   readonly leases: number;
+  /** Name of the one it works on, of several databases. */
+  readonly database?: string;
 }
 
 /** One run of one job: the fence's key. */

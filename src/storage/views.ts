@@ -29,6 +29,8 @@ export interface JobRow {
   readonly startedAt: number | null;
   /** JSON: what its handler last said of its progress. */
   readonly progress: string | null;
+  /** Name of the one it is in, of several databases. */
+  readonly database?: string;
 }
 
 /** Which jobs {@link Driver.listJobs} shows. What is left out restricts nothing. */
@@ -44,9 +46,16 @@ export interface JobQuery {
   readonly limit: number;
 }
 
+/** Where a job was found, in the order in which they are listed: in a lease, waiting and due, waiting until it is due, in the log. */
+export type JobSource = "held" | "ready" | "delayed" | "ended";
+
 /** One page of {@link Driver.listJobs}. */
 export interface JobPage {
   readonly rows: readonly JobRow[];
+  /** Of each row: where it was found. */
+  readonly sources: readonly JobSource[];
+  /** Of each row: the cursor behind it. Pages of several databases are merged, and cut anywhere. */
+  readonly cursors: readonly string[];
   /** Cursor for the next page; null at the end. A page may be short, or empty, before the end. */
   readonly next: string | null;
 }
@@ -101,6 +110,8 @@ export interface AttemptRow extends RunKey {
   readonly nextAt: number | null;
   readonly result: string | null;
   readonly error: string | null;
+  /** Name of the one it is in, of several databases. */
+  readonly database?: string;
 }
 
 /** Which outcomes {@link Driver.listAttempts} shows. What is left out restricts nothing. */
@@ -118,6 +129,8 @@ export interface AttemptQuery {
 /** One page of {@link Driver.listAttempts}. */
 export interface AttemptPage {
   readonly rows: readonly AttemptRow[];
+  /** Of each row: the cursor behind it. */
+  readonly cursors: readonly string[];
   /** Cursor for the next page; null at the end. */
   readonly next: string | null;
 }
@@ -161,4 +174,6 @@ export interface Violation {
   readonly job: string | null;
   readonly run: number | null;
   readonly detail: string;
+  /** Name of the one it was found in, of several databases. */
+  readonly database?: string;
 }

@@ -15,6 +15,8 @@ export type AbortCause = "timeout" | "stop" | "lost";
 export interface RunOf {
   /** What handlers find as `job.context`. */
   readonly context: unknown;
+  /** Which one of several databases it works on. Default: there is one. */
+  readonly database?: string;
   session(): string;
   /** A user's open transaction as the database's engine knows it. */
   transaction(of: object): UserTransaction;
@@ -64,6 +66,9 @@ export class Run implements JobContext {
   }
   get queue(): string {
     return this.claimed.queue;
+  }
+  get database(): string | null {
+    return this.worker.database ?? null;
   }
   get attempt(): number {
     return this.claimed.fails + 1;

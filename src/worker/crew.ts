@@ -4,19 +4,31 @@ import { DEFAULTS } from "../core/defaults.js";
 import { DatabaseError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
 import { afterRelease } from "../core/outcome.js";
-import type { ClaimedJob, Driver, RunKey, Settlement, StoredPayload } from "../storage/driver.js";
+import type {
+  ClaimedJob,
+  Driver,
+  RunKey,
+  Settlement,
+  StoredPayload,
+  Want,
+} from "../storage/driver.js";
 import { Run, type AbortCause, type RunOf } from "./context.js";
 import { execute, givenBack, type ExecutorOf } from "./executor.js";
-import { HeldQueue, mustRunAlone, type HeldJob } from "./queue.js";
+import { Places } from "./places.js";
+import { Promptness } from "./promptness.js";
+import { HeldQueue, mustRunAlone, type HeldJob, type HeldQueueOf } from "./queue.js";
 import { Reports } from "./reports.js";
 import { Suspects } from "./suspects.js";
-import type { Trouble } from "./trouble.js";
+import { isOut, type Trouble } from "./trouble.js";
 import { Turns } from "./turns.js";
 
 /** What a crew needs of its worker. */
 export interface CrewOf extends RunOf {
   /** False as soon as it stops: nothing new is started then. */
   working(): boolean;
+  mayClaim(): boolean;
+  /** The places of a queue, where they are shared with other databases. */
+  places(queue: string): Places | undefined;
   /** The handler of this job is about to start. */
   started(job: ClaimedJob): void;
   settle(held: HeldJob, settlement: Settlement): void;
@@ -31,6 +43,7 @@ export class Crew {
   private readonly runs = new Set<Run>();
   private readonly suspects: Suspects;
   private readonly turns = new Turns();
+  private readonly promptness = new Promptness();
   private readonly reports: Reports;
   /** Under way: what is told to the database of runs that go on. */
   private telling: Promise<void> | null = null;
@@ -48,9 +61,11 @@ export class Crew {
     private readonly trouble: Trouble,
   ) {
     const kinds = [...registry.keys()];
+    const owner = this.queueOwner();
     this.queues = Array.from(
       queues,
-      ([name, concurrency]) => new HeldQueue(name, concurrency, kinds),
+      ([name, total]) =>
+        new HeldQueue(name, worker.places(name) ?? new Places(total), kinds, owner),
     );
     this.suspects = new Suspects(() => worker.idle());
     this.reports = new Reports(driver, () => worker.session(), trouble);
@@ -79,6 +94,32 @@ export class Crew {
     return this.turns.next();
   }
 
+  /** A trip begins: these queues are asked for jobs. Before it, so that a wake-up during it is not forgotten. */
+  asks(wants: readonly Want[]): HeldQueue[] {
+    this.promptness.begin();
+    return wants.map(({ queue: name, limit }) => {
+      const queue = this.queue(name);
+      queue.mayBeMore = false;
+      queue.asking = limit;
+      return queue;
+    });
+  }
+
+  /** What came of it is held. `failed`: nothing is known, and there may be jobs. */
+  answered(asked: readonly HeldQueue[], failed: boolean): void {
+    this.promptness.end(failed);
+    for (const queue of asked) {
+      queue.mayBeMore ||= failed;
+      queue.asking = 0;
+      queue.places.answered();
+    }
+  }
+
+  /** Its places are the others'. */
+  leave(): void {
+    for (const queue of this.queues) queue.places.leave(queue);
+  }
+
   startHeld(): void {
     for (const queue of this.queues) while (this.startOne(queue));
     const suspect = this.suspects.next();
@@ -98,11 +139,10 @@ export class Crew {
   private start(queue: HeldQueue, { job, lease }: HeldJob): void {
     const run = new Run(job, lease, this.registry.get(job.kind)!, this.worker);
     this.runs.add(run);
-    queue.running++;
+    queue.started();
     this.suspects.started();
     void this.runToEnd(run).finally(() => {
-      queue.running--;
-      queue.ran(run.elapsedMs);
+      queue.ended(run.elapsedMs);
       this.runs.delete(run);
       this.suspects.ended(mustRunAlone({ job, lease }));
       this.startNext(queue);
@@ -111,8 +151,20 @@ export class Crew {
 
   /** The usual case without a turn of the pump: the next held job takes the free place. */
   private startNext(queue: HeldQueue): void {
-    const went = this.worker.working() && this.startOne(queue);
+    const went = queue.places.pass();
     if (!went || this.suspects.size > 0 || this.worker.full()) this.worker.idle();
+  }
+
+  private queueOwner(): HeldQueueOf {
+    const { worker, promptness } = this;
+    return {
+      mayClaim: () => worker.mayClaim(),
+      get prompt() {
+        return promptness.prompt;
+      },
+      startOne: (queue) => worker.working() && this.startOne(queue),
+      look: () => worker.idle(),
+    };
   }
 
   private async runToEnd(run: Run): Promise<void> {
@@ -133,6 +185,8 @@ export class Crew {
       try {
         return (await this.driver.payloads([run.id]))[0] ?? null;
       } catch (error) {
+        // Its place is wanted for jobs of other databases: given back, it comes again when its own is back.
+        if (isOut(error)) run.interrupt("stop");
         if (run.cause !== null || !(error instanceof DatabaseError && error.transient)) throw error;
         await sleep(this.trouble.met("reading a payload", error));
       }

@@ -14,14 +14,20 @@ export class Herald {
   constructor(
     private readonly emit: Emit,
     private readonly logger: Logger,
+    /** Which one of several databases this is about. */
+    private readonly database?: string,
   ) {}
 
   tell<Name extends EventName>(name: Name, make: () => QudoEvents[Name]): void {
     try {
-      if (this.emit.listening(name)) this.emit(name, make);
+      if (this.emit.listening(name)) this.emit(name, this.placed(make));
     } catch (error) {
       this.logger.error(`qudo: a listener of "${name}" threw: ${String(error)}`);
     }
+  }
+
+  trouble(what: string, error: Error): void {
+    this.tell("trouble", () => ({ what, error }));
   }
 
   started(job: ClaimedJob): void {
@@ -51,6 +57,12 @@ export class Herald {
     else if (state === "snoozed") this.tell(state, () => ({ ...end, delayMs }));
     else if (state === "done" || state === "released" || state === "lost")
       this.tell(state, () => end);
+  }
+
+  /** Says in which database it happened, where there are several. */
+  private placed<Event>(make: () => Event): () => Event {
+    const { database } = this;
+    return database === undefined ? make : () => ({ ...make(), database });
   }
 }
 

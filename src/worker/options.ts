@@ -101,7 +101,7 @@ export function workerSettings(
     keepDoneMs: keep.keepDoneMs,
     keepOtherMs: keep.keepOtherMs,
     keepCountsMs: keep.keepCountsMs,
-    logger: checkLogger(options.logger ?? quietConsole),
+    logger: checkLogger(options.logger),
   };
 }
 
@@ -133,7 +133,7 @@ function checkConcurrency(value: unknown): number {
 }
 
 /** Called as methods of their object; one that throws must not stop the work. */
-function checkLogger(logger: Logger): Logger {
+export function checkLogger(logger: Logger = quietConsole): Logger {
   const level = (name: keyof Logger): ((message: string) => void) => {
     if (typeof logger[name] !== "function")
       throw new InvalidInputError(

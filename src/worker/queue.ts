@@ -2,32 +2,44 @@
 import { DEFAULTS } from "../core/defaults.js";
 import { isSuspect } from "../core/outcome.js";
 import type { ClaimedJob, Want } from "../storage/driver.js";
+import type { Places, Seat } from "./places.js";
 
 export interface HeldJob {
   readonly job: ClaimedJob;
   readonly lease: string;
 }
 
-/** Weight of the newest duration in the running mean. */
-const NEWEST = 0.1;
 /** Held jobs that did not move for so long are better off elsewhere. */
 const STALLED_MS = 1_000;
 
-export class HeldQueue {
+/** What a queue needs of its worker. */
+export interface HeldQueueOf {
+  mayClaim(): boolean;
+  /** The database answers promptly. */
+  readonly prompt: boolean;
+  startOne(queue: HeldQueue): boolean;
+  look(): void;
+}
+
+export class HeldQueue implements Seat {
   running = 0;
+  /** Jobs asked for of which nothing is known yet. */
+  asking = 0;
   /** There may be jobs that were not claimed yet. Kept for each queue: what one was told, another one may not know. */
   mayBeMore = true;
   private buffer: HeldJob[] = [];
   private at = 0;
-  private meanMs: number | null = null;
   /** When a job was last started, or put in. */
   private movedAt = 0;
 
   constructor(
     readonly name: string,
-    readonly concurrency: number,
+    readonly places: Places,
     private readonly kinds: readonly string[],
-  ) {}
+    private readonly worker: HeldQueueOf,
+  ) {
+    places.join(this);
+  }
 
   get held(): number {
     return this.buffer.length - this.at;
@@ -40,7 +52,7 @@ export class HeldQueue {
 
   /** The next job that may start now, if a place is free. */
   next(): HeldJob | undefined {
-    if (this.running >= this.concurrency || this.at === this.buffer.length) return undefined;
+    if (this.places.full || this.at === this.buffer.length) return undefined;
     const job = this.buffer[this.at++];
     this.movedAt = performance.now();
     if (this.at === this.buffer.length) {
@@ -62,31 +74,45 @@ export class HeldQueue {
   dropStalled(): HeldJob[] {
     const stoodMs = performance.now() - this.movedAt;
     if (this.held === 0 || stoodMs < STALLED_MS) return [];
-    this.meanMs = Math.max(this.meanMs ?? 0, stoodMs);
+    this.places.stalled(stoodMs);
     return this.drop();
   }
 
-  ran(ms: number): void {
-    this.meanMs = this.meanMs === null ? ms : this.meanMs + NEWEST * (ms - this.meanMs);
+  started(): void {
+    this.running++;
+    this.places.took(this);
   }
 
-  /** Jobs worth having here: about 50 ms of work, never less than the places, so that slow handlers hoard nothing. */
-  private get goal(): number {
-    if (this.meanMs === null) return this.concurrency;
-    const keepsBusy = (this.concurrency * DEFAULTS.holdMs) / Math.max(this.meanMs, 0.01);
-    return Math.ceil(Math.max(this.concurrency, Math.min(keepsBusy, DEFAULTS.claimLimit)));
+  /** Its handler has returned, after so many milliseconds. */
+  ended(ms: number): void {
+    this.running--;
+    this.places.freed(ms);
+  }
+
+  get prompt(): boolean {
+    return this.worker.prompt;
+  }
+
+  get eager(): boolean {
+    return this.mayBeMore && this.worker.mayClaim();
+  }
+
+  startOne(): boolean {
+    return this.worker.startOne(this);
+  }
+
+  look(): void {
+    this.worker.look();
   }
 
   get room(): number {
-    return Math.max(0, this.goal - this.held - this.running);
+    return this.places.room(this);
   }
 
   /** Low enough to fetch for its own sake: half the goal is used up, or a place stands idle. */
   get hungry(): boolean {
-    const room = this.room;
-    return (
-      room > 0 && (room * 2 >= this.goal || (this.held === 0 && this.running < this.concurrency))
-    );
+    const { room, places } = this;
+    return room > 0 && (room * 2 >= places.goal(this) || (this.held === 0 && !places.full));
   }
 
   want(): Want {

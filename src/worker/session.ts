@@ -10,7 +10,8 @@ import type { Driver, NewSession } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import type { Logger } from "./options.js";
 import { ownIdentity } from "./process.js";
-import type { Trouble } from "./trouble.js";
+import { Bell } from "./signal.js";
+import { isOut, type Trouble } from "./trouble.js";
 
 /** What a session needs of its worker. */
 export interface SessionOf {
@@ -36,6 +37,8 @@ export class Session {
   /** It was sent to the database, which may know it though no answer came. */
   private isKnown = false;
   private renewal: Promise<void> | null = null;
+  /** Rung when waiting for the database has no sense any more. */
+  private readonly hurried = new Bell();
 
   constructor(
     private readonly driver: Driver,
@@ -71,6 +74,11 @@ export class Session {
       this.renewal = this.opened(() => true).then(() => this.owner.renewed());
     }
     return this.renewal ?? Promise.resolve();
+  }
+
+  /** The database is back, or the worker stops: does not wait for the next try. */
+  hurry(): void {
+    this.hurried.ring();
   }
 
   /** Gives back what is still listed under it and closes it. A failure is reported only: its reaper will come. */
@@ -109,6 +117,7 @@ export class Session {
 
   private async opened(mayPass: (error: unknown) => boolean): Promise<void> {
     while (this.owner.wanted()) {
+      const wasKnown = this.isKnown;
       try {
         this.isKnown = true;
         await this.driver.openSession(this.introduction());
@@ -118,7 +127,8 @@ export class Session {
         return;
       } catch (error) {
         if (!mayPass(error)) throw error;
-        await sleep(this.trouble.met("opening a session", error));
+        if (isOut(error)) this.isKnown = wasKnown;
+        await this.hurried.wait(this.trouble.met("opening a session", error));
       }
     }
   }

@@ -13,16 +13,28 @@ export interface WorkerStats {
   readonly trips: number;
 }
 
+export const NOTHING_DONE: WorkerStats = {
+  done: 0,
+  failed: 0,
+  abandoned: 0,
+  snoozed: 0,
+  released: 0,
+  lost: 0,
+  trips: 0,
+};
+
+type Counts = { -readonly [K in keyof WorkerStats]: number };
+
+export function sumOf(all: readonly WorkerStats[]): WorkerStats {
+  const sum: Counts = { ...NOTHING_DONE };
+  for (const stats of all) for (const key of KEYS) sum[key] += stats[key];
+  return sum;
+}
+
+const KEYS = Object.keys(NOTHING_DONE) as (keyof WorkerStats)[];
+
 export class Counters {
-  private readonly counts: { -readonly [K in keyof WorkerStats]: number } = {
-    done: 0,
-    failed: 0,
-    abandoned: 0,
-    snoozed: 0,
-    released: 0,
-    lost: 0,
-    trips: 0,
-  };
+  private readonly counts: Counts = { ...NOTHING_DONE };
 
   get stats(): WorkerStats {
     return { ...this.counts };

@@ -15,16 +15,18 @@ const told = new WeakMap<Logger, Map<string, number>>();
 export class Trouble {
   private tries = 0;
 
-  /** `onMet` hears of every try that failed. */
+  /** `onMet` hears of every try that failed. `isTold`: others have told that the database is out, and will tell when it is back. */
   constructor(
     private readonly logger: Logger,
     private readonly onMet: (what: string, error: Error) => void = () => undefined,
+    private readonly isTold: () => boolean = () => false,
   ) {}
 
   /** Milliseconds to wait before the next try. */
   met(what: string, error: unknown): number {
-    this.onMet(what, error instanceof Error ? error : new Error(String(error)));
-    if (isNews(this.logger, error)) {
+    // What was refused without a try is no news, of any kind.
+    if (!isOut(error)) this.onMet(what, error instanceof Error ? error : new Error(String(error)));
+    if (!isOut(error) && !this.isTold() && isNews(this.logger, error)) {
       const message = error instanceof Error ? error.message : String(error);
       this.logger.error(`qudo: ${what} failed and is tried again: ${message}`);
     }
@@ -37,6 +39,10 @@ export class Trouble {
     this.tries = 0;
   }
 }
+
+/** Refused without being asked, because it is known to be out. */
+export const isOut = (error: unknown): boolean =>
+  error instanceof QudoError && error.code === "QUDO_DATABASE_OUT";
 
 function isNews(logger: Logger, error: unknown): boolean {
   const now = performance.now();

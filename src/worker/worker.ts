@@ -9,7 +9,7 @@
  * There is one pump, and it makes one trip at a time, so that at most one settle per lease is under way.
  */
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
-import { durationMs, timerMs, type Duration } from "../core/duration.js";
+import { durationMs, timerMs } from "../core/duration.js";
 import { SessionLostError } from "../core/errors.js";
 import { silent } from "../core/events.js";
 import type { Registry } from "../core/job.js";
@@ -31,31 +31,21 @@ import { Maintenance } from "./maintenance.js";
 import type { WorkerSettings } from "./options.js";
 import { Pruning } from "./pruning.js";
 import type { HeldJob } from "./queue.js";
+import type { RunningWorker, StopOptions } from "./running.js";
 import { Session, type SessionOf } from "./session.js";
 import { Settler } from "./settler.js";
 import { Bell } from "./signal.js";
-import { stopAtSignals, type Stoppable } from "./signals.js";
+import { stopAtSignals } from "./signals.js";
 import type { WorkerStats } from "./stats.js";
 import { refuseTransaction, type Surroundings } from "./surroundings.js";
 import { Trouble } from "./trouble.js";
 
-/** What {@link Worker.stop} takes. */
-export interface StopOptions {
-  /** How long handlers may go on before their signals are aborted. Default: the worker's own `grace`, 30 s. */
-  grace?: Duration;
-  /**
-   * The process ends right after stop(): handlers that ignore their signal are given back to others as the last act.
-   * Never set it when the process lives on. Default false: stop() waits for them.
-   */
-  exiting?: boolean;
-}
-
-export type { Surroundings, WorkerStats };
+export type { StopOptions, Surroundings, WorkerStats };
 
 type Phase = "starting" | "working" | "stopping" | "stopped";
 
-/** A worker in this process, made by `qudo.work()`: claims jobs, runs their handlers, settles them, until it is stopped. */
-export class Worker implements AsyncDisposable {
+/** The worker of one database. */
+export class Worker implements RunningWorker {
   private phase: Phase = "starting";
   private readonly crew: Crew;
   private readonly looks: Looks;
@@ -72,8 +62,9 @@ export class Worker implements AsyncDisposable {
   private readonly pruning: Pruning;
   private unsubscribe: () => void = () => undefined;
   private ticker: NodeJS.Timeout | undefined;
+  /** The database is back: waiting for that is over. */
+  private hurried = false;
 
-  /** Resolves when the worker has stopped; rejects when it could not start. */
   readonly stopped: Promise<void>;
 
   constructor(
@@ -83,9 +74,10 @@ export class Worker implements AsyncDisposable {
     private readonly surroundings: Surroundings = {},
   ) {
     const { logger } = settings;
+    const { emit = silent, part } = surroundings;
     const trouble = (): Trouble =>
-      new Trouble(logger, (what, error) => this.herald.tell("trouble", () => ({ what, error })));
-    this.herald = new Herald(surroundings.emit ?? silent, logger);
+      new Trouble(logger, (what, error) => this.herald.trouble(what, error), part?.isOut);
+    this.herald = new Herald(emit, logger, part?.name);
     this.trouble = trouble();
     this.looks = new Looks({
       now: () => performance.now(),
@@ -120,12 +112,25 @@ export class Worker implements AsyncDisposable {
     this.maintenance.soon();
   }
 
-  /** Claims no more, gives back what has not started, lets handlers finish within the grace. */
+  /** The database is back, or may be claimed from again: nothing waits any longer. */
+  hurry(): void {
+    this.hurried = true;
+    this.session.hurry();
+    this.wake();
+  }
+
+  /** Gives back what runs: the process ends now. */
+  force(): void {
+    this.phase = "stopping";
+    this.abandonShip();
+  }
+
   async stop(options: StopOptions = {}): Promise<void> {
     checkOptions(options, ["grace", "exiting"], "stop");
     const { grace } = options;
     const graceMs = grace === undefined ? this.settings.graceMs : durationMs(grace, "grace");
     if (this.phase === "starting" || this.phase === "working") this.phase = "stopping";
+    this.session.hurry();
     this.bell.ring();
     const lastMs = graceMs + DEFAULTS.abortGraceMs;
     const timers = [
@@ -145,7 +150,7 @@ export class Worker implements AsyncDisposable {
 
   private async live(): Promise<void> {
     const { name, prune } = this.settings;
-    const leave = this.settings.signals ? stopAtSignals(this.stoppable()) : () => undefined;
+    const leave = this.settings.signals ? stopAtSignals(this) : () => undefined;
     try {
       await this.session.start();
       if (this.session.open)
@@ -170,6 +175,7 @@ export class Worker implements AsyncDisposable {
       clearInterval(this.ticker);
       // Suspects of a worker that failed would be waited for by the others.
       this.crew.drop();
+      this.crew.leave();
       await Promise.all([
         this.heartbeats.stop(),
         this.maintenance.stop(),
@@ -221,27 +227,28 @@ export class Worker implements AsyncDisposable {
   }
 
   private mayClaim(): boolean {
-    return this.phase === "working" && this.session.open && !this.crew.blocked;
+    if (this.phase !== "working" || !this.session.open || this.crew.blocked) return false;
+    return this.surroundings.part?.givesJobs() ?? true;
   }
 
   private async trip(): Promise<void> {
     const claim = this.claimRequest();
     const settle = this.settler.take(LIMITS.rowsPerStatement);
-    const asked = this.crew.queues.filter(({ name }) => claim?.wants.some((w) => w.queue === name));
+    const asked = this.crew.asks(claim?.wants ?? []);
     if (claim !== null) {
       this.unanswered = claim;
       this.looks.looked();
     }
-    // Before the trip, so that a wake-up during it is not forgotten.
-    for (const queue of asked) queue.mayBeMore = false;
+    this.hurried = false;
     try {
       this.ends.trip();
       const outcome = await this.driver.trip({ settle, claim });
       this.trouble.over();
       this.landed(settle, claim, outcome);
+      this.crew.answered(asked, false);
     } catch (error) {
       this.ends.lost(this.settler.putBack(settle));
-      for (const queue of asked) queue.mayBeMore = true;
+      this.crew.answered(asked, true);
       if (claim !== null && error instanceof SessionLostError)
         await this.session.renew(claim.session);
       else await this.sitOut(this.trouble.met("a trip to the database", error));
@@ -280,11 +287,12 @@ export class Worker implements AsyncDisposable {
     this.surroundings.onWork?.();
   }
 
-  /** The database is in trouble: neither wake-ups nor completions shorten the wait, only stop() does. */
+  /** The database is in trouble: neither wake-ups nor completions shorten the wait, only stop() does, and that it is back. */
   private async sitOut(ms: number): Promise<void> {
     const { phase } = this;
     const until = performance.now() + ms;
-    for (let left = ms; left > 0 && this.phase === phase; left = until - performance.now())
+    const waits = (): boolean => this.phase === phase && !this.hurried;
+    for (let left = ms; left > 0 && waits(); left = until - performance.now())
       await this.bell.wait(left);
   }
 
@@ -327,27 +335,20 @@ export class Worker implements AsyncDisposable {
 
   // — what the parts ask of the whole
 
-  private stoppable(): Stoppable {
-    return {
-      stop: (options) => this.stop(options),
-      force: () => {
-        this.phase = "stopping";
-        this.abandonShip();
-      },
-    };
-  }
-
   private endsOwner(): EndsOf {
     return { madeReady: () => this.madeReady(), dueIn: (ms) => this.maintenance.dueIn(ms) };
   }
 
   private crewOwner(): CrewOf {
-    const { context, transaction } = this.surroundings;
+    const { context, transaction, part } = this.surroundings;
     return {
       context,
+      ...(part && { database: part.name }),
       session: () => this.session.id,
       transaction: transaction ?? refuseTransaction,
       working: () => this.phase === "working",
+      mayClaim: () => this.mayClaim(),
+      places: (queue) => part?.places(queue),
       started: (job) => this.herald.started(job),
       settle: (held, settlement) => this.settle(held, settlement),
       idle: () => this.bell.ring(),

@@ -5,10 +5,16 @@ import { packError, unpackError } from "../../src/storage/thread/wire.js";
 const { DatabaseError, QudoError } = errors;
 const cross = (thrown: unknown): Error => unpackError(structuredClone(packError(thrown)));
 
-/** JobFailedError is made by who waits for a result, never by a driver. */
+/** Made by who waits for a result, or by several databases together: never by a driver of one. */
+const above: readonly unknown[] = [
+  errors.JobFailedError,
+  errors.EnqueueOutcomeUnknownError,
+  errors.EnqueuePartlyError,
+  errors.IncompleteError,
+];
 const classes = Object.values(errors).filter(
   (one): one is typeof QudoError =>
-    typeof one === "function" && one.prototype instanceof Error && one !== errors.JobFailedError,
+    typeof one === "function" && one.prototype instanceof Error && !above.includes(one),
 );
 
 describe("errors between threads", () => {
@@ -27,6 +33,16 @@ describe("errors between threads", () => {
       const thrown = new DatabaseError("QUDO_DATABASE_FULL", "No room.", transient, { cause });
       expect(cross(thrown)).toMatchObject({ transient, cause: "RangeError: below" });
     }
+  });
+
+  test("a DatabaseError says whether it may have happened all the same", () => {
+    const thrown = new DatabaseError("QUDO_DATABASE_FAILED", "Died.", true, {
+      happened: "perhaps",
+    });
+    expect(cross(thrown)).toMatchObject({ happened: "perhaps" });
+    expect(cross(new DatabaseError("QUDO_DATABASE_FULL", "No room.", true))).toMatchObject({
+      happened: "no",
+    });
   });
 
   test("others become plain errors, with their name, message and code", () => {

@@ -5,7 +5,14 @@ import { Results } from "../../src/client/results.js";
 import { Upkeep } from "../../src/client/upkeep.js";
 import { keepPolicy } from "../../src/core/keep.js";
 import type { JobFilter } from "../../src/index.js";
-import type { Driver, JobQuery, JobRow, LogQuery, PruneStep } from "../../src/storage/driver.js";
+import type {
+  Driver,
+  JobPage,
+  JobQuery,
+  JobRow,
+  LogQuery,
+  PruneStep,
+} from "../../src/storage/driver.js";
 import { newId } from "../../src/storage/ids.js";
 import { refused } from "./support.js";
 
@@ -41,16 +48,20 @@ const row = (more: Partial<JobRow> = {}): JobRow => ({
   ...more,
 });
 
+const page = (rows: readonly JobRow[], next: string | null): JobPage => ({
+  rows,
+  sources: rows.map(() => "ready"),
+  cursors: rows.map(() => "behind it"),
+  next,
+});
+
 /** Serves pages of rows, their cursor being the place. Keeps the queries. */
 function pages(rows: readonly JobRow[], queries: JobQuery[] = []): Driver["listJobs"] {
   return (query) => {
     queries.push(query);
     const from = Number(query.after ?? 0);
     const to = from + query.limit;
-    return Promise.resolve({
-      rows: rows.slice(from, to),
-      next: to < rows.length ? String(to) : null,
-    });
+    return Promise.resolve(page(rows.slice(from, to), to < rows.length ? String(to) : null));
   };
 }
 
@@ -66,11 +77,7 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
 describe("lists", () => {
   test("read every page, also behind a short or an empty one", async () => {
     const rows = [row(), row(), row()];
-    const answers = [
-      { rows: rows.slice(0, 1), next: "a" },
-      { rows: [], next: "b" },
-      { rows: rows.slice(1), next: null },
-    ];
+    const answers = [page(rows.slice(0, 1), "a"), page([], "b"), page(rows.slice(1), null)];
     const asked: (string | undefined)[] = [];
     const jobs = jobsOf(
       partial({

@@ -1,7 +1,7 @@
 /** Enqueueing: one commit for calls made together, nothing written of what is refused, errors told to whom they concern. */
 import { describe, expect, test } from "vitest";
 import { defineJob, idFromName, Qudo, type EnqueueOptions } from "../../src/index.js";
-import { Batcher } from "../../src/client/batcher.js";
+import { Batcher } from "../../src/core/batcher.js";
 import { Producer } from "../../src/client/producer.js";
 import { Results } from "../../src/client/results.js";
 import { silent as silentEvents } from "../../src/core/events.js";
@@ -86,7 +86,11 @@ describe("batches", () => {
       sent.push(items);
       return Promise.resolve(items);
     };
-    const batcher = new Batcher(send, { items: 10, bytes: 5, sizeOf: (n) => n });
+    const batcher = new Batcher(
+      send,
+      { items: 10, bytes: 5, sizeOf: (n) => n },
+      { soon: (then) => void setImmediate(then) },
+    );
     await Promise.all([1, 9, 2, 3, 1].map((n) => batcher.add(n)));
     expect(sent).toEqual([[1], [9], [2, 3], [1]]);
   });

@@ -5,7 +5,8 @@ import type { Body, Database, SnapshotOptions, Tx } from "../sql/database.js";
 import { raw, sql, type Query } from "../sql/query.js";
 import { decode, type RowOf, type Shape } from "../sql/rows.js";
 import { loadEscape, type Answer, type Connection, type PatienceMs } from "./connection.js";
-import { asDatabaseError, ConflictError, LostError } from "./errors.js";
+import { ConflictError, LostError } from "../sql/errors.js";
+import { asDatabaseError } from "./errors.js";
 import type { Flavour } from "./flavour.js";
 import { unhurried } from "./session.js";
 import { openSource, type Opened, type Source } from "./source.js";
@@ -141,7 +142,8 @@ export class MysqlDatabase implements Database {
       if (error instanceof DatabaseError && error.code === "QUDO_DATABASE_READ_ONLY")
         this.source.forget();
       this.abandon(connection, used);
-      throw error instanceof LostError && !committing ? new Unsent(error) : error;
+      if (!(error instanceof LostError)) throw error;
+      throw committing && kind.commits ? error.perhaps() : new Unsent(error);
     }
   }
 

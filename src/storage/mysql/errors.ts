@@ -1,11 +1,6 @@
 /** What MySQL, MariaDB and the way to them say, in the words of the product. Told apart by number. */
 import { DatabaseError, QudoError, type ErrorCode } from "../../core/errors.js";
-
-/** It met others, or a node that waits for others, and nothing happened: the same again may succeed at once. */
-export class ConflictError extends DatabaseError {}
-
-/** The connection is gone. What was on its way may have happened. */
-export class LostError extends DatabaseError {}
+import { ConflictError, LostError } from "../sql/errors.js";
 
 /** An error of ours about a connection, told apart from those of the server and of the socket by its class. */
 export class ConnectionLost extends Error {}

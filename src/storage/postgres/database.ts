@@ -12,7 +12,8 @@ import type {
   SessionSettings,
   Statement,
 } from "./connection.js";
-import { asDatabaseError, ConflictError, isConsequence, LostError } from "./errors.js";
+import { ConflictError, LostError } from "../sql/errors.js";
+import { asDatabaseError, isConsequence } from "./errors.js";
 import {
   openSource,
   PATIENT_SETTINGS,
@@ -142,7 +143,9 @@ export class PostgresDatabase implements Database {
     } catch (thrown) {
       const error = isConsequence(thrown) ? statements.failed : thrown;
       await this.abandon(connection, statements, error);
-      throw error instanceof LostError && !committing ? new Unsent(error) : error;
+      if (!(error instanceof LostError)) throw error;
+      // A look has nothing to lose: it is begun again.
+      throw committing && begin !== BEGIN_SNAPSHOT ? error.perhaps() : new Unsent(error);
     }
     this.source.release(connection);
     return value;

@@ -1,12 +1,7 @@
 /** PostgreSQL's SQLSTATEs, and what sockets say, in the words of the product. */
 import { DatabaseError, QudoError, type ErrorCode } from "../../core/errors.js";
+import { ConflictError, LostError } from "../sql/errors.js";
 import { ConnectionLost } from "./connection.js";
-
-/** It met others, and nothing happened: the same again may succeed at once. */
-export class ConflictError extends DatabaseError {}
-
-/** The connection is gone. What was on its way may have happened. */
-export class LostError extends DatabaseError {}
 
 const CONFLICTS: ReadonlySet<string> = new Set([
   "23503", // foreign_key_violation: a lease's session was ended at this moment, or a lease made of one that ends

@@ -73,8 +73,13 @@ async function page(work: Work, query: AttemptQuery, after: Key | null): Promise
     ATTEMPT,
   );
   const found = rows.map(attemptRow);
-  const last = found.length === limit ? found.at(-1) : undefined;
-  return { rows: found, next: last === undefined ? null : cursorOf(keyOfRow(last)) };
+  return attemptPage(found, limit);
+}
+
+/** The page that these rows are, where so many were asked for. */
+export function attemptPage(rows: readonly AttemptRow[], limit: number): AttemptPage {
+  const cursors = rows.map((row) => cursorOf(keyOfRow(row)));
+  return { rows, cursors, next: rows.length === limit ? (cursors.at(-1) ?? null) : null };
 }
 
 function keyOfRow({ endedAt, job, run }: AttemptRow): Key {

@@ -48,16 +48,17 @@ async function page(
   const page = new Page(query, new Set(lanes));
   for (const [source, after] of sources)
     for await (const piece of PIECES[source.name](look, after)) {
-      const last = await fill(work, page, piece);
-      if (last !== null) return page.close(source, cursorOf(last.key));
+      const last = await fill(work, page, source, piece);
+      if (last !== null) return page.close({ source, key: cursorOf(last.key) });
     }
-  return page.close(null, null);
+  return page.close(null);
 }
 
 /** The candidate with which the page ends; null when there is room for more. */
 async function fill(
   work: Work,
   page: Page,
+  source: Source,
   piece: readonly Candidate[],
 ): Promise<Candidate | null> {
   for (let from = 0; from < piece.length;) {
@@ -66,7 +67,7 @@ async function fill(
     const jobs = await readJobs(work, [...new Set(fitting)]);
     for (const candidate of some) {
       const job = page.fits(candidate) ? (jobs.get(candidate.id) ?? null) : null;
-      if (page.took(job)) return candidate;
+      if (page.took(source, () => cursorOf(candidate.key), job)) return candidate;
     }
     from += some.length;
   }

@@ -4,6 +4,7 @@ import { listAttempts } from "./attempts.js";
 import { audit } from "./audit.js";
 import { counts, tally } from "./counts.js";
 import type { Engine } from "./engine.js";
+import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
 import { listLog } from "./log.js";
 import { endings, getJobs } from "./look.js";
@@ -27,6 +28,9 @@ export type Looking = Pick<
   | "listAttempts"
   | "counts"
   | "audit"
+  | "identify"
+  | "rename"
+  | "setMode"
 >;
 
 export function looking(engine: Engine): Looking {
@@ -44,5 +48,8 @@ export function looking(engine: Engine): Looking {
     listAttempts: (query) => listAttempts(engine, query),
     counts: (filter) => counts(engine, filter),
     audit: () => audit(engine),
+    identify: (name) => identify(engine, name),
+    rename: (name, copy) => rename(engine, name, copy),
+    setMode: (mode) => setMode(engine, mode),
   };
 }

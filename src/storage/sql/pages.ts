@@ -4,7 +4,7 @@
  * rows, so that a filter that hardly anything passes blocks nobody: then the page is short, and says where to go on.
  */
 import type { JobState } from "../../core/states.js";
-import type { JobPage, JobQuery, JobRow } from "../driver.js";
+import type { JobPage, JobQuery, JobRow, JobSource } from "../driver.js";
 import { badCursor, keyOf, type Key, type KeyShape } from "./cursor.js";
 
 /** What an engine knows of a row that was looked at: all that decides whether its job is on the page. */
@@ -16,7 +16,7 @@ export interface Seen {
 }
 
 export interface Source {
-  readonly name: "held" | "ready" | "delayed" | "ended";
+  readonly name: JobSource;
   readonly states: readonly JobState[];
   readonly key: KeyShape;
 }
@@ -54,6 +54,8 @@ function startAfter(cursor: string): { at: number; key: Key } {
 /** A page while it fills. */
 export class Page {
   private readonly rows: JobRow[] = [];
+  private readonly sources: JobSource[] = [];
+  private readonly cursors: string[] = [];
   private left: number;
 
   /** `lanes`: those that the query asks for. */
@@ -80,14 +82,19 @@ export class Page {
     );
   }
 
-  /** One row was looked at; null where its job is not to be listed. True when the page ends with it. */
-  took(job: JobRow | null): boolean {
-    if (job !== null) this.rows.push(job);
+  /** One row was looked at; `job` is null where it is not to be listed. True when the page ends with it. */
+  took({ name }: Source, key: () => string, job: JobRow | null): boolean {
+    if (job !== null) {
+      this.rows.push(job);
+      this.sources.push(name);
+      this.cursors.push(`${name}/${key()}`);
+    }
     return this.rows.length === this.query.limit || --this.left === 0;
   }
 
-  /** The page as it is; `cursor` is null when there is nothing more. */
-  close(source: Source | null, cursor: string | null): JobPage {
-    return { rows: this.rows, next: source === null ? null : `${source.name}/${cursor}` };
+  /** The page as it is. It ended with a row of this source, whose key as a cursor is given; null: there is nothing more. */
+  close(last: { readonly source: Source; readonly key: string } | null): JobPage {
+    const { rows, sources, cursors } = this;
+    return { rows, sources, cursors, next: last && `${last.source.name}/${last.key}` };
   }
 }

@@ -2,7 +2,8 @@
 import { idBytes, idText } from "../../core/ids.js";
 import { RUN_STATES, type RunState } from "../../core/states.js";
 import type { AttemptPage, AttemptQuery, AttemptRow } from "../driver.js";
-import { cursorOf, keyOf } from "../sql/cursor.js";
+import { attemptPage } from "../sql/attempts.js";
+import { keyOf } from "../sql/cursor.js";
 import { attemptRow, type AttemptColumns } from "../sql/views.js";
 import type { Connection, Value } from "./connection.js";
 import { toBytes } from "./cursor.js";
@@ -50,7 +51,6 @@ export async function listAttempts(engine: Engine, query: AttemptQuery): Promise
   const sql = `${ATTEMPT} where ${where.join(" and ")} order by a.ended_at, a.job_id, a.run limit ?`;
   return read(engine, (now) => {
     const rows = engine.db.all<Row>(sql, ...values, now, query.limit).map(shownRow);
-    const last = rows.length === query.limit ? rows.at(-1) : undefined;
-    return { rows, next: last ? cursorOf([last.endedAt, last.job, last.run]) : null };
+    return attemptPage(rows, query.limit);
   });
 }

@@ -12,7 +12,7 @@ import { createRequire } from "node:module";
 import { DEFAULTS } from "../../core/defaults.js";
 import { closedError, DatabaseError, QudoError } from "../../core/errors.js";
 import type { HandleLike, StatementLike, Value } from "../handle.js";
-import { asDatabaseError, isBusy, isFromDatabase } from "./errors.js";
+import { asDatabaseError, isBusy, isDiskError, isFromDatabase } from "./errors.js";
 import { checkFileSystem } from "./filesystem.js";
 import { Nudge, nudgeFile } from "./nudge.js";
 
@@ -211,13 +211,15 @@ export class Connection {
 
   private transaction<T>(begin: string, body: () => T, end: "commit" | "rollback"): T {
     this.run(begin);
+    let committing = false;
     try {
       const value = body();
+      committing = end === "commit";
       this.run(end);
       return value;
     } catch (error) {
       this.rollback();
-      throw error;
+      throw committing && isDiskError(error) ? asDatabaseError(error, this.path, "perhaps") : error;
     }
   }
 

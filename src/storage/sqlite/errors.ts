@@ -66,7 +66,16 @@ export function isRefused(error: unknown): boolean {
   return primaryCode(error) === ERROR;
 }
 
-export function asDatabaseError(cause: unknown, path: string): DatabaseError {
+/** The disk failed. At a commit: what was written may be found again when the file is next opened. */
+export function isDiskError(error: unknown): boolean {
+  return primaryCode(error) === IOERR;
+}
+
+export function asDatabaseError(
+  cause: unknown,
+  path: string,
+  happened: DatabaseError["happened"] = "no",
+): DatabaseError {
   const because = cause instanceof Error ? cause.message : String(cause);
   const file = path === ":memory:" ? "The in-memory database" : `The database file ${path}`;
   switch (primaryCode(cause)) {
@@ -107,7 +116,7 @@ export function asDatabaseError(cause: unknown, path: string): DatabaseError {
         "QUDO_DATABASE_FAILED",
         `${file} could not be read or written (${because}). Check its disk.`,
         true,
-        { cause },
+        { cause, happened },
       );
     default:
       return isFileError(cause)

@@ -7,6 +7,7 @@ import { counts, tally } from "./counts.js";
 import { insertJobs } from "./enqueue.js";
 import { newEngine, read, type Engine } from "./engine.js";
 import { backup, compact } from "./file.js";
+import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
 import { endings, getJobs, payloads } from "./look.js";
 import { promote } from "./maintain.js";
@@ -83,6 +84,9 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     listAttempts: (query) => listAttempts(engine, query),
     counts: (filter) => counts(engine, filter),
     audit: () => audit(engine),
+    identify: (name) => identify(engine, name),
+    rename: (name, copy) => rename(engine, name, copy),
+    setMode: (mode) => setMode(engine, mode),
     backup: (path) => backup(db, path),
     compact: () => compact(db),
     subscribe: (onChange) => subscribe(db, onChange),

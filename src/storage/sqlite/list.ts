@@ -40,10 +40,12 @@ function page(db: Connection, query: JobQuery, now: number): JobPage {
   const page = new Page(query, new Set(look.lanes.map(({ id }) => id)));
   const jobs = new JobReader(db, now);
   for (const [source, after] of sources)
-    for (const candidate of ROWS[source.name](look, after && toBytes(after)))
-      if (page.took(page.fits(candidate) ? jobs.read(candidate.id) : null))
-        return page.close(source, cursorOfBytes(candidate.key));
-  return page.close(null, null);
+    for (const candidate of ROWS[source.name](look, after && toBytes(after))) {
+      const key = (): string => cursorOfBytes(candidate.key);
+      if (page.took(source, key, page.fits(candidate) ? jobs.read(candidate.id) : null))
+        return page.close({ source, key: key() });
+    }
+  return page.close(null);
 }
 
 function lanesOf(db: Connection, query: JobQuery): LaneRow[] {

@@ -4,7 +4,9 @@
  */
 import { DatabaseError } from "../../core/errors.js";
 import type { MigrationReport } from "../driver.js";
+import { newId } from "../ids.js";
 import type { Connection } from "./connection.js";
+import { SQL } from "./statements.js";
 
 const MIGRATIONS: readonly string[] = [
   /* 1 */ `
@@ -121,6 +123,7 @@ function upgrade(db: Connection): MigrationReport {
   const from = schemaVersion(db);
   refuseNewer(from, db.path);
   for (const ddl of MIGRATIONS.slice(from ?? 0)) db.handle.exec(ddl);
+  db.run(SQL.addMeta, "database_id", newId());
   db.run(
     "insert into qudo_meta (name, value) values ('schema_version', ?) on conflict (name) do update set value = excluded.value",
     String(SCHEMA_VERSION),

@@ -12,6 +12,12 @@ export const SQL = {
   resumeLane:
     "update qudo_lane set paused_at = null where queue = ? and kind = ? and paused_at is not null",
 
+  // — who it is
+  identity: "select name, value from qudo_meta where name in ('database_id', 'name', 'mode')",
+  addMeta: "insert or ignore into qudo_meta (name, value) values (?, ?)",
+  setMeta: `insert into qudo_meta (name, value) values (?, ?)
+    on conflict (name) do update set value = excluded.value`,
+
   // — enqueue
   jobExists: "select 1 from qudo_job where id = ?",
   insertJob: `insert or ignore into qudo_job

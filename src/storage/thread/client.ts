@@ -70,6 +70,9 @@ export async function openInThread(options: ThreadOptions): Promise<Driver> {
     listAttempts: call("listAttempts"),
     counts: call("counts"),
     audit: call("audit"),
+    identify: call("identify"),
+    rename: call("rename"),
+    setMode: call("setMode"),
     ...(optional.includes("backup") && { backup: call("backup") }),
     ...(optional.includes("compact") && { compact: call("compact") }),
     ...(optional.includes("subscribe") && {
@@ -239,7 +242,8 @@ class Life {
       "QUDO_DATABASE_FAILED",
       `The thread of ${String(this.birth.database["url"])} ended unexpectedly${because}. The call is safe to repeat; a new thread is started for it.`,
       true,
-      { cause },
+      // Nobody is left who could say whether it got to its commit.
+      { cause, happened: "perhaps" },
     );
   }
 }

@@ -51,6 +51,7 @@ export interface PackedError {
   readonly stack: string | undefined;
   readonly code: unknown;
   readonly transient: unknown;
+  readonly happened: unknown;
   readonly cause: string | undefined;
 }
 
@@ -66,13 +67,15 @@ const CLASSES: readonly { readonly name: string; readonly prototype: Error }[] =
 /** An error as it can cross: its cause goes as text. */
 export function packError(thrown: unknown): PackedError {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  const { name, message, stack, cause, code, transient } = error as Error & Partial<DatabaseError>;
+  const { name, message, stack, cause, code, transient, happened } = error as Error &
+    Partial<DatabaseError>;
   const because = cause === undefined ? undefined : String(cause);
-  return { name, message, stack, code, transient, cause: because };
+  return { name, message, stack, code, transient, happened, cause: because };
 }
 
 /** The same class, code and message on this side; errors that are not of the product become plain ones. */
-export function unpackError({ name, message, stack, cause, code, transient }: PackedError): Error {
+export function unpackError(packed: PackedError): Error {
+  const { name, message, stack, cause, code, transient, happened } = packed;
   const error = new Error(message, cause === undefined ? undefined : { cause });
   const known = CLASSES.find((one) => one.name === name);
   if (known !== undefined) Object.setPrototypeOf(error, known.prototype);
@@ -80,6 +83,7 @@ export function unpackError({ name, message, stack, cause, code, transient }: Pa
     name,
     ...(code !== undefined && { code }),
     ...(transient !== undefined && { transient }),
+    ...(happened !== undefined && { happened }),
   };
   // Where it went wrong is told by the other thread's stack.
   return Object.assign(error, more, stack !== undefined && { stack });

@@ -22,6 +22,8 @@ export type Capability = keyof typeof CAPABILITIES;
 export const CAPABILITIES = {
   clock: "the time of this database cannot be set, and laws do not sleep",
   commits: "commits of this database cannot be counted",
+  identity:
+    "who this database is cannot be set here: of several used as one each has a name of its own, and the tables' owner alone may write it",
   wakeups: "this engine tells nobody of writes: its workers poll",
 } as const;
 

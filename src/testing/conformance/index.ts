@@ -10,6 +10,7 @@ import { claimLaws } from "./claim.js";
 import { endingLaws } from "./endings.js";
 import { enqueueLaws } from "./enqueue.js";
 import { fenceLaws } from "./fence.js";
+import { identityLaws } from "./identity.js";
 import type { Law } from "./law.js";
 import { lifeLaws } from "./life.js";
 import { listLaws } from "./list.js";
@@ -75,4 +76,6 @@ export const laws: readonly Law[] = [
   ...endingLaws,
   // What happened, per minute.
   ...tallyLaws,
+  // Who the database is among several, and whether it is in use.
+  ...identityLaws,
 ];

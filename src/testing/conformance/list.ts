@@ -89,6 +89,30 @@ export const listLaws: readonly Law[] = [
     },
   },
   {
+    id: "list.cursors",
+    law: "Each row of a page says where it was found, and has a cursor that leads on behind it.",
+    requires: ["clock"],
+    async run(h) {
+      const { held, waiting, ended } = await everywhere(h);
+      const page = await h.driver.listJobs({ limit: 100 });
+      const all = ids(page.rows);
+      equal(all.length, held!.length + waiting!.length + ended!.length);
+      for (const [i, after] of page.cursors.entries())
+        deepEqual(
+          ids((await h.driver.listJobs({ limit: 100, after })).rows),
+          all.slice(i + 1),
+          `behind row ${i}`,
+        );
+      const now = h.clock.now();
+      const found = page.rows.map(({ state, runAt }) => {
+        if (state === "reserved" || state === "running") return "held";
+        if (state === "pending" || state === "failed") return runAt > now ? "delayed" : "ready";
+        return "ended";
+      });
+      deepEqual(page.sources, found);
+    },
+  },
+  {
     id: "list.rows",
     law: "A listed job is the job as it is got by its id.",
     requires: ["clock"],

@@ -173,6 +173,22 @@ export const lookLaws: readonly Law[] = [
     },
   },
   {
+    id: "look.attempt-cursors",
+    law: "Each attempt of a page has a cursor that leads on behind it.",
+    async run(h) {
+      await h.enqueueAll(times(5, () => ({})));
+      const worker = await h.worker();
+      for (const held of await worker.claim({ limit: 5 })) await worker.done(held);
+      const page = await h.driver.listAttempts({ limit: 100 });
+      const all = page.rows.map(key);
+      equal(page.cursors.length, 5);
+      for (const [i, after] of page.cursors.entries()) {
+        const { rows } = await h.driver.listAttempts({ limit: 100, after });
+        deepEqual(rows.map(key), all.slice(i + 1), `behind row ${i}`);
+      }
+    },
+  },
+  {
     id: "look.attempt-order",
     law: "Attempts are listed in the order in which they ended; those that end meanwhile come on later pages.",
     requires: ["clock"],

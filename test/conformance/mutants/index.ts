@@ -1,6 +1,7 @@
 /** Every broken engine. What none of them breaks is not proved by the laws. */
 import { claimMutants } from "./claim.js";
 import { enqueueMutants } from "./enqueue.js";
+import { identityMutants } from "./identity.js";
 import { listMutants } from "./list.js";
 import type { Mutant } from "./mutant.js";
 import { operateMutants } from "./operate.js";
@@ -22,4 +23,5 @@ export const mutants: readonly Mutant[] = [
   ...reportMutants,
   ...tallyMutants,
   ...pruneMutants,
+  ...identityMutants,
 ];

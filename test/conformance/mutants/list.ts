@@ -220,7 +220,34 @@ export const listMutants: readonly Mutant[] = [
         const all = await everyRow(driver, query);
         const from = Number(after ?? 0);
         const rows = all.slice(from, from + limit);
-        return { rows, next: from + limit < all.length ? String(from + limit) : null };
+        const page = await driver.listJobs({ ...query, after: undefined });
+        const cursors = rows.map((_, i) => String(from + i + 1));
+        const next = from + limit < all.length ? String(from + limit) : null;
+        return { ...page, rows, cursors, next };
+      },
+    }),
+  },
+  {
+    name: "list-one-cursor-a-page",
+    breaks: "Each row is given the cursor of its page.",
+    caughtBy: ["list.cursors"],
+    wrap: (driver) => ({
+      ...driver,
+      async listJobs(query) {
+        const page = await driver.listJobs(query);
+        return { ...page, cursors: page.rows.map(() => page.next ?? page.cursors.at(-1)!) };
+      },
+    }),
+  },
+  {
+    name: "list-waiting-is-waiting",
+    breaks: "What waits is told to be due, whenever it is.",
+    caughtBy: ["list.cursors"],
+    wrap: (driver) => ({
+      ...driver,
+      async listJobs(query) {
+        const page = await driver.listJobs(query);
+        return { ...page, sources: page.sources.map((s) => (s === "delayed" ? "ready" : s)) };
       },
     }),
   },

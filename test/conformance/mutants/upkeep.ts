@@ -105,7 +105,19 @@ export const upkeepMutants: readonly Mutant[] = [
       async listAttempts({ states, ...query }) {
         const page = await driver.listAttempts(query);
         const rows = page.rows.filter((row) => states?.includes(row.state) ?? true);
-        return { rows, next: rows.length === 0 ? null : page.next };
+        return { ...page, rows, next: rows.length === 0 ? null : page.next };
+      },
+    }),
+  },
+  {
+    name: "attempts-one-cursor-a-page",
+    breaks: "Each attempt is given the cursor of its page.",
+    caughtBy: ["look.attempt-cursors"],
+    wrap: (driver) => ({
+      ...driver,
+      async listAttempts(query) {
+        const page = await driver.listAttempts(query);
+        return { ...page, cursors: page.rows.map(() => page.cursors.at(-1)!) };
       },
     }),
   },

@@ -24,7 +24,7 @@ export function sqliteThread(): Fixture {
 function file(name: string, thread: boolean): Fixture {
   return {
     name,
-    capabilities: ["clock", "wakeups"],
+    capabilities: ["clock", "identity", "wakeups"],
     async open() {
       const folder = newFolder();
       const clock = manualClock(START);
@@ -57,7 +57,7 @@ export interface Tampering {
 export function sqliteHandle(tampering: Tampering = {}): Fixture {
   return {
     name: tampering.name ?? "SQLite handle",
-    capabilities: ["clock", "commits", "wakeups"],
+    capabilities: ["clock", "commits", "identity", "wakeups"],
     async open() {
       const folder = newFolder();
       const handles: HandleLike[] = [];
@@ -83,7 +83,7 @@ export function sqliteHandle(tampering: Tampering = {}): Fixture {
 export function sqliteMemory(tampering: Tampering = {}): Fixture {
   return {
     name: tampering.name ?? "SQLite in memory",
-    capabilities: ["clock", "commits"],
+    capabilities: ["clock", "commits", "identity"],
     async open() {
       const handle = await openHandle(":memory:");
       return openTapped(

@@ -42,7 +42,7 @@ export function mysql(
 ): Fixture {
   return {
     name,
-    capabilities: ["clock", "commits"],
+    capabilities: ["clock", "commits", "identity"],
     async open() {
       const place = await (await server()).newDatabase();
       const clock = manualClock(START);

@@ -39,7 +39,7 @@ export function postgresSettings(
 export function postgresSchema(name: string, which: PostgresOptions = {}): Fixture {
   return {
     name,
-    capabilities: ["clock", "commits", "wakeups"],
+    capabilities: ["clock", "commits", "identity", "wakeups"],
     async open() {
       const server = await postgres({ durable: false, ...which });
       const schema = await server.newSchema();

@@ -57,7 +57,7 @@ async function onPostgres(): Promise<UserSide> {
       const user = {
         connection: client,
         run: async (text: string) => (await client.query(text)).rows as Record<string, unknown>[],
-        inside: userTransaction(client, postgresSpeech, () => driver.queue()),
+        inside: userTransaction(client, postgresSpeech, [() => driver.queue()]),
         end: () => client.end(),
       };
       users.push(user);
@@ -84,7 +84,7 @@ async function onMariadb(): Promise<UserSide> {
       const user = {
         connection,
         run: async (text: string) => (await connection.query(text))[0] as Record<string, unknown>[],
-        inside: userTransaction(connection, mysqlSpeech, () => driver.queue()),
+        inside: userTransaction(connection, mysqlSpeech, [() => driver.queue()]),
         end: async () => {
           if (!ended) await connection.end();
           ended = true;

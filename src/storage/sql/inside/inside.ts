@@ -121,9 +121,10 @@ function elsewhere({ label }: Queue, cause?: unknown): InvalidInputError {
   );
 }
 
-function noTransaction(): InvalidInputError {
+export function noTransaction(cause?: unknown): InvalidInputError {
   return new InvalidInputError(
     "QUDO_NO_TRANSACTION",
     "No transaction is open on that connection. Send BEGIN before, and await what you ask of qudo before COMMIT; without a transaction use qudo.enqueue.",
+    { cause },
   );
 }

@@ -8,10 +8,26 @@ export interface BatchLimits<Item> {
   readonly sizeOf: (item: Item) => number;
 }
 
+/** The event loop, as it is needed here. */
+export interface Turns {
+  /** In the next turn. */
+  soon(then: () => void): void;
+}
+
+/** The same with time, for whoever waits only so long. */
+export interface Time extends Turns {
+  /** Monotonic, in milliseconds. */
+  now(): number;
+  /** After so many milliseconds, unless it is taken back by what is returned. */
+  later(then: () => void, ms: number): () => void;
+}
+
 interface Call<Item, Outcome> {
   readonly item: Item;
   resolve(outcome: Outcome): void;
   reject(error: unknown): void;
+  /** When it has left, or was taken back. */
+  settle(): void;
 }
 
 export class Batcher<Item, Outcome> {
@@ -22,16 +38,23 @@ export class Batcher<Item, Outcome> {
   constructor(
     private readonly send: (items: Item[]) => Promise<readonly Outcome[]>,
     private readonly limits: BatchLimits<Item>,
+    private readonly turns: Turns,
   ) {}
 
   /** Resolves after the commit that holds this item. */
   add(item: Item): Promise<Outcome> {
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ item, resolve, reject });
-      if (this.busy) return;
-      this.busy = true;
-      setImmediate(() => void this.pump());
-    });
+    return this.put(item, noop);
+  }
+
+  /**
+   * The same, but it waits only so long behind others.
+   * @throws what `tooLate` makes, when it has not left by then: it never will.
+   */
+  addWithin(item: Item, ms: number, time: Time, tooLate: () => Error): Promise<Outcome> {
+    // It leaves at the end of this turn: there is nothing to wait behind.
+    if (!this.busy) return this.put(item, noop);
+    const cancel = time.later(() => this.takeBack(item, tooLate()), ms);
+    return this.put(item, cancel);
   }
 
   /** Resolves when nothing is waiting or under way. */
@@ -39,11 +62,27 @@ export class Batcher<Item, Outcome> {
     if (this.busy) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
+  private put(item: Item, settle: () => void): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ item, resolve, reject, settle });
+      if (this.busy) return;
+      this.busy = true;
+      this.turns.soon(() => void this.pump());
+    });
+  }
+
+  private takeBack(item: Item, error: Error): void {
+    const at = this.waiting.findIndex((call) => call.item === item);
+    if (at < 0) return;
+    const [call] = this.waiting.splice(at, 1);
+    call!.reject(error);
+  }
+
   private async pump(): Promise<void> {
     while (this.waiting.length > 0) {
       await this.sendBatch(this.takeBatch());
       // Let the callers of this batch come back with their next call before the next one leaves.
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise<void>((resolve) => this.turns.soon(resolve));
     }
     this.busy = false;
     for (const resolve of this.idle.splice(0)) resolve();
@@ -60,6 +99,7 @@ export class Batcher<Item, Outcome> {
     }
     const batch = this.waiting.slice(0, n);
     this.waiting = this.waiting.slice(n);
+    for (const call of batch) call.settle();
     return batch;
   }
 
@@ -72,3 +112,5 @@ export class Batcher<Item, Outcome> {
     }
   }
 }
+
+const noop = (): void => undefined;

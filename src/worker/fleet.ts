@@ -1,0 +1,113 @@
+/**
+ * A worker over several databases: one {@link Worker} in each of them, with a session, a pump and heartbeats of its own, so that
+ * one that is slow or out costs the others nothing, and each job is settled where it was claimed. They share the places of
+ * their queues.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { DEFAULTS } from "../core/defaults.js";
+import { InvalidInputError } from "../core/errors.js";
+import type { Registry } from "../core/job.js";
+import type { Part } from "../storage/driver.js";
+import type { WorkerSettings } from "./options.js";
+import { Places } from "./places.js";
+import type { RunningWorker, StopOptions } from "./running.js";
+import { Ship } from "./ship.js";
+import { stopAtSignals } from "./signals.js";
+import { sumOf, type WorkerStats } from "./stats.js";
+import type { Surroundings } from "./surroundings.js";
+
+export class Fleet implements RunningWorker {
+  private readonly ships: readonly Ship[];
+  readonly stopped: Promise<void>;
+
+  /** `surroundings` are asked for by the name of each database. */
+  constructor(
+    parts: readonly Part[],
+    registry: Registry,
+    settings: WorkerSettings,
+    surroundings: (database: string) => Surroundings,
+  ) {
+    const places = new Map(Array.from(settings.queues, ([name, n]) => [name, new Places(n)]));
+    const share = (queue: string): Places => places.get(queue)!;
+    this.ships = parts.map((part) => {
+      const given = { ...surroundings(part.name), places: share };
+      return new Ship(part, registry, settings, given);
+    });
+    this.stopped = this.live(settings.signals);
+    this.stopped.catch(() => undefined);
+  }
+
+  get stats(): WorkerStats {
+    return sumOf(this.ships.map((ship) => ship.stats));
+  }
+
+  wake(database?: string): void {
+    for (const ship of this.ships)
+      if (database === undefined || ship.name === database) ship.wake();
+  }
+
+  async stop(options: StopOptions = {}): Promise<void> {
+    await Promise.all(this.ships.map((ship) => ship.stop(options)));
+    await this.stopped;
+  }
+
+  /** Gives back what runs: the process ends now. */
+  force(): void {
+    for (const ship of this.ships) ship.force();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  private async live(signals: boolean): Promise<void> {
+    const leave = signals ? stopAtSignals(this) : () => undefined;
+    const ashore = new Set<Ship>();
+    try {
+      await Promise.all(this.ships.map((ship) => this.keep(ship, ashore)));
+    } finally {
+      leave();
+    }
+  }
+
+  /** One that cannot work, and has said so, is tried again later; but where none can, that is the end. */
+  private async keep(ship: Ship, ashore: Set<Ship>): Promise<void> {
+    for (;;)
+      try {
+        return await ship.sail();
+      } catch (error) {
+        ashore.add(ship);
+        if (ashore.size === this.ships.length) {
+          for (const other of this.ships) other.leave();
+          throw error;
+        }
+        if (!(await ship.rest(DEFAULTS.retrySeconds * 1_000))) return;
+        ashore.delete(ship);
+      }
+  }
+}
+
+/**
+ * Opens all that can be opened now, so that a configuration that is wrong is found before anything is worked on. One that does not answer
+ * holds up the others no longer than a connection may take.
+ * @throws InvalidInputError QUDO_DATABASE_SWAPPED, QUDO_DATABASE_TWICE
+ */
+export async function refuseWrong(parts: readonly Part[]): Promise<void> {
+  const over = new AbortController();
+  const patience = sleep(DEFAULTS.connectTimeoutMs, undefined, { signal: over.signal });
+  const opened = Promise.all(
+    parts.map(({ driver }) =>
+      driver.identify().catch((error: unknown) => {
+        // Of what passes, and of what only concerns this one, its own worker will speak.
+        if (error instanceof InvalidInputError) throw error;
+      }),
+    ),
+  );
+  try {
+    await Promise.race([opened, patience]);
+  } finally {
+    opened.catch(() => undefined);
+    patience.catch(() => undefined);
+    over.abort();
+  }
+}
