@@ -44,6 +44,7 @@ export type { Controls } from "./kept.js";
 export { startMariadb, type MariadbOptions, type MysqlServer } from "./mariadb.js";
 export { MissingServer, type Kind, type Need } from "./missing.js";
 export { startPgbouncer, type Pooler } from "./pgbouncer.js";
+export { startProxy, type Cut, type Proxy, type Weather } from "./proxy.js";
 export {
   startPostgres,
   type Fresh,
