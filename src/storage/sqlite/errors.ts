@@ -88,12 +88,7 @@ export function asDatabaseError(
         { cause },
       );
     case FULL:
-      return new DatabaseError(
-        "QUDO_DATABASE_FULL",
-        `${file} has no room to grow. Nothing was written; make space on its disk and try again.`,
-        true,
-        { cause },
-      );
+      return withoutRoom(path, cause);
     case READONLY:
       return new DatabaseError(
         "QUDO_DATABASE_READ_ONLY",
@@ -128,6 +123,16 @@ export function asDatabaseError(
             { cause },
           );
   }
+}
+
+export function withoutRoom(path: string, cause?: unknown): DatabaseError {
+  const file = path === ":memory:" ? "The in-memory database" : `The database file ${path}`;
+  return new DatabaseError(
+    "QUDO_DATABASE_FULL",
+    `${file} has no room to grow. Nothing was written; make space on its disk and try again.`,
+    true,
+    { cause },
+  );
 }
 
 function unreachable(file: string, because: string, cause: unknown): DatabaseError {

@@ -6,6 +6,7 @@ import { Connection, type HandleLike, type Synchronous } from "./connection.js";
 import { counts, tally } from "./counts.js";
 import { insertJobs } from "./enqueue.js";
 import { newEngine, read, type Engine } from "./engine.js";
+import { checkRoom } from "./filesystem.js";
 import { backup, compact } from "./file.js";
 import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
@@ -103,5 +104,6 @@ async function ping(engine: Engine): Promise<{ now: number }> {
   await engine.db.rehearse(() =>
     engine.db.handle.exec("create table qudo_ping (n integer); drop table qudo_ping"),
   );
+  if (engine.db.file !== null) checkRoom(engine.db.file);
   return { now: engine.clock() };
 }
