@@ -6,6 +6,6 @@ import { play } from "./several/scenario.js";
 
 test.skipIf(!ALL_HERE)(
   "servers fall silent under producers and workers, and answer again",
-  () => play([stopped("pg"), blackHole("my"), blackHole("pg")]),
+  () => play([blackHole("my"), stopped("pg"), blackHole("pg")]),
   1_200_000,
 );

@@ -4,6 +4,8 @@ import type { Fault } from "./scenario.js";
 
 /** A connection that nobody answers is given up after this. */
 const CONNECT_MS = 1_000;
+/** A statement that nobody answers is given up after this, and may be tried on another connection: statementTimeout, and 3 s. */
+const SILENCE_MS = 3_500;
 
 /** All of the server's processes, with SIGKILL; started again on its data. */
 export const killed = (strikes: "pg" | "my"): Fault => ({
@@ -19,6 +21,7 @@ export const stopped = (strikes: "pg" | "my"): Fault => ({
   what: `${strikes} stands still`,
   strikes,
   visitMs: CONNECT_MS,
+  lastsMs: SILENCE_MS,
   begin: (databases) => databases.servers[strikes].controls.pause(),
   end: (databases) => databases.servers[strikes].controls.resume(),
 });
@@ -28,6 +31,7 @@ export const blackHole = (strikes: "pg" | "my"): Fault => ({
   what: `${strikes} is behind a black hole`,
   strikes,
   visitMs: CONNECT_MS,
+  lastsMs: SILENCE_MS,
   begin: async (databases) => weather(databases, strikes, "silent"),
   end: async (databases) => weather(databases, strikes, "fair"),
 });
