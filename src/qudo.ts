@@ -33,7 +33,7 @@ import { checkFlag, checkOptions } from "./core/options.js";
 import type { Placement } from "./storage/database.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
-import { Fleet, refuseWrong } from "./worker/fleet.js";
+import { Fleet } from "./worker/fleet.js";
 import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
 import type { RunningWorker } from "./worker/running.js";
 import type { Surroundings } from "./worker/surroundings.js";
@@ -185,7 +185,6 @@ export class Qudo<
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
     const driver = await this.#opening.ready();
-    if (driver.parts !== undefined) await refuseWrong(driver.parts);
     if (this.closing !== null) throw closedError();
     const given = (database?: string): Surroundings => this.surroundings(database);
     const worker =

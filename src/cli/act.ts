@@ -2,13 +2,14 @@
 import type { Command } from "commander";
 import type { BulkOptions, BulkOutcome } from "../client/bulk.js";
 import type { JobFilter } from "../client/filter.js";
-import { InvalidInputError } from "../core/errors.js";
+import { IncompleteError, InvalidInputError } from "../core/errors.js";
 import { invalidId, isUuid } from "../core/ids.js";
 import { JOB_STATES, type JobState } from "../core/states.js";
 import type { Qudo } from "../qudo.js";
 import { addCommand, type CommandText, type CommonOptions } from "./command.js";
 import { openExisting } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
+import { Gaps } from "./gaps.js";
 import { addFilterOptions, filterOf, type FilterFlags } from "./filter-options.js";
 import { hideJob } from "./hide.js";
 import { jobTable } from "./job-table.js";
@@ -68,7 +69,7 @@ async function byIds(action: Action, flags: ActFlags, args: readonly string[]): 
   {
     using _ = new Progress(() => `${told.length} of ${plural(ids.length, "job")} ${action.done}`);
     const act = flags.dryRun ? wouldRefuse(action) : action.one.bind(action);
-    for (const id of ids) told.push({ id, refused: await act(qudo, id) });
+    for (const id of ids) told.push({ id, refused: await act(qudo, id).catch(missing) });
   }
   const refused = told.filter((one) => one.refused !== null);
   const changed = told.length - refused.length;
@@ -100,6 +101,13 @@ function wouldRefuse({ states, otherState }: Action): Action["one"] {
 }
 
 export const ABSENT = "there is no such job";
+
+/** In one of several databases that could not be asked it may be. The others of the ids go on. */
+function missing(error: unknown): string {
+  if (!(error instanceof IncompleteError)) throw error;
+  const names = error.unasked.map(({ database }) => database).join(", ");
+  return `${ABSENT}, unless it is in what could not be asked: ${names}`;
+}
 
 // — by filter
 
@@ -134,15 +142,16 @@ async function tryOut(
   filter: JobFilter,
   { json }: ActFlags,
 ): Promise<ExitCode> {
-  const { matched } = await action.all(qudo, filter, { dryRun: true });
-  const page = await qudo.jobs.page({ state: action.states, ...filter, limit: FIRST });
+  const gaps = new Gaps();
+  const { matched } = await gaps.of(action.all(qudo, filter, { dryRun: true }));
+  const page = await gaps.of(qudo.jobs.page({ state: action.states, ...filter, limit: FIRST }));
   const first = page.jobs.map(hideJob);
-  if (json) printJson({ dryRun: true, matched, changed: 0, refused: {}, first });
+  if (json) printJson({ dryRun: true, matched, changed: 0, refused: {}, first, ...gaps.json });
   else {
     if (first.length > 0) print(`${jobTable(first, Date.now()).join("\n")}\n`);
     print(summary(action, matched, true) + more(matched - first.length));
   }
-  return EXIT.ok;
+  return gaps.tell();
 }
 
 function more(unseen: number): string {
@@ -155,13 +164,14 @@ async function act(
   filter: JobFilter,
   { json }: ActFlags,
 ): Promise<ExitCode> {
+  const gaps = new Gaps();
   const { matched, changed, refused } = await during(`jobs are being ${action.done}`, () =>
-    action.all(qudo, filter, {}),
+    gaps.of(action.all(qudo, filter, {})),
   );
-  if (json) printJson({ dryRun: false, matched, changed, refused });
+  if (json) printJson({ dryRun: false, matched, changed, refused, ...gaps.json });
   else print([summary(action, changed, false), ...refusals(refused)].join("\n"));
   // Jobs that moved on by themselves meanwhile are nobody's failure; a key that others have is in the way.
-  return refused.unique === undefined ? EXIT.ok : EXIT.failed;
+  return gaps.tell(refused.unique === undefined ? EXIT.ok : EXIT.failed);
 }
 
 function summary({ done }: Action, n: number, dryRun: boolean): string {

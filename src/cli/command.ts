@@ -1,9 +1,11 @@
 /** What the commands share: --database, --json, help that ends with examples, and how an action becomes an exit code. */
 import { Option, type Command } from "commander";
+import type { Databases } from "../storage/database.js";
+import { databasesOf } from "./databases.js";
 import { guarded, leave, type ExitCode } from "./exit.js";
 
 export interface CommonOptions {
-  database: string;
+  database: Databases;
   json?: true;
 }
 
@@ -33,19 +35,32 @@ export function addCommand<Options extends CommonOptions>(
   for (const [form, meaning] of args) command.argument(form, meaning);
   return command
     .addOption(
-      new Option("--database <url>", "which database: sqlite:FILE, postgres://… or mysql://…")
+      new Option(
+        "--database <url>",
+        "which database: sqlite:FILE, postgres://… or mysql://…; again and with names (a=sqlite:a.db) for several",
+      )
         .env("QUDO_DATABASE")
-        .default("sqlite:qudo.db"),
+        .default("sqlite:qudo.db")
+        .argParser(collect),
     )
     .option("--json", "print one JSON object instead of text")
     .addHelpText("after", examples(lines))
     .action(async () => {
-      const options = command.opts<Options>();
+      const options = command.opts<Options & { database: string | readonly string[] }>();
       const given = command.processedArgs.flat().filter((arg) => arg !== undefined) as string[];
-      const code = await guarded(options.json ?? false, () => run(options, given));
+      const code = await guarded(options.json ?? false, async () => {
+        const fromLine = command.getOptionValueSource("database") === "cli";
+        const texts = fromLine ? options.database : String(options.database);
+        return run({ ...options, database: databasesOf(texts) }, given);
+      });
       if (runsUserCode) await leave(code);
       process.exitCode = code;
     });
+}
+
+/** The first one takes the place of the default. */
+function collect(text: string, before: unknown): string[] {
+  return Array.isArray(before) ? [...(before as string[]), text] : [text];
 }
 
 export function examples(lines: readonly Example[]): string {

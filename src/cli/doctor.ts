@@ -1,5 +1,7 @@
 /** `qudo doctor`: checks that the database takes writes and that none of the invariants is broken. */
 import type { Command } from "commander";
+import type { DatabaseReport } from "../client/doctor.js";
+import { QudoError } from "../core/errors.js";
 import type { Violation } from "../storage/driver.js";
 import { addCommand, type CommonOptions } from "./command.js";
 import { openExisting } from "./existing.js";
@@ -28,7 +30,8 @@ export function addDoctor(program: Command): void {
       summary: "check a database",
       description:
         "Checks that the database can be written (by a write that is undone), and that its jobs are consistent: " +
-        "six rules, I1 to I6, that no crash and no race may break. Workers can go on meanwhile.\n\n" +
+        "six rules, I1 to I6, that no crash and no race may break. Workers can go on meanwhile. Of several databases each " +
+        "is checked by itself, also that it has the name by which it is called.\n\n" +
         "It repairs nothing and makes no file. Exit code 1 when a rule is broken.",
       examples: [
         ["qudo doctor", "check ./qudo.db"],
@@ -42,17 +45,32 @@ export function addDoctor(program: Command): void {
 
 async function doctor({ database, json }: CommonOptions): Promise<ExitCode> {
   await using qudo = openExisting(database);
-  const { label, violations } = await qudo.doctor();
-  const schema = await qudo.schemaVersion();
-  if (json) printJson({ database: label, schema, violations });
-  else print(doctorText(`${label}, schema ${schema}`, violations));
-  return violations.length === 0 ? EXIT.ok : EXIT.failed;
+  const { label, violations, databases } = await qudo.doctor();
+  const [first] = databases;
+  if (first?.name === null) {
+    if (json) printJson({ database: label, schema: first.schema, violations });
+    else print(doctorText(first));
+  } else if (json) printJson({ database: label, databases: databases.map(reportJson), violations });
+  else print(databases.map(doctorText).join("\n\n"));
+  const well = violations.length === 0 && databases.every(({ error }) => error === null);
+  return well ? EXIT.ok : EXIT.failed;
 }
 
-function doctorText(heading: string, violations: readonly Violation[]): string {
+function reportJson({ error, ...report }: DatabaseReport): object {
+  return { ...report, error: error && { code: codeOf(error), message: error.message } };
+}
+
+function codeOf(error: Error): string | null {
+  return error instanceof QudoError ? error.code : null;
+}
+
+function doctorText({ name, label, schema, violations, error }: DatabaseReport): string {
   const paint = painter(process.stdout);
+  const title = name === null ? label : `${name}: ${label}`;
+  if (error !== null)
+    return [title, "", `${paint.red("!!")}  ${safe(error.message)} [${codeOf(error)}]`].join("\n");
   return [
-    heading,
+    `${title}, schema ${schema}`,
     "",
     `${paint.green("ok")}  it can be written`,
     ...Object.keys(INVARIANTS).flatMap((id) => ruleLines(id as Violation["invariant"], violations)),

@@ -7,6 +7,7 @@ import { invalidId, isUuid } from "../core/ids.js";
 import { checkMaxAttempts, checkName } from "../core/options.js";
 import { Qudo } from "../qudo.js";
 import { addCommand, type CommonOptions } from "./command.js";
+import { silent } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { Hider } from "./hide.js";
 import { painter, plural, print, printJson, say } from "./output.js";
@@ -97,8 +98,9 @@ async function enqueue(flags: EnqueueFlags, args: readonly string[]): Promise<Ex
   const place = payload === "-" ? "stdin" : "PAYLOAD";
   const order = (text: string): Order<unknown> => [job, parsed(text, place), options];
   if (!flags.lines) await check(job, parsed(texts[0]!, place));
-  await using qudo = new Qudo({ databases: flags.database });
-  await sayIfMade(qudo);
+  await using qudo = new Qudo({ databases: flags.database, logger: silent });
+  // Of several each makes its own, and one that is out must not be in the way.
+  if (!Array.isArray(flags.database)) await sayIfMade(qudo);
   const added = await addAll(qudo, texts, order, flags);
   if (flags.wait) return await waitFor(qudo, added[0]!, order(texts[0]!), timeout, flags);
   if (flags.json) printJson({ jobs: added });

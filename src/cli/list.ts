@@ -6,7 +6,8 @@ import type { JobsPage } from "../client/jobs.js";
 import type { Qudo } from "../qudo.js";
 import { addCommand, type CommonOptions } from "./command.js";
 import { openExisting } from "./existing.js";
-import { EXIT, type ExitCode } from "./exit.js";
+import type { ExitCode } from "./exit.js";
+import { Gaps } from "./gaps.js";
 import { addFilterOptions, filterOf, type FilterFlags } from "./filter-options.js";
 import { hideJob } from "./hide.js";
 import { jobTable } from "./job-table.js";
@@ -48,19 +49,21 @@ async function list(flags: ListFlags): Promise<ExitCode> {
   const limit = whole(flags.limit, "--limit", 1, 1_000);
   const filter = filterOf(flags);
   await using qudo = openExisting(flags.database);
-  const { jobs, next } = await firstJobs(qudo, filter, limit, flags.after);
+  const gaps = new Gaps();
+  const { jobs, next } = await firstJobs(qudo, gaps, filter, limit, flags.after);
   const shown = jobs.map(hideJob);
-  if (flags.json) printJson({ jobs: shown, next });
+  if (flags.json) printJson({ jobs: shown, next, ...gaps.json });
   else {
     if (shown.length > 0) print(jobTable(shown, Date.now()).join("\n"));
     say(footer(shown.length, next));
   }
-  return EXIT.ok;
+  return gaps.tell();
 }
 
 /** So many jobs, unless there are fewer: a page may be short before the end. */
 async function firstJobs(
   qudo: Qudo,
+  gaps: Gaps,
   filter: JobFilter,
   limit: number,
   cursor?: string,
@@ -69,7 +72,9 @@ async function firstJobs(
   let after = cursor;
   do {
     const missing = limit - jobs.length;
-    const page = await qudo.jobs.page({ ...filter, limit: missing, ...(after && { after }) });
+    const page = await gaps.of(
+      qudo.jobs.page({ ...filter, limit: missing, ...(after && { after }) }),
+    );
     jobs.push(...page.jobs);
     after = page.next ?? undefined;
   } while (after !== undefined && jobs.length < limit);

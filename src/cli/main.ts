@@ -5,6 +5,7 @@ import { withoutCredentials } from "../core/options.js";
 import { VERSION } from "../core/version.js";
 import { addBackup } from "./backup.js";
 import { addCancel } from "./cancel.js";
+import { addDatabase } from "./database.js";
 import { addDoctor } from "./doctor.js";
 import { addEnqueue } from "./enqueue.js";
 import { examples } from "./command.js";
@@ -50,6 +51,7 @@ for (const add of [
   addPrune,
   addBackup,
   addMigrate,
+  addDatabase,
   addDoctor,
 ])
   add(program);

@@ -1,9 +1,13 @@
 /** `qudo migrate`: creates or upgrades the tables. */
 import type { Command } from "commander";
+import { QudoError } from "../core/errors.js";
 import { Qudo } from "../qudo.js";
+import type { Databases, ListedDatabase } from "../storage/database.js";
 import { addCommand, type CommonOptions } from "./command.js";
+import { silent } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
-import { print, printJson } from "./output.js";
+import { print, printJson, say } from "./output.js";
+import { safe, safeLines } from "./text.js";
 
 export function addMigrate(program: Command): void {
   addCommand(
@@ -13,7 +17,8 @@ export function addMigrate(program: Command): void {
       summary: "create or upgrade qudo's tables",
       description:
         "Creates qudo's tables, or upgrades them to this release. A SQLite file that is not there is made.\n\n" +
-        "Safe to run at any time and by many at once: when the tables are current, nothing is changed.",
+        "Safe to run at any time and by many at once: when the tables are current, nothing is changed. Of several databases " +
+        "each is done by itself, and gets the name that stands before its address, unless it has one.",
       examples: [
         ["qudo migrate", "make or upgrade ./qudo.db"],
         [
@@ -46,17 +51,63 @@ interface MigrateFlags extends CommonOptions {
 }
 
 async function migrate({ database, json, printGrants }: MigrateFlags): Promise<ExitCode> {
-  await using qudo = new Qudo({ databases: database });
-  if (printGrants === true) {
-    const grants = await qudo.grants();
-    if (json) printJson({ database: await qudo.label(), grants });
-    else print(grants.trimEnd());
+  if (printGrants === true) return grants(database, json);
+  if (!Array.isArray(database)) {
+    const done = await migrateOne(database);
+    if (json) printJson(done);
+    else print(told(done));
     return EXIT.ok;
   }
+  await checkAll(database);
+  const all: ({ readonly name: string } & (Migrated | Failed))[] = [];
+  for (const one of database as readonly ListedDatabase[]) {
+    const { name } = one;
+    const done = await migrateOne([one]).catch(failed);
+    all.push({ name, ...done });
+    if (json) continue;
+    if ("error" in done) say(`${name}: ${safeLines(done.error.message)}`);
+    else print(told(done));
+  }
+  if (json) printJson({ databases: all });
+  return all.some((done) => "error" in done) ? EXIT.failed : EXIT.ok;
+}
+
+interface Migrated {
+  readonly database: string;
+  readonly from: number | null;
+  readonly to: number;
+}
+
+interface Failed {
+  readonly error: { readonly code: string; readonly message: string };
+}
+
+/** All of a list is checked before anything is done to the first. */
+async function checkAll(databases: Databases): Promise<void> {
+  await new Qudo({ databases }).close();
+}
+
+/** Each by itself: one that cannot be had is no matter of the others. */
+async function migrateOne(databases: Databases): Promise<Migrated> {
+  await using qudo = new Qudo({ databases, logger: silent });
   const { from, to } = await qudo.migrate();
-  const label = await qudo.label();
-  if (json) printJson({ database: label, from, to });
-  else print(`${label}: ${whatHappened(from, to)}`);
+  return { database: await qudo.label(), from, to };
+}
+
+function failed(error: unknown): Failed {
+  if (!(error instanceof QudoError)) throw error;
+  return { error: { code: error.code, message: error.message } };
+}
+
+function told({ database, from, to }: Migrated): string {
+  return `${safe(database)}: ${whatHappened(from, to)}`;
+}
+
+async function grants(databases: Databases, json: true | undefined): Promise<ExitCode> {
+  await using qudo = new Qudo({ databases });
+  const text = await qudo.grants();
+  if (json) printJson({ database: await qudo.label(), grants: text });
+  else print(text.trimEnd());
   return EXIT.ok;
 }
 

@@ -1,9 +1,10 @@
 /** `qudo pause`, and what it shares with `qudo resume`. */
 import type { Command } from "commander";
-import type { Qudo } from "../qudo.js";
+import type { LaneCounts } from "../storage/driver.js";
 import { addCommand, type CommandText, type CommonOptions } from "./command.js";
 import { openExisting } from "./existing.js";
-import { EXIT, type ExitCode } from "./exit.js";
+import type { ExitCode } from "./exit.js";
+import { Gaps } from "./gaps.js";
 import { print, printJson, say } from "./output.js";
 import { safe } from "./text.js";
 
@@ -47,14 +48,18 @@ async function setPaused(
 ): Promise<ExitCode> {
   await using qudo = openExisting(database);
   const target = kind === undefined ? {} : { kind };
-  const changed = await (paused ? qudo.pause(queue, target) : qudo.resume(queue, target));
-  if (json) printJson({ queue, kind: kind ?? null, paused, changed });
+  const gaps = new Gaps();
+  const done = paused ? qudo.pause(queue, target) : qudo.resume(queue, target);
+  const changed = await gaps.of(done);
+  if (json) printJson({ queue, kind: kind ?? null, paused, changed, ...gaps.json });
   else {
     const name = safe(kind === undefined ? queue : `${queue}, kind ${kind}`);
     print(`${name}: ${whatHappened(changed, paused)}`);
-    if (changed) await (paused ? sayIfUnknown(qudo, queue, kind) : sayIfStillPaused(qudo, queue));
+    const lanes = changed ? await gaps.of(qudo.monitor.counts({ queue })) : [];
+    if (changed && paused) sayIfUnknown(lanes, kind);
+    else sayIfStillPaused(lanes);
   }
-  return EXIT.ok;
+  return gaps.tell();
 }
 
 function whatHappened(changed: boolean, paused: boolean): string {
@@ -63,8 +68,7 @@ function whatHappened(changed: boolean, paused: boolean): string {
 }
 
 /** A mistyped name pauses nothing that anybody has in mind. */
-async function sayIfUnknown(qudo: Qudo, queue: string, kind?: string): Promise<void> {
-  const lanes = await qudo.monitor.counts({ queue });
+function sayIfUnknown(lanes: readonly LaneCounts[], kind?: string): void {
   const jobs = lanes
     .filter((lane) => kind === undefined || lane.kind === kind)
     .flatMap((lane) => [
@@ -81,7 +85,7 @@ async function sayIfUnknown(qudo: Qudo, queue: string, kind?: string): Promise<v
 }
 
 /** Kinds are paused apart from their queue. */
-async function sayIfStillPaused(qudo: Qudo, queue: string): Promise<void> {
-  const paused = (await qudo.monitor.counts({ queue })).filter((lane) => lane.paused);
+function sayIfStillPaused(lanes: readonly LaneCounts[]): void {
+  const paused = lanes.filter((lane) => lane.paused);
   if (paused.length > 0) say(`still paused: ${paused.map(({ kind }) => safe(kind)).join(", ")}`);
 }

@@ -3,7 +3,8 @@ import type { Command } from "commander";
 import type { CompactReport, Pruned, PruneOptions } from "../client/upkeep.js";
 import { addCommand, type CommonOptions } from "./command.js";
 import { openExisting } from "./existing.js";
-import { EXIT, type ExitCode } from "./exit.js";
+import type { ExitCode } from "./exit.js";
+import { Gaps } from "./gaps.js";
 import { bytes, plural, print, printJson } from "./output.js";
 import { during } from "./progress.js";
 import { duration, invalid } from "./values.js";
@@ -48,12 +49,13 @@ async function prune(flags: PruneFlags): Promise<ExitCode> {
   if (flags.dryRun && flags.compact)
     throw invalid("--compact", "it cannot be tried out with --dry-run.");
   await using qudo = openExisting(flags.database);
-  const pruned = await during("deleting", () => qudo.prune(options));
+  const gaps = new Gaps();
+  const pruned = await during("deleting", () => gaps.of(qudo.prune(options)));
   const compacted = flags.compact ? await during("compacting", () => qudo.compact()) : null;
   const dryRun = flags.dryRun ?? false;
-  if (flags.json) printJson({ dryRun, ...pruned, compacted });
+  if (flags.json) printJson({ dryRun, ...pruned, compacted, ...gaps.json });
   else print([prunedText(pruned, dryRun), ...compactedLines(compacted)].join("\n"));
-  return EXIT.ok;
+  return gaps.tell();
 }
 
 function pruneOptions({ done, other, counts, dryRun }: PruneFlags): PruneOptions {

@@ -5,7 +5,8 @@ import { QudoError } from "../core/errors.js";
 import type { Qudo } from "../qudo.js";
 import { addCommand, type CommonOptions } from "./command.js";
 import { openExisting } from "./existing.js";
-import { EXIT, type ExitCode } from "./exit.js";
+import type { ExitCode } from "./exit.js";
+import { Gaps } from "./gaps.js";
 import { Hider } from "./hide.js";
 import { print, printJson } from "./output.js";
 import { showText, type Known } from "./show-text.js";
@@ -46,26 +47,28 @@ export function addShow(program: Command): void {
 async function show(flags: ShowFlags, [id]: readonly string[]): Promise<ExitCode> {
   const lines = whole(flags.log, "--log", 0, 1_000_000);
   await using qudo = openExisting(flags.database);
-  const found = await look(qudo, id!, lines);
+  const gaps = new Gaps();
+  const found = await look(qudo, gaps, id!, lines);
   const known = flags.reveal ? found : hidden(found);
-  if (flags.json) printJson(showJson(known));
+  if (flags.json) printJson({ ...showJson(known), ...gaps.json });
   else print(showText(known, Date.now()));
-  return EXIT.ok;
+  return gaps.tell();
 }
 
-async function look(qudo: Qudo, id: string, most: number): Promise<Known> {
+/** One that is in none of the databases that could be asked may be in another: that is an error, and no answer. */
+async function look(qudo: Qudo, gaps: Gaps, id: string, most: number): Promise<Known> {
   const job = await qudo.jobs.get(id);
   if (job === null)
     throw new QudoError(
       "QUDO_JOB_ABSENT",
       `There is no job ${id}: it never was in this database, or it has been pruned.`,
     );
-  const sessions = await qudo.monitor.workers();
+  const sessions = await gaps.of(qudo.monitor.workers());
   const attempts: AttemptInfo[] = [];
-  for await (const attempt of qudo.attempts.list({ job: id })) attempts.push(attempt);
+  for await (const attempt of gaps.each(qudo.attempts.list({ job: id }))) attempts.push(attempt);
   const log: JobLogLine[] = [];
   let lines = 0;
-  for await (const line of qudo.jobs.log(id)) {
+  for await (const line of gaps.each(qudo.jobs.log(id))) {
     lines++;
     log.push(line);
     if (log.length > most) log.shift();

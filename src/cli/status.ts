@@ -2,10 +2,13 @@
 import type { Command } from "commander";
 import { humanDuration } from "../core/duration.js";
 import type { LaneCounts, SessionRow } from "../storage/driver.js";
+import type { DatabaseInfo } from "../client/databases.js";
 import { addCommand, type CommonOptions } from "./command.js";
+import { databaseLines, isOut } from "./database-table.js";
 import { openExisting } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
-import { painter, print, printJson, type Paint } from "./output.js";
+import { Gaps } from "./gaps.js";
+import { painter, plural, print, printJson, type Paint } from "./output.js";
 import { table, type Column } from "./table.js";
 
 export function addStatus(program: Command): void {
@@ -18,6 +21,7 @@ export function addStatus(program: Command): void {
         "Shows how many jobs each queue and kind has in each state, and which workers there are.\n\n" +
         "Pending and failed jobs wait for their next run; delayed counts those of them that are not due yet. " +
         "Reserved ones are held by a worker, running ones have run for a second or more.\n\n" +
+        "Of several databases it first shows which can be used; one that cannot is missing in the figures (exit code 1).\n\n" +
         "It only looks: a database that is not there, or has no tables, is left so (exit code 1).",
       examples: [
         ["qudo status", "queues and workers of ./qudo.db"],
@@ -34,12 +38,29 @@ export function addStatus(program: Command): void {
 
 async function status({ database, json }: CommonOptions): Promise<ExitCode> {
   await using qudo = openExisting(database);
-  const lanes = await qudo.monitor.counts();
-  const workers = await qudo.monitor.workers();
-  const [label, schema] = [await qudo.label(), await qudo.schemaVersion()];
-  if (json) printJson({ database: label, schema, lanes, workers: workers.map(workerJson) });
-  else print(statusText(`${label}, schema ${schema}`, lanes, workers, Date.now()));
-  return EXIT.ok;
+  const gaps = new Gaps();
+  const databases = await qudo.monitor.databases();
+  if (databases.length > 0 && databases.every(isOut)) return noneAnswers(databases, json);
+  const lanes = await gaps.of(qudo.monitor.counts());
+  const workers = await gaps.of(qudo.monitor.workers());
+  const [label, schema] = [await qudo.label(), await gaps.of(qudo.schemaVersion())];
+  if (json) {
+    const several = databases.length > 0 ? { databases } : {};
+    const looked = { schema, ...several, lanes, workers: workers.map(workerJson) };
+    printJson({ database: label, ...looked, ...gaps.json });
+  } else {
+    const name = databases.length > 0 ? plural(databases.length, "database") : label;
+    const heading = [`${name}, schema ${schema}`, ...databaseLines(databases, Date.now())];
+    print([...heading, "", ...statusLines(lanes, workers, Date.now())].join("\n"));
+  }
+  return gaps.tell();
+}
+
+/** There is nothing else to show. */
+function noneAnswers(databases: readonly DatabaseInfo[], json: true | undefined): ExitCode {
+  if (json) printJson({ databases });
+  else print(databaseLines(databases, Date.now()).slice(1).join("\n"));
+  return EXIT.failed;
 }
 
 /** Moments as text, for other programs; `beat` and `process` are nobody's business. */
@@ -57,21 +78,18 @@ function moment(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-function statusText(
-  heading: string,
+function statusLines(
   lanes: readonly LaneCounts[],
   workers: readonly SessionRow[],
   now: number,
-): string {
+): string[] {
   const paint = painter(process.stdout);
   const look = { width: process.stdout.columns, title: paint.bold };
   return [
-    heading,
-    "",
     ...(lanes.length > 0 ? table(laneColumns(), lanes, look) : ["No jobs yet."]),
     "",
     ...(workers.length > 0 ? table(workerColumns(now), workers, look) : ["No workers."]),
-  ].join("\n");
+  ];
 }
 
 const STATES = [
@@ -105,6 +123,7 @@ function workerColumns(now: number): Column<SessionRow>[] {
   const age = ({ seenAt }: SessionRow): number => Math.max(0, now - seenAt);
   return [
     { title: "worker", cell: ({ name }) => name },
+    { title: "database", cell: ({ database = "" }) => database },
     { title: "pid", cell: ({ pid }) => pid },
     { title: "host", cell: ({ host }) => host },
     { title: "kinds", cell: ({ kinds }) => kinds.join(", ") },

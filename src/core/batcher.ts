@@ -14,68 +14,56 @@ export interface Turns {
   soon(then: () => void): void;
 }
 
-/** The same with time, for whoever waits only so long. */
-export interface Time extends Turns {
+/** For those who wait only so long behind one batch. */
+export interface Patience {
   /** Monotonic, in milliseconds. */
   now(): number;
   /** After so many milliseconds, unless it is taken back by what is returned. */
   later(then: () => void, ms: number): () => void;
+  /** What a call is told whose patience has ended: it has not left, and never will. */
+  ended(): Error;
 }
 
 interface Call<Item, Outcome> {
   readonly item: Item;
+  readonly since: number;
+  readonly patienceMs: number;
   resolve(outcome: Outcome): void;
   reject(error: unknown): void;
-  /** When it has left, or was taken back. */
-  settle(): void;
 }
 
 export class Batcher<Item, Outcome> {
   private waiting: Call<Item, Outcome>[] = [];
   private busy = false;
+  private sentAt = 0;
+  private cancelLook: (() => void) | null = null;
   private readonly idle: (() => void)[] = [];
 
   constructor(
     private readonly send: (items: Item[]) => Promise<readonly Outcome[]>,
     private readonly limits: BatchLimits<Item>,
     private readonly turns: Turns,
+    private readonly patience: Patience = ENDLESS,
   ) {}
 
-  /** Resolves after the commit that holds this item. */
-  add(item: Item): Promise<Outcome> {
-    return this.put(item, noop);
-  }
-
   /**
-   * The same, but it waits only so long behind others.
-   * @throws what `tooLate` makes, when it has not left by then: it never will.
+   * Resolves after the commit that holds this item. It waits in line for as long as that moves, but no longer than `patienceMs`
+   * behind one batch that is on its way. Default: for ever.
+   * @throws what `patience.ended` makes.
    */
-  addWithin(item: Item, ms: number, time: Time, tooLate: () => Error): Promise<Outcome> {
-    // It leaves at the end of this turn: there is nothing to wait behind.
-    if (!this.busy) return this.put(item, noop);
-    const cancel = time.later(() => this.takeBack(item, tooLate()), ms);
-    return this.put(item, cancel);
-  }
-
-  /** Resolves when nothing is waiting or under way. */
-  async settled(): Promise<void> {
-    if (this.busy) await new Promise<void>((resolve) => this.idle.push(resolve));
-  }
-
-  private put(item: Item, settle: () => void): Promise<Outcome> {
+  add(item: Item, patienceMs = Infinity): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ item, resolve, reject, settle });
-      if (this.busy) return;
+      const since = this.patience.now();
+      this.waiting.push({ item, since, patienceMs, resolve, reject });
+      if (this.busy) return this.lookAfter(patienceMs);
       this.busy = true;
       this.turns.soon(() => void this.pump());
     });
   }
 
-  private takeBack(item: Item, error: Error): void {
-    const at = this.waiting.findIndex((call) => call.item === item);
-    if (at < 0) return;
-    const [call] = this.waiting.splice(at, 1);
-    call!.reject(error);
+  /** Resolves when nothing is waiting or under way. */
+  async settled(): Promise<void> {
+    if (this.busy) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
   private async pump(): Promise<void> {
@@ -99,8 +87,31 @@ export class Batcher<Item, Outcome> {
     }
     const batch = this.waiting.slice(0, n);
     this.waiting = this.waiting.slice(n);
-    for (const call of batch) call.settle();
+    if (this.waiting.length === 0) this.lookNoMore();
+    this.sentAt = this.patience.now();
     return batch;
+  }
+
+  /** One timer for all that wait: the first that may lose its patience. */
+  private lookAfter(ms: number): void {
+    if (ms === Infinity || this.cancelLook !== null) return;
+    this.cancelLook = this.patience.later(() => this.look(), ms);
+  }
+
+  private lookNoMore(): void {
+    this.cancelLook?.();
+    this.cancelLook = null;
+  }
+
+  private look(): void {
+    this.cancelLook = null;
+    const now = this.patience.now();
+    const leftOf = ({ since, patienceMs }: Call<Item, Outcome>): number =>
+      Math.max(since, this.sentAt) + patienceMs - now;
+    const tired = this.waiting.filter((call) => leftOf(call) <= 0);
+    this.waiting = this.waiting.filter((call) => leftOf(call) > 0);
+    for (const call of tired) call.reject(this.patience.ended());
+    this.lookAfter(this.waiting.reduce((least, call) => Math.min(least, leftOf(call)), Infinity));
   }
 
   private async sendBatch(batch: readonly Call<Item, Outcome>[]): Promise<void> {
@@ -113,4 +124,8 @@ export class Batcher<Item, Outcome> {
   }
 }
 
-const noop = (): void => undefined;
+const ENDLESS: Patience = {
+  now: () => 0,
+  later: () => () => undefined,
+  ended: () => new Error("never"),
+};

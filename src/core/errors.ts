@@ -116,7 +116,7 @@ export class EnqueueOutcomeUnknownError extends QudoError {
     const which = ids.length === 1 ? `the job ${first}` : `${ids.length} jobs (${first}, …)`;
     super(
       "QUDO_ENQUEUE_UNKNOWN",
-      `Whether ${which} reached the database ${database} is not known: its answer was lost, and it has not answered since. When it is back look there (qudo.jobs.get), or enqueue again with the same id: that makes no second one.`,
+      `Whether ${which} reached the database ${database} is not known: its answer was lost, and it has not answered since. When it is back, look there (qudo.jobs.get), and enqueue again what it has not.`,
       options,
     );
   }
@@ -133,7 +133,7 @@ export class EnqueuePartlyError<Written = unknown> extends QudoError {
     const [first] = errors;
     super(
       "QUDO_ENQUEUE_PARTLY",
-      `Of ${results.length} jobs ${results.length - errors.length} were written. "results" says of each what became of it; enqueue the others again, under the same ids. The first error: ${first?.message}`,
+      `Of ${results.length} jobs ${results.length - errors.length} were written. "results" says of each what became of it. The first error: ${first?.message}`,
       { cause: first },
     );
   }

@@ -3,9 +3,7 @@
  * one that is slow or out costs the others nothing, and each job is settled where it was claimed. They share the places of
  * their queues.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULTS } from "../core/defaults.js";
-import { InvalidInputError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
 import type { Part } from "../storage/driver.js";
 import type { WorkerSettings } from "./options.js";
@@ -84,30 +82,5 @@ export class Fleet implements RunningWorker {
         if (!(await ship.rest(DEFAULTS.retrySeconds * 1_000))) return;
         ashore.delete(ship);
       }
-  }
-}
-
-/**
- * Opens all that can be opened now, so that a configuration that is wrong is found before anything is worked on. One that does not answer
- * holds up the others no longer than a connection may take.
- * @throws InvalidInputError QUDO_DATABASE_SWAPPED, QUDO_DATABASE_TWICE
- */
-export async function refuseWrong(parts: readonly Part[]): Promise<void> {
-  const over = new AbortController();
-  const patience = sleep(DEFAULTS.connectTimeoutMs, undefined, { signal: over.signal });
-  const opened = Promise.all(
-    parts.map(({ driver }) =>
-      driver.identify().catch((error: unknown) => {
-        // Of what passes, and of what only concerns this one, its own worker will speak.
-        if (error instanceof InvalidInputError) throw error;
-      }),
-    ),
-  );
-  try {
-    await Promise.race([opened, patience]);
-  } finally {
-    opened.catch(() => undefined);
-    patience.catch(() => undefined);
-    over.abort();
   }
 }

@@ -19,7 +19,7 @@ export interface Logger {
 export interface WorkerOptions {
   /** Queues to serve: names, or names with how many jobs run at once in each. Default: the queues of all registered kinds. */
   queues?: readonly string[] | Readonly<Record<string, number>>;
-  /** Jobs at once in each queue that has no number of its own. Default 10. */
+  /** Jobs at once in each queue that has no number of its own, over all databases together. Default 10. */
   concurrency?: number;
   /** Shown in `qudo status`. Default: host:pid. */
   name?: string;

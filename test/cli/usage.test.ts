@@ -3,7 +3,9 @@ import { VERSION } from "../../src/index.js";
 import { run } from "./support/cli.js";
 
 const COMMANDS =
-  "work enqueue status list show retry cancel pause resume prune backup migrate doctor".split(" ");
+  "work enqueue status list show retry cancel pause resume prune backup migrate database doctor".split(
+    " ",
+  );
 
 describe("help", () => {
   it.each(COMMANDS)("of %s describes and shows examples", async (name) => {

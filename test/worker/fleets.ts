@@ -18,6 +18,8 @@ import { newDatabase, silent } from "./support.js";
 export class Sea {
   /** Refuses every operation, as if nobody answered. */
   down = false;
+  /** Is not told of what others write. */
+  deaf = false;
   /** Operations that were tried while it was down. */
   tries: string[] = [];
   /** Before each operation: a wait, or an error. */
@@ -51,6 +53,7 @@ export class Sea {
     return new Proxy(this.driver, {
       get: (driver, name: keyof Driver) => {
         const own = driver[name];
+        if (name === "subscribe" && this.deaf) return () => () => undefined;
         if (typeof own !== "function" || name === "subscribe" || name === "listens") return own;
         return async (...values: never[]): Promise<unknown> => {
           await this.before(name);

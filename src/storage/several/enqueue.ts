@@ -19,8 +19,9 @@ export interface Target extends Candidate {
   readonly refusal: string;
   /** Resolves when it has been tried whether it is back; null while nobody tries. */
   readonly trial: Promise<void> | null;
-  stalled(job: NewJob): boolean;
-  /** @throws TakenBack when it has not left within `waitMs`: it is not there, and will not be. */
+  /** For how long that has been under way behind which this job would wait; 0 where there is nothing. */
+  underwayMs(job: NewJob): number;
+  /** @throws TakenBack when it has waited for `waitMs` behind one batch, or to be let in: it is not there, and will not be. */
   insert(job: NewJob, waitMs: number): Promise<InsertOutcome>;
   /** Once more, also while it is out. */
   insertAgain(job: NewJob): Promise<InsertOutcome>;
@@ -34,6 +35,8 @@ export interface EnqueueOptions {
 
 /** So long a job is offered to one database after the other. */
 export const DEADLINE_MS = 5_000;
+/** So often one that is well is asked, each time for twice as long: 1 s, 2 s, 4 s. */
+const ROUNDS = 3;
 /** At least so long the same database is asked again, where its answer was lost late. */
 const AGAIN_MS = 2_000;
 const PAUSE_MS = 50;
@@ -94,8 +97,8 @@ class Offer {
   private readonly deadline: number;
   /** Why those that were asked did not take it. */
   private readonly refusals = new Map<Target, string>();
-  /** Those that only did not get to it: they are asked again before it is given up. */
-  private readonly late = new Set<Target>();
+  /** Those that only did not get to it, and how often: they are asked again before it is given up. */
+  private readonly late = new Map<Target, number>();
   private lastError: unknown = null;
 
   constructor(
@@ -123,7 +126,7 @@ class Offer {
         this.lastError = error;
         const late = error instanceof TakenBack;
         this.refusals.set(target, late ? target.refusal : wordsOf(error));
-        if (late) this.late.add(target);
+        if (late) this.late.set(target, this.timesLate(target) + 1);
         else this.late.delete(target);
       }
     }
@@ -135,10 +138,13 @@ class Offer {
       const { home } = this;
       return home === null || this.refusals.has(home) ? null : home;
     }
-    const able = this.able;
-    const fluent = able.filter((target) => !target.stalled(this.job));
-    const some = fluent.length > 0 || this.now >= this.deadline ? fluent : able;
-    return preference(this.job.id, some)[0] ?? null;
+    const { able } = this;
+    const fluent = able.filter((target) => target.underwayMs(this.job) < STALL_MS);
+    if (fluent.length > 0) return preference(this.job.id, fluent)[0]!;
+    if (this.now >= this.deadline) return null;
+    // What has begun last is the most likely to end.
+    const underwayMs = (target: Target): number => target.underwayMs(this.job);
+    return able.toSorted((a, b) => underwayMs(a) - underwayMs(b))[0] ?? null;
   }
 
   /** With nobody left: whether one of them is, or may soon be, back. */
@@ -155,12 +161,18 @@ class Offer {
     return tried.some(({ takesJobs, trial }) => takesJobs || trial !== null);
   }
 
-  /** Those that are left; when none is, those that are well and only had too much to do. */
+  /** Those that are left; when none is, those that are well and only had too much to do, each as often as the others. */
   private get able(): Target[] {
     const taking = this.options.targets.filter(({ takesJobs }) => takesJobs);
     const fresh = taking.filter((target) => !this.refusals.has(target));
-    if (fresh.length > 0 || this.now >= this.deadline) return fresh;
-    return taking.filter((target) => this.late.has(target));
+    if (fresh.length > 0) return fresh;
+    const late = taking.filter((target) => this.late.has(target));
+    const least = Math.min(ROUNDS - 1, ...late.map((target) => this.timesLate(target)));
+    return late.filter((target) => this.timesLate(target) === least);
+  }
+
+  private timesLate(target: Target): number {
+    return this.late.get(target) ?? 0;
   }
 
   /** Where the key belongs, also while it is out: elsewhere it would be unique no more. Null when none is active. */
@@ -170,13 +182,15 @@ class Offer {
     return preference(`${kind.length}:${kind}${uniqueKey}`, active)[0] ?? null;
   }
 
-  /** Where there is another one, it does not wait here for long. */
+  /** Where there is another one it does not wait here for long, and each time for longer: all of them may be slow, and move. */
   private waitMs(target: Target): number {
-    const left = Math.max(STALL_MS, this.deadline - this.now);
-    const others = this.able.some(
-      (other) => other !== target && (this.late.has(other) || !other.stalled(this.job)),
+    const { targets } = this.options;
+    const others = targets.some(
+      (other) =>
+        other !== target && other.takesJobs && (this.late.has(other) || !this.refusals.has(other)),
     );
-    return others && !this.isAtHome ? STALL_MS : left;
+    const left = Math.max(STALL_MS, this.deadline - this.now);
+    return others && !this.isAtHome ? Math.min(left, STALL_MS * 2 ** this.timesLate(target)) : left;
   }
 
   private get isAtHome(): boolean {

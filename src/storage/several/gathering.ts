@@ -16,8 +16,6 @@ export class TakenBack extends Error {}
 /** `again`: whether they are there is not known, and they go there also while the database is out. */
 export type Send = (jobs: NewJob[], again: boolean) => Promise<InsertOutcome[]>;
 
-const late = (): TakenBack => new TakenBack("did not get to it in time");
-
 type Jobs = Batcher<NewJob, InsertOutcome>;
 
 const LIMITS_OF_BATCH = {
@@ -43,19 +41,19 @@ export class Gathering {
     this.again = this.batcher(true);
   }
 
-  /** @throws TakenBack when it has not left within `waitMs`. */
+  /** @throws TakenBack when it has waited for `waitMs` behind one batch that is on its way. */
   add(job: NewJob, waitMs: number): Promise<InsertOutcome> {
-    return this.batcherFor(job).addWithin(job, waitMs, this.surroundings, late);
+    return this.batcherFor(job).add(job, waitMs);
   }
 
   addAgain(job: NewJob): Promise<InsertOutcome> {
     return this.again.add(job);
   }
 
-  /** Whether what is added now would wait behind something that has been under way for long. */
-  stalled(job: NewJob): boolean {
+  /** For how long that has been under way behind which this would wait; 0 where there is nothing. */
+  underwayMs(job: NewJob): number {
     const since = this.underway.get(this.batcherFor(job));
-    return since !== undefined && this.surroundings.now() - since >= STALL_MS;
+    return since === undefined ? 0 : this.surroundings.now() - since;
   }
 
   private batcher(again: boolean): Jobs {
@@ -67,7 +65,12 @@ export class Gathering {
         this.underway.delete(made);
       }
     };
-    const made: Jobs = new Batcher(send, LIMITS_OF_BATCH, this.surroundings);
+    const { surroundings } = this;
+    const made: Jobs = new Batcher(send, LIMITS_OF_BATCH, surroundings, {
+      now: () => surroundings.now(),
+      later: (then, ms) => surroundings.later(then, ms),
+      ended: () => new TakenBack("did not get to it in time"),
+    });
     return made;
   }
 

@@ -62,6 +62,8 @@ export class Health {
   /** Milliseconds UTC. */
   since: number;
   retryAt: number | null = null;
+  /** Without room: a sign of life, which changes a few bytes that are there, says nothing. Only the probe does. */
+  private full = false;
   /** Monotonic. */
   private dueAt = 0;
   private timeouts: number[] = [];
@@ -82,12 +84,12 @@ export class Health {
     if (this.state !== "healthy" || begun !== this.era) return false;
     const sign = signOf(error, doing);
     if (sign === "none" || (sign === "late" && !this.tooLate())) return false;
-    return this.goOut(messageOf(error));
+    return this.goOut(error);
   }
 
   /** Something was written there by an operation that may go there at any time. True when that has changed something. */
   wrote(begun: Era): boolean {
-    if (this.state === "healthy" || begun !== this.era) return false;
+    if (this.state === "healthy" || this.full || begun !== this.era) return false;
     return this.comeBack();
   }
 
@@ -115,7 +117,7 @@ export class Health {
   probed(error: unknown): boolean {
     // Something else was written there meanwhile.
     if (this.state !== "probing") return false;
-    return error === null ? this.comeBack() : this.goOut(messageOf(error));
+    return error === null ? this.comeBack() : this.goOut(error);
   }
 
   private tooLate(): boolean {
@@ -124,12 +126,13 @@ export class Health {
     return this.timeouts.length >= TIMEOUTS;
   }
 
-  private goOut(reason: string): true {
+  private goOut(error: unknown): true {
+    this.full = error instanceof DatabaseError && error.code === "QUDO_DATABASE_FULL";
     const { retryMs, surroundings } = this.options;
     const waitMs = retryMs * (0.9 + 0.2 * surroundings.chance());
     this.dueAt = this.now + waitMs;
     this.retryAt = surroundings.wall() + waitMs;
-    return this.become("out", reason);
+    return this.become("out", messageOf(error));
   }
 
   private comeBack(): true {

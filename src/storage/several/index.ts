@@ -6,7 +6,7 @@ import { operating } from "./operate.js";
 import { partsOf } from "./part.js";
 import type { SeveralPlan } from "./plan.js";
 import { REAL, type Surroundings } from "./surroundings.js";
-import { working } from "./working.js";
+import { byLease, working, type FirstAsked } from "./working.js";
 
 /** What the databases of a list have in common. */
 export interface SeveralOptions {
@@ -23,8 +23,12 @@ export function openSeveral(plan: SeveralPlan, options: SeveralOptions): Driver 
   return oneDriver(targets, placing({ targets, placement: plan.placement, surroundings }));
 }
 
-/** One driver over these. `insertJobs` decides where new jobs go. */
-export function oneDriver(parts: readonly Part[], insertJobs: Driver["insertJobs"]): Driver {
+/** One driver over these. `insertJobs` decides where new jobs go, `first` which of them a claim asks first. */
+export function oneDriver(
+  parts: readonly Part[],
+  insertJobs: Driver["insertJobs"],
+  { first = byLease }: { readonly first?: FirstAsked } = {},
+): Driver {
   return {
     label: parts.map(({ name, driver }) => `${name}: ${driver.label}`).join(", "),
     // Each tells of writes as it can, and while none of them does nobody is to rely on it.
@@ -35,7 +39,7 @@ export function oneDriver(parts: readonly Part[], insertJobs: Driver["insertJobs
       return () => stops.forEach((stop) => stop?.());
     },
     insertJobs,
-    ...working(parts),
+    ...working(parts, first),
     ...looking(parts),
     ...operating(parts),
     parts,

@@ -49,6 +49,7 @@ export function looking(parts: readonly Part[]): Looking {
           ask: (driver, after) => driver.listJobs({ ...query, after }),
           compare: (a, i, b, j) => compareJobs(a, i, b, j),
           limit: query.limit,
+          grows: false,
         },
         ({ taken, cursors, next }) => ({
           rows: taken.map(({ row }) => row),
@@ -103,6 +104,7 @@ export function looking(parts: readonly Part[]): Looking {
           ask: (driver, after) => driver.listAttempts({ ...query, after }),
           compare: (a, i, b, j) => compareAttempts(a.rows[i]!, b.rows[j]!),
           limit: query.limit,
+          grows: true,
         },
         ({ taken, cursors, next }) => ({ rows: taken.map(({ row }) => row), cursors, next }),
       ),

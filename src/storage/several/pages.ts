@@ -21,6 +21,8 @@ export interface Merging<Row, Page extends PageOf<Row>> {
   compare(a: Page, i: number, b: Page, j: number): number;
   /** At most so many rows. */
   readonly limit: number;
+  /** Whether rows may come to the end of a list later on, as they do to a log: then each is asked again, also at its end. */
+  readonly grows: boolean;
 }
 
 /** One row of a merged page, and where it came from. */
@@ -58,7 +60,7 @@ export async function mergedPage<Row, Page extends PageOf<Row>, Shown>(
 function merge<Row, Page extends PageOf<Row>>(
   sources: readonly Source<Row, Page>[],
   places: Places,
-  { compare, limit }: Merging<Row, Page>,
+  { compare, limit, grows }: Merging<Row, Page>,
 ): Merged<Row, Page> {
   const taken: Taken<Row, Page>[] = [];
   const cursors: string[] = [];
@@ -70,8 +72,14 @@ function merge<Row, Page extends PageOf<Row>>(
     places.set(first.name, first.cursor);
     cursors.push(places.text());
   }
-  for (const source of sources) if (source.isUsedUp) places.set(source.name, source.page.next);
-  return { taken, cursors, next: places.isEnd ? null : places.text() };
+  for (const { name, isUsedUp, page } of sources)
+    if (isUsedUp && (page.next !== null || !grows)) places.set(name, page.next);
+  const isEnd = grows ? taken.length < limit && sources.every(isAtEnd) : places.isEnd;
+  return { taken, cursors, next: isEnd ? null : places.text() };
+}
+
+function isAtEnd({ isUsedUp, page }: Source<unknown, PageOf<unknown>>): boolean {
+  return isUsedUp && page.next === null;
 }
 
 function firstOf<Row, Page extends PageOf<Row>>(

@@ -9,7 +9,7 @@ import type {
   Part,
 } from "../driver.js";
 import type { Target } from "./enqueue.js";
-import { Gathering, STALL_MS, TakenBack } from "./gathering.js";
+import { Gathering, TakenBack } from "./gathering.js";
 import { guard, type CallOptions, type Guarded } from "./guard.js";
 import { Health } from "./health.js";
 import { Identities, stricter } from "./identity.js";
@@ -108,10 +108,9 @@ export class DatabasePart implements Part, Guarded, Target {
     return this.health.state === "healthy" && this.mode === "active" && this.closing === null;
   }
 
-  /** Whether what is put here now would wait behind something that has been under way for long. */
-  stalled(job: NewJob): boolean {
+  underwayMs(job: NewJob): number {
     const since = this.openingSince;
-    return this.gathering.stalled(job) || (since !== null && this.now - since >= STALL_MS);
+    return Math.max(this.gathering.underwayMs(job), since === null ? 0 : this.now - since);
   }
 
   /** Why it takes no jobs, for people. */
@@ -142,7 +141,8 @@ export class DatabasePart implements Part, Guarded, Target {
 
   /**
    * Resolves after the commit that holds it, which it shares with others.
-   * @throws TakenBack when it has not left within `waitMs`, or the database takes no new jobs: it is not there, and will not be.
+   * @throws TakenBack when it has waited for `waitMs` behind one batch, or to be let in, or the database takes no new jobs: it is not
+   * there, and will not be.
    */
   async insert(job: NewJob, waitMs: number): Promise<InsertOutcome> {
     this.refuseWhereOut();

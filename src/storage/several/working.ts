@@ -32,7 +32,14 @@ type Working = Pick<
   | "report"
 >;
 
-export function working(parts: readonly Part[]): Working {
+/** Which of so many databases a claim asks first. */
+export type FirstAsked = (lease: string, databases: number) => number;
+
+/** Another one from claim to claim, and the same one when the claim is sent again. */
+export const byLease: FirstAsked = (lease, databases) =>
+  Number.parseInt(lease.slice(-8), 16) % databases;
+
+export function working(parts: readonly Part[], first: FirstAsked): Working {
   const beatAll = (beat: Heartbeat): Promise<HeartbeatOutcome> => heartbeat(parts, beat);
   return {
     async openSession(session) {
@@ -48,7 +55,7 @@ export function working(parts: readonly Part[]): Working {
       const { answers } = await askAll(parts, ({ driver }) => driver.reap(dead));
       return dead.map((_, i) => answers.map(({ said }) => said[i]!).reduce(reapedOf));
     },
-    trip: (trip) => new CompoundTrip(parts, trip).make(),
+    trip: (trip) => new CompoundTrip(parts, first, trip).make(),
     async markStarted(runs) {
       return anyOf(parts, runs, (driver) => driver.markStarted(runs));
     },
@@ -142,10 +149,11 @@ class CompoundTrip {
 
   constructor(
     parts: readonly Part[],
+    first: FirstAsked,
     private readonly trip: Trip,
   ) {
     const { settle, claim } = trip;
-    this.order = claim === null ? parts : rotated(parts, claim.lease);
+    this.order = claim === null ? parts : rotated(parts, first(claim.lease, parts.length));
     this.settled = settle.map(({ settlements }) => settlements.map(() => "lost"));
     this.wants = claim?.wants ?? [];
   }
@@ -160,11 +168,19 @@ class CompoundTrip {
     }
     // Where the session is gone nothing was written, the settlements neither: they are to be told so.
     for (const part of this.lost) if (settle.length > 0) await this.visit(part, null);
-    const { settled, claimed, more } = this;
+    const { settled, more } = this;
     // It is not known whose it was.
     if (this.errors.length > 0 && settled.some((group) => group.includes("lost")))
       throw this.errors[0]!;
-    return { settled, claimed, more };
+    return { settled, claimed: this.inOrder(), more };
+  }
+
+  /** By queue as they were asked for, and there by priority: as far as it is known here what comes first. */
+  private inOrder(): ClaimedJob[] {
+    const { wants = [] } = this.trip.claim ?? {};
+    const place = ({ queue, kind }: ClaimedJob): number =>
+      wants.findIndex((want) => want.queue === queue && want.kinds.includes(kind));
+    return this.claimed.toSorted((a, b) => place(a) - place(b) || b.priority - a.priority);
   }
 
   private async visit(part: Part, claim: ClaimRequest | null = this.claimOf()): Promise<void> {
@@ -207,7 +223,6 @@ class CompoundTrip {
   }
 }
 
-function rotated(parts: readonly Part[], lease: string): Part[] {
-  const first = Number.parseInt(lease.slice(-8), 16) % parts.length;
+function rotated(parts: readonly Part[], first: number): Part[] {
   return [...parts.slice(first), ...parts.slice(0, first)];
 }

@@ -1,22 +1,71 @@
 /** Several databases as one under the laws, put together of fixtures of one database each. */
-import type { DatabaseMode, Driver } from "../../../src/storage/driver.js";
-import type { Placement } from "../../../src/storage/database.js";
-import { openSeveral } from "../../../src/storage/several/index.js";
+import type { DatabaseMode, Driver, InsertOutcome, NewJob } from "../../../src/storage/driver.js";
+import { openSeveral, oneDriver } from "../../../src/storage/several/index.js";
+import { partsOf } from "../../../src/storage/several/part.js";
+import type { SeveralPlan } from "../../../src/storage/several/plan.js";
+import { REAL } from "../../../src/storage/several/surroundings.js";
 import type { Clock, Fixture, TestDatabase } from "../../../src/testing/index.js";
 
-const NAMES = ["a", "b", "c", "d"];
+const NAMES = ["a", "b", "c"];
 
-/** What laws are told of a list. */
-interface Listed {
-  readonly fixture: Fixture;
-  /** Default "active". */
-  readonly mode?: DatabaseMode;
+/** As users have them; but new jobs go into one of them only, for which all laws hold. The others are there, and drain. */
+export function several(name: string, fixtures: readonly Fixture[], active: number): Fixture {
+  return listOf(name, fixtures, (databases, open) => {
+    const modes = databases.map((_, i): DatabaseMode => (i === active ? "active" : "drain"));
+    return openSeveral(planOf(databases, modes, open), { migrate: false });
+  });
 }
 
-/** `placement`: with "hash" unique keys are unique over all of them. */
-export function several(name: string, list: readonly Listed[], placement: Placement): Fixture {
-  const fixtures = list.map(({ fixture }) => fixture);
-  const modes = list.map(({ mode = "active" }) => mode);
+/**
+ * New jobs go into each in turn, so that it is not left to chance whether a law holds; and claims begin with the last, to which the
+ * earlier jobs did not go. Jobs with one id, or one unique key, go into one database, as they do by `placement: "hash"`.
+ */
+export function inTurn(name: string, fixtures: readonly Fixture[]): Fixture {
+  return listOf(name, fixtures, (databases, open, known) => {
+    const plan = planOf(
+      databases,
+      databases.map(() => "active"),
+      open,
+    );
+    const parts = partsOf(plan, { migrate: false, surroundings: REAL });
+    const place = ({ id, kind, uniqueKey }: NewJob): number => {
+      const name = uniqueKey === null ? id : `${kind} ${uniqueKey}`;
+      const at = known.get(id) ?? known.get(name) ?? known.next % parts.length;
+      known.set(id, at).set(name, at);
+      return at;
+    };
+    const insertJobs = async (jobs: readonly NewJob[]): Promise<InsertOutcome[]> => {
+      const places = jobs.map(place);
+      const outcomes: InsertOutcome[] = [];
+      for (const [at, { driver }] of parts.entries()) {
+        const mine = jobs.flatMap((_, i) => (places[i] === at ? i : []));
+        if (mine.length === 0) continue;
+        const some = await driver.insertJobs(mine.map((i) => jobs[i]!));
+        mine.forEach((i, n) => (outcomes[i] = some[n]!));
+      }
+      return outcomes;
+    };
+    return oneDriver(parts, insertJobs, { first: () => parts.length - 1 });
+  });
+}
+
+/** Where jobs went. */
+class Known extends Map<string, number> {
+  private turns = 0;
+
+  get next(): number {
+    return this.turns++;
+  }
+}
+
+type Open = (database: TestDatabase) => Promise<Driver>;
+
+function listOf(
+  name: string,
+  fixtures: readonly Fixture[],
+  /** `known` is shared by all connections. */
+  over: (databases: readonly TestDatabase[], open: Open, known: Known) => Driver,
+): Fixture {
   return {
     name,
     // Each has an identity of its own, and as many commits as there are databases are no fixed number.
@@ -26,19 +75,14 @@ export function several(name: string, list: readonly Listed[], placement: Placem
     async open() {
       const databases: TestDatabase[] = [];
       for (const fixture of fixtures) databases.push(await fixture.open());
-      const over = (open: (database: TestDatabase) => Promise<Driver>): Driver =>
-        nameless(openSeveral(planOf(databases, modes, placement, open), { migrate: false }));
-      const driver = over(async (database) => ({
-        ...database.driver,
-        // It is closed with its database.
-        close: () => Promise.resolve(),
-      }));
+      const known = new Known();
+      const first = over(databases, kept, known);
       return {
-        driver,
-        connect: async () => over((database) => database.connect()),
+        driver: nameless(first),
+        connect: async () => nameless(over(databases, (database) => database.connect(), known)),
         clock: clockOf(databases),
         close: async () => {
-          await driver.close();
+          await first.close();
           for (const database of databases) await database.close();
         },
       };
@@ -46,12 +90,14 @@ export function several(name: string, list: readonly Listed[], placement: Placem
   };
 }
 
+/** Its first connection, which is closed with it. */
+const kept: Open = async ({ driver }) => ({ ...driver, close: () => Promise.resolve() });
+
 function planOf(
   databases: readonly TestDatabase[],
   modes: readonly DatabaseMode[],
-  placement: Placement,
-  open: (database: TestDatabase) => Promise<Driver>,
-) {
+  open: Open,
+): SeveralPlan {
   const parts = databases.map((database, i) => ({
     name: NAMES[i]!,
     label: database.driver.label,
@@ -59,7 +105,7 @@ function planOf(
     mode: modes[i]!,
     open: () => open(database),
   }));
-  return { parts, placement, retryMs: 1_000 };
+  return { parts, placement: "spread", retryMs: 1_000 };
 }
 
 /** All clocks stand at one time, and are moved together. */

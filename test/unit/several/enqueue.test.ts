@@ -157,6 +157,18 @@ describe("spread", () => {
     expect(late.error).toMatchObject({ code: "QUDO_DATABASES_OUT" });
   });
 
+  test("where all of them are slow a job waits in a line that moves, for as long as it takes", async () => {
+    const { dbs, insertJobs, open, time } = made("spread", [{}, {}]);
+    await open();
+    const jobs = Array.from({ length: 12_000 }, () => jobOf());
+    for (const db of dbs) db.slow("insertJobs", (ms) => time.sleep(ms), 1_500);
+    const all = watched(insertJobs(jobs));
+    await time.pass(20_000);
+    expect(all.error).toBeUndefined();
+    expect(all.over).toBe(true);
+    expect(dbs[0]!.jobs.size + dbs[1]!.jobs.size).toBe(12_000);
+  });
+
   test("those that only had too much to do are asked again when the others have failed", async () => {
     const { dbs, insertJobs, open, time } = made();
     await open();
@@ -260,8 +272,30 @@ describe("a job that may have been written", () => {
     const sent = watched(insertJobs([job]));
     await time.pass(5_000);
     expect(sent.error).toBeInstanceOf(EnqueueOutcomeUnknownError);
-    expect(sent.error).toMatchObject({ database: "a", ids: [job.id], cause: LOST });
+    expect(sent.error).toMatchObject({
+      code: "QUDO_ENQUEUE_UNKNOWN",
+      database: "a",
+      ids: [job.id],
+      cause: LOST,
+    });
     expect(there(dbs, job)).toEqual([]);
+  });
+
+  test("is asked for during two seconds at least, however late the answer was lost", async () => {
+    const { dbs, insertJobs, open, time } = made();
+    await open();
+    const { passed, open: go } = gate();
+    dbs[0]!.gates.set("insertJobs", passed);
+    const sent = watched(insertJobs([jobFor("a")]));
+    await time.pass(8_000);
+    dbs[0]!.failOnce("insertJobs", LOST);
+    dbs[0]!.failures.set("insertJobs", UNREACHED);
+    go();
+    await time.pass(1_400);
+    expect(sent.over).toBe(false);
+    dbs[0]!.failures.clear();
+    await time.pass(600);
+    expect(sent.value).toEqual([{ status: "inserted", database: "a" }]);
   });
 
   test("enqueued again under its id it is looked for where it may be, and nowhere else", async () => {
@@ -330,13 +364,11 @@ describe("a job that may have been written", () => {
 });
 
 describe("hash", () => {
-  const withKey = (uniqueKey: string, kind = "test.job"): NewJob => jobOf({ uniqueKey, kind });
-
   test("a key of a kind goes to one database, whatever the id", async () => {
     const { insertJobs } = made("hash");
     const homes = new Set<string | undefined>();
     for (let key = 0; key < 20; key++) {
-      const jobs = Array.from({ length: 5 }, () => withKey(`key ${key}`));
+      const jobs = Array.from({ length: 5 }, () => jobOf({ uniqueKey: `key ${key}` }));
       const names = (await insertJobs(jobs)).map(({ database }) => database);
       expect(new Set(names).size).toBe(1);
       homes.add(names[0]);
@@ -347,11 +379,13 @@ describe("hash", () => {
   test("never fails over", async () => {
     const { dbs, insertJobs, open } = made("hash");
     await open();
-    const [{ database } = { database: "" }] = await insertJobs([withKey("k")]);
+    const [{ database } = { database: "" }] = await insertJobs([jobOf({ uniqueKey: "k" })]);
     const home = dbs[NAMES.indexOf(database!)]!;
     home.failures.set("insertJobs", UNREACHED);
-    await expect(insertJobs([withKey("k")])).rejects.toBe(UNREACHED);
-    await expect(insertJobs([withKey("k")])).rejects.toMatchObject({ code: "QUDO_DATABASE_OUT" });
+    await expect(insertJobs([jobOf({ uniqueKey: "k" })])).rejects.toBe(UNREACHED);
+    await expect(insertJobs([jobOf({ uniqueKey: "k" })])).rejects.toMatchObject({
+      code: "QUDO_DATABASE_OUT",
+    });
     expect(dbs.map((db) => db.jobs.size).toSorted()).toEqual([0, 0, 1]);
   });
 
@@ -365,12 +399,12 @@ describe("hash", () => {
   test("waits where its key belongs, though that stands still, until the time is up", async () => {
     const { dbs, insertJobs, open, time } = made("hash");
     await open();
-    const [{ database } = { database: "" }] = await insertJobs([withKey("k")]);
+    const [{ database } = { database: "" }] = await insertJobs([jobOf({ uniqueKey: "k" })]);
     const { passed } = gate();
     dbs[NAMES.indexOf(database!)]!.gates.set("insertJobs", passed);
-    watched(insertJobs([withKey("k")]));
+    watched(insertJobs([jobOf({ uniqueKey: "k" })]));
     await turns();
-    const late = watched(insertJobs([withKey("k")]));
+    const late = watched(insertJobs([jobOf({ uniqueKey: "k" })]));
     await time.pass(4_999);
     expect(late.over).toBe(false);
     await time.pass(1);

@@ -47,20 +47,19 @@ describe("a database is out", () => {
     }
   });
 
-  test("by three time-outs within ten seconds, and not by fewer, or by slower ones", () => {
+  test("by three time-outs within ten seconds, and not by fewer, or by slower ones", async () => {
     const { health, time } = made();
     expect(meet(health, LATE)).toBe(false);
     expect(meet(health, LATE)).toBe(false);
     expect(health.state).toBe("healthy");
-    return time.pass(10_000).then(async () => {
-      // Both are too old to count.
-      expect(meet(health, LATE)).toBe(false);
-      await time.pass(4_999);
-      expect(meet(health, LATE)).toBe(false);
-      await time.pass(5_000);
-      expect(meet(health, LATE)).toBe(true);
-      expect(health.state).toBe("out");
-    });
+    await time.pass(10_000);
+    // Both are too old to count.
+    expect(meet(health, LATE)).toBe(false);
+    await time.pass(4_999);
+    expect(meet(health, LATE)).toBe(false);
+    await time.pass(5_000);
+    expect(meet(health, LATE)).toBe(true);
+    expect(health.state).toBe("out");
   });
 
   test("by a disk that cannot be read three times", () => {
@@ -173,6 +172,16 @@ describe("the way back", () => {
     meet(health, GONE);
     health.wrote(health.begin());
     expect(health.failed(GONE, "working", begun)).toBe(false);
+    expect(health.state).toBe("healthy");
+  });
+
+  test("of one without room is not opened by the few bytes of a sign of life", async () => {
+    const { health, time } = made();
+    meet(health, error("QUDO_DATABASE_FULL"));
+    expect(health.wrote(health.begin())).toBe(false);
+    await time.pass(30_000);
+    health.startProbe();
+    expect(health.probed(null)).toBe(true);
     expect(health.state).toBe("healthy");
   });
 

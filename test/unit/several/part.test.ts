@@ -190,6 +190,20 @@ describe("while it is out", () => {
   });
 });
 
+test("what fails after it was closed is no reason to try it again", async () => {
+  const { db, part, time } = made();
+  await part.driver.counts({});
+  const { passed, open } = gate();
+  db.gates.set("counts", passed);
+  db.failures.set("counts", GONE);
+  const underway = watched(part.driver.counts({}));
+  await part.close();
+  open();
+  await time.pass(100_000);
+  expect(underway.error).toBe(GONE);
+  expect(db.times("ping")).toBe(0);
+});
+
 describe("its mode", () => {
   test("is the stricter one of what is configured and what is stored", async () => {
     for (const [configured, stored, mode] of [
@@ -258,17 +272,35 @@ describe("jobs on their way", () => {
     const behind = watched(part.insert(late, 1_000));
     const patient = watched(part.insert(jobOf(), 4_000));
     await time.pass(999);
-    expect([behind.over, part.stalled(late)]).toEqual([false, false]);
+    expect([behind.over, part.underwayMs(late)]).toEqual([false, 999]);
     await time.pass(1);
     expect(behind.error).toBeInstanceOf(TakenBack);
-    expect(part.stalled(late)).toBe(true);
+    expect(part.underwayMs(late)).toBeGreaterThanOrEqual(1_000);
     expect([sent.over, patient.over]).toEqual([false, false]);
     open();
     await turns();
     expect([sent.value, patient.value]).toEqual([{ status: "inserted" }, { status: "inserted" }]);
     expect(db.jobs.has(late.id)).toBe(false);
     await time.pass(10_000);
-    expect(part.stalled(late)).toBe(false);
+    expect(part.underwayMs(late)).toBe(0);
+  });
+
+  test("in a line that moves wait for as long as it takes", async () => {
+    const { db, part, time } = made();
+    await part.driver.counts({});
+    const jobs = Array.from({ length: 3_500 }, () => jobOf());
+    const gates = [gate(), gate(), gate(), gate()];
+    db.gates.set("insertJobs", gates[0]!.passed);
+    const all = watched(Promise.all(jobs.map((job) => part.insert(job, 1_000))));
+    for (const [i, { open }] of gates.entries()) {
+      await time.pass(900);
+      expect(db.times("insertJobs")).toBe(i + 1);
+      if (i < 3) db.gates.set("insertJobs", gates[i + 1]!.passed);
+      open();
+      await turns();
+    }
+    expect(all.error).toBeUndefined();
+    expect(db.jobs.size).toBe(3_500);
   });
 
   test("one with a key that somebody holds up does not hold up the others", async () => {
@@ -278,8 +310,8 @@ describe("jobs on their way", () => {
     db.gates.set("insertJobs", passed);
     void part.insert(jobOf({ uniqueKey: "k" }), 1_000);
     await time.pass(2_000);
-    expect(part.stalled(jobOf({ uniqueKey: "other" }))).toBe(true);
-    expect(part.stalled(jobOf())).toBe(false);
+    expect(part.underwayMs(jobOf({ uniqueKey: "other" }))).toBeGreaterThanOrEqual(1_000);
+    expect(part.underwayMs(jobOf())).toBe(0);
     open();
   });
 
@@ -291,10 +323,10 @@ describe("jobs on their way", () => {
     const first = watched(part.insert(job, 1_000));
     await time.pass(1_000);
     expect(first.error).toBeInstanceOf(TakenBack);
-    expect(part.stalled(job)).toBe(true);
+    expect(part.underwayMs(job)).toBeGreaterThanOrEqual(1_000);
     open();
     await turns();
-    expect(part.stalled(job)).toBe(false);
+    expect(part.underwayMs(job)).toBe(0);
     expect(await part.insert(job, 1_000)).toEqual({ status: "inserted" });
   });
 

@@ -7,7 +7,7 @@ import type { Surroundings } from "../../../src/storage/several/surroundings.js"
 
 interface Timer {
   readonly at: number;
-  readonly then: () => void;
+  readonly fire: () => void;
 }
 
 /** Nothing happens by itself but turns of the event loop. */
@@ -33,8 +33,8 @@ export class Manual implements Surroundings {
     setImmediate(then);
   }
 
-  later(then: () => void, ms: number): () => void {
-    const timer = { at: this.time + ms, then };
+  later(fire: () => void, ms: number): () => void {
+    const timer = { at: this.time + ms, fire };
     this.timers.push(timer);
     return () => {
       this.timers = this.timers.filter((one) => one !== timer);
@@ -43,6 +43,10 @@ export class Manual implements Surroundings {
 
   aside(then: () => void, ms: number): () => void {
     return this.later(then, ms);
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.later(resolve, ms));
   }
 
   /** Lets time pass, and everything happen that is due meanwhile, in order. */
@@ -54,7 +58,7 @@ export class Manual implements Surroundings {
       if (due === undefined) break;
       this.timers = this.timers.filter((one) => one !== due);
       this.time = Math.max(this.time, due.at);
-      due.then();
+      due.fire();
       await turns();
     }
     this.time = end;
@@ -114,6 +118,13 @@ export class FakeDatabase {
 
   failOnce(operation: string, error: Error): void {
     this.onces.set(operation, error);
+  }
+
+  /** By operation: how long each takes. */
+  private readonly delays = new Map<string, () => Promise<void>>();
+
+  slow(operation: string, sleep: (ms: number) => Promise<void>, ms: number): void {
+    this.delays.set(operation, () => sleep(ms));
   }
 
   private readonly listeners = new Set<() => void>();
@@ -178,6 +189,7 @@ export class FakeDatabase {
   private async answer<T>(operation: string, make: () => T): Promise<T> {
     this.asked.push(operation);
     await this.gates.get(operation);
+    await this.delays.get(operation)?.();
     const failure = this.onces.get(operation) ?? this.failures.get(operation);
     this.onces.delete(operation);
     if (failure !== undefined) throw failure;
@@ -186,7 +198,7 @@ export class FakeDatabase {
 }
 
 export function gate(): { passed: Promise<void>; open: () => void } {
-  let open = (): void => undefined;
-  const passed = new Promise<void>((resolve) => (open = resolve));
-  return { passed, open };
+  let resolved = (): void => undefined;
+  const passed = new Promise<void>((resolve) => (resolved = resolve));
+  return { passed, open: () => resolved() };
 }
