@@ -195,6 +195,16 @@ describe.skipIf(mounted !== null)("a disk that is full", () => {
     handle.close();
   });
 
+  test("a write that is rolled back does not hide it, and the one that finds room again ends it", async () => {
+    const driver = await openSqlite({ path });
+    closing.push(() => driver.close());
+    await expect(driver.ping()).resolves.toMatchObject({ now: expect.any(Number) as number });
+    takeRoom();
+    for (let i = 0; i < 3; i++) await expect(driver.ping()).rejects.toMatchObject(FULL);
+    rmSync(filler);
+    await driver.ping();
+  });
+
   test("a worker on it says so once, and takes up its work when there is room", async () => {
     const lines: string[] = [];
     const keep = (line: string): void => void lines.push(line);
