@@ -7,7 +7,6 @@ import { counts, tally } from "./counts.js";
 import { insertJobs } from "./enqueue.js";
 import { newEngine, read, type Engine } from "./engine.js";
 import { backup, compact } from "./file.js";
-import { checkRoom } from "./filesystem.js";
 import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
 import { endings, getJobs, payloads } from "./look.js";
@@ -117,7 +116,5 @@ async function ping(engine: Engine): Promise<{ now: number }> {
       db.handle.exec(`pragma cache_size=${pages}`);
     }
   });
-  // The log may have had room for that, and soon have none.
-  if (db.file !== null) checkRoom(db.file);
   return { now: engine.clock() };
 }
