@@ -3,6 +3,7 @@
  *
  *     npm run test:nodes                                      all projects on all of them
  *     npm run test:nodes -- --node 22,26 --project unit,cli   less
+ *     npm run test:nodes -- --without-servers                 on SQLite alone
  *     npm run test:nodes -- --allow-missing                   a release that the registry lacks is no failure
  *
  * One table at the end. Exit code 0: all passed; 1: something did not; 2: wrong usage.
@@ -18,7 +19,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PLACE = join(ROOT, "dist", ".nodes");
 const WINDOWS = process.platform === "win32";
 
-const { nodes, projects, allowMissing } = settings();
+const { nodes, projects, withoutServers, allowMissing } = settings();
 const rows = [];
 for (const node of nodes) rows.push(await testOn(node));
 print(rows);
@@ -28,15 +29,23 @@ function settings() {
   const text = { type: "string", multiple: true };
   try {
     const { values } = parseArgs({
-      options: { node: text, project: text, "allow-missing": { type: "boolean" } },
+      options: {
+        node: text,
+        project: text,
+        "without-servers": { type: "boolean" },
+        "allow-missing": { type: "boolean" },
+      },
     });
     return {
       nodes: list(values.node) ?? NODES,
       projects: list(values.project) ?? [],
+      withoutServers: values["without-servers"] === true,
       allowMissing: values["allow-missing"] === true,
     };
   } catch (error) {
-    console.error(`${error.message}\nIt knows: --node 22,26 --project unit,cli --allow-missing`);
+    console.error(
+      `${error.message}\nIt knows: --node 22,26 --project unit,cli --without-servers --allow-missing`,
+    );
     process.exit(2);
   }
 }
@@ -61,7 +70,11 @@ async function testOn(node) {
     [vitest, "run", ...projects.flatMap((name) => ["--project", name])],
     // What tests start by the name "node" or "npm" is to be this one as well.
     {
-      env: { QUDO_RESULTS: results, PATH: dirname(fetched.binary) + delimiter + process.env.PATH },
+      env: {
+        QUDO_RESULTS: results,
+        PATH: dirname(fetched.binary) + delimiter + process.env.PATH,
+        ...(withoutServers && { QUDO_TEST_SERVERS: "0" }),
+      },
     },
   );
   const seconds = (performance.now() - begin) / 1_000;

@@ -30,6 +30,7 @@ export { idFromName } from "./core/ids.js";
 export {
   DatabaseError,
   EnqueueOutcomeUnknownError,
+  EnqueuePartlyError,
   ERROR_CODES,
   IncompleteError,
   InvalidInputError,

@@ -18,7 +18,8 @@ interface Left {
   readonly errors: readonly string[];
 }
 
-test(`${PROCESSES} processes, ${JOBS} jobs, one file`, async () => {
+// About a minute on two cores that have nothing else to do.
+test(`${PROCESSES} processes, ${JOBS} jobs, one file`, { timeout: 300_000 }, async () => {
   const folder = temporaryFolder();
   const url = `sqlite:${join(folder.path, "jobs.db")}`;
   const qudo = new Qudo({ databases: url });

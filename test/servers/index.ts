@@ -22,7 +22,15 @@ import { askBroker } from "./broker.js";
 import { galeraIsInstalled } from "./galera.js";
 import { installedMariadb, librariesInstalled, program } from "./installed.js";
 import { mysqlAt, mysqlVersion, type MariadbOptions, type MysqlServer } from "./mariadb.js";
-import { howToGet, mayLeaveOut, MissingServer, nameOf, type Kind, type Need } from "./missing.js";
+import {
+  areWanted,
+  howToGet,
+  mayLeaveOut,
+  MissingServer,
+  nameOf,
+  type Kind,
+  type Need,
+} from "./missing.js";
 import {
   fitting,
   postgresAt,
@@ -36,6 +44,7 @@ export type { Controls } from "./kept.js";
 export { startMariadb, type MariadbOptions, type MysqlServer } from "./mariadb.js";
 export { MissingServer, type Kind, type Need } from "./missing.js";
 export { startPgbouncer, type Pooler } from "./pgbouncer.js";
+export { startProxy, type Cut, type Proxy, type Weather } from "./proxy.js";
 export {
   startPostgres,
   type Fresh,
@@ -73,9 +82,14 @@ export async function mysql(): Promise<MysqlServer> {
  * QUDO_TEST_ALL=1, it is true all the same, so that the tests fail (but for MySQL).
  */
 export async function has(kind: Kind, need: Need = {}): Promise<boolean> {
+  if (!areWanted()) return leaveOut(`${nameOf(kind, need)}: QUDO_TEST_SERVERS=0 says so`);
   if ((await isInstalled(kind, need)) || (!need.own && (await isGiven(kind, need)))) return true;
   if (!mayLeaveOut(kind)) return true;
-  await askBroker({ leftOut: `${nameOf(kind, need)}: ${howToGet(kind)}` });
+  return leaveOut(`${nameOf(kind, need)}: ${howToGet(kind)}`);
+}
+
+async function leaveOut(what: string): Promise<false> {
+  await askBroker({ leftOut: what });
   return false;
 }
 

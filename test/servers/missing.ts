@@ -62,6 +62,12 @@ export function mayLeaveOut(kind: Kind, env: NodeJS.ProcessEnv = process.env): b
   return !isSet(env["QUDO_TEST_ALL"] ?? env["CI"]);
 }
 
+/** Whether tests on servers are to run at all: not with QUDO_TEST_SERVERS=0, for runs whose subject is something else. */
+export function areWanted(env: NodeJS.ProcessEnv = process.env): boolean {
+  const wanted = env["QUDO_TEST_SERVERS"];
+  return wanted === undefined || isSet(wanted);
+}
+
 function isSet(value: string | undefined): boolean {
   return value !== undefined && !["", "0", "false"].includes(value);
 }

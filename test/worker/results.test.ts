@@ -164,7 +164,10 @@ async function standing(
   const wait = refused(results.wait(newId()));
   try {
     await body(results, found, look);
-    await results.close(new QudoError("QUDO_CLOSED", "closed"));
+    const closed = results.close(new QudoError("QUDO_CLOSED", "closed")).then(() => true);
+    const turned = (): Promise<boolean> => turns().then(() => false);
+    // A look that took a while is followed by a pause, which close() waits for.
+    while (!(await Promise.race([closed, turned()]))) vi.advanceTimersByTime(5);
     expect((await wait).code).toBe("QUDO_CLOSED");
   } finally {
     vi.useRealTimers();

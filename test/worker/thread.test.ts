@@ -105,15 +105,21 @@ describe("a thread that dies", () => {
   const { NODE_OPTIONS } = process.env;
   const preload = new URL("fixtures/dies.mjs", import.meta.url).href;
 
-  /** One of the threads started from here on dies when the returned function is called; resolves then. */
-  function mortal(): () => Promise<void> {
+  /** One of the threads started from here on dies when the returned function is called; resolves, or returns, then. */
+  function mortal(): { (): Promise<void>; atOnce(): void } {
     const sign = newPath();
     process.env["DIES_WHEN"] = sign;
     process.env["NODE_OPTIONS"] = `${NODE_OPTIONS ?? ""} --import ${preload}`;
-    return () => {
+    const die = (): Promise<void> => {
       writeFileSync(sign, "");
       return until("it has died", () => !existsSync(sign));
     };
+    const moment = new Int32Array(new SharedArrayBuffer(4));
+    const atOnce = (): void => {
+      writeFileSync(sign, "");
+      while (existsSync(sign)) Atomics.wait(moment, 0, 0, 5);
+    };
+    return Object.assign(die, { atOnce });
   }
 
   afterEach(() => {
@@ -131,13 +137,9 @@ describe("a thread that dies", () => {
     driver.subscribe!(() => heard.open());
     await other.insertJobs([order("any")]);
     await heard.passed;
-    const errors: unknown[] = [];
-    // At any moment some are under way.
-    const calling = setInterval(() => driver.ping().catch((error) => errors.push(error)), 0);
-    await die();
-    await until("calls were caught by it", () => errors.length > 0);
-    clearInterval(calling);
-    const error = errors[0] as Error;
+    // This loop stands still meanwhile, and has not heard of the death when it calls.
+    die.atOnce();
+    const error = await refused(driver.ping());
     expect(error).toBeInstanceOf(DatabaseError);
     expect(error).toMatchObject({ code: "QUDO_DATABASE_FAILED", transient: true });
     expect(error.message).toContain("a fault in the thread");

@@ -17,7 +17,10 @@ export interface Target extends Candidate {
   readonly takesJobs: boolean;
   /** Why it takes none, or not now: for people. */
   readonly refusal: string;
-  stalled(job: NewJob): boolean;
+  /** Resolves when it has been tried whether it is back; null while nobody tries. */
+  readonly trial: Promise<void> | null;
+  /** For how long that has been under way behind which this job would wait; 0 where there is nothing. */
+  underwayMs(job: NewJob): number;
   /** @throws TakenBack when it has waited for `waitMs` behind one batch, or to be let in: it is not there, and will not be. */
   insert(job: NewJob, waitMs: number): Promise<InsertOutcome>;
   /** Once more, also while it is out. */
@@ -32,6 +35,8 @@ export interface EnqueueOptions {
 
 /** So long a job is offered to one database after the other. */
 export const DEADLINE_MS = 5_000;
+/** So often one that is well is asked, each time for twice as long: 1 s, 2 s, 4 s. */
+const ROUNDS = 3;
 /** At least so long the same database is asked again, where its answer was lost late. */
 const AGAIN_MS = 2_000;
 const PAUSE_MS = 50;
@@ -42,9 +47,12 @@ const LONGEST_PAUSE_MS = 500;
  * @throws what the first one failed with; EnqueueOutcomeUnknownError before any other, with all ids of that database.
  */
 export function placing(options: EnqueueOptions): Driver["insertJobs"] {
+  const doubts = new Doubts();
+  const insertOne = (job: NewJob): Promise<InsertOutcome> =>
+    new Offer(options, doubts, job).insert();
   return async (jobs) => {
-    if (jobs.length === 1) return [await insertOne(options, jobs[0]!)];
-    const results = await Promise.allSettled(jobs.map((job) => insertOne(options, job)));
+    if (jobs.length === 1) return [await insertOne(jobs[0]!)];
+    const results = await Promise.allSettled(jobs.map(insertOne));
     const errors = results.flatMap((one) =>
       one.status === "rejected" ? [one.reason as unknown] : [],
     );
@@ -53,9 +61,35 @@ export function placing(options: EnqueueOptions): Driver["insertJobs"] {
   };
 }
 
-/** One job into one of them. @throws DatabaseError QUDO_DATABASES_OUT, EnqueueOutcomeUnknownError */
-export function insertOne(options: EnqueueOptions, job: NewJob): Promise<InsertOutcome> {
-  return new Offer(options, job).insert();
+/** A job that may be in one database, for all that is known. */
+interface Doubt {
+  readonly target: Target;
+  /** What its answer was lost with. */
+  readonly lost: Error;
+}
+
+/** So many jobs of which nobody knows are remembered, the newest. */
+const DOUBTS_MAX = 10_000;
+
+/** Whoever enqueues such a job again, under its id, is led to where it may be, and not to another database. */
+class Doubts {
+  private readonly byId = new Map<string, Doubt>();
+
+  get(id: string): Doubt | undefined {
+    return this.byId.get(id);
+  }
+
+  add(id: string, doubt: Doubt): void {
+    this.byId.delete(id);
+    this.byId.set(id, doubt);
+    if (this.byId.size <= DOUBTS_MAX) return;
+    const [oldest] = this.byId.keys();
+    this.byId.delete(oldest!);
+  }
+
+  over(id: string): void {
+    this.byId.delete(id);
+  }
 }
 
 /** One job on its way from database to database. */
@@ -63,26 +97,37 @@ class Offer {
   private readonly deadline: number;
   /** Why those that were asked did not take it. */
   private readonly refusals = new Map<Target, string>();
+  /** Those that only did not get to it, and how often: they are asked again before it is given up. */
+  private readonly late = new Map<Target, number>();
   private lastError: unknown = null;
 
   constructor(
     private readonly options: EnqueueOptions,
+    private readonly doubts: Doubts,
     private readonly job: NewJob,
   ) {
     this.deadline = this.now + DEADLINE_MS;
   }
 
   async insert(): Promise<InsertOutcome> {
+    const doubt = this.doubts.get(this.job.id);
+    if (doubt !== undefined) return this.again(doubt);
     for (;;) {
       const target = this.next();
-      if (target === null) throw this.nobody();
+      if (target === null) {
+        if (await this.oneIsTried()) continue;
+        throw this.nobody();
+      }
       try {
         return { ...(await target.insert(this.job, this.waitMs(target))), database: target.name };
       } catch (error) {
-        if (isUnknown(error)) return this.again(target, error);
+        if (isUnknown(error)) return this.again({ target, lost: error });
         if (!this.mayGoOn(error)) throw error;
         this.lastError = error;
-        this.refusals.set(target, error instanceof TakenBack ? target.refusal : wordsOf(error));
+        const late = error instanceof TakenBack;
+        this.refusals.set(target, late ? target.refusal : wordsOf(error));
+        if (late) this.late.set(target, this.timesLate(target) + 1);
+        else this.late.delete(target);
       }
     }
   }
@@ -93,12 +138,41 @@ class Offer {
       const { home } = this;
       return home === null || this.refusals.has(home) ? null : home;
     }
-    const able = this.options.targets.filter(
-      (target) => target.takesJobs && !this.refusals.has(target),
-    );
-    const fluent = able.filter((target) => !target.stalled(this.job));
-    const some = fluent.length > 0 || this.now >= this.deadline ? fluent : able;
-    return preference(this.job.id, some)[0] ?? null;
+    const { able } = this;
+    const fluent = able.filter((target) => target.underwayMs(this.job) < STALL_MS);
+    if (fluent.length > 0) return preference(this.job.id, fluent)[0]!;
+    if (this.now >= this.deadline) return null;
+    // What has begun last is the most likely to end.
+    const underwayMs = (target: Target): number => target.underwayMs(this.job);
+    return able.toSorted((a, b) => underwayMs(a) - underwayMs(b))[0] ?? null;
+  }
+
+  /** With nobody left: whether one of them is, or may soon be, back. */
+  private async oneIsTried(): Promise<boolean> {
+    const { targets, surroundings } = this.options;
+    const tried = targets.filter(({ trial }) => trial !== null);
+    const left = this.deadline - this.now;
+    if (tried.length === 0 || left <= 0) return false;
+    let cancel = (): void => undefined;
+    const end = new Promise<void>((resolve) => (cancel = surroundings.later(resolve, left)));
+    await Promise.race([end, ...tried.map(({ trial }) => trial)]);
+    cancel();
+    for (const target of tried) if (target.takesJobs) this.refusals.delete(target);
+    return tried.some(({ takesJobs, trial }) => takesJobs || trial !== null);
+  }
+
+  /** Those that are left; when none is, those that are well and only had too much to do, each as often as the others. */
+  private get able(): Target[] {
+    const taking = this.options.targets.filter(({ takesJobs }) => takesJobs);
+    const fresh = taking.filter((target) => !this.refusals.has(target));
+    if (fresh.length > 0) return fresh;
+    const late = taking.filter((target) => this.late.has(target));
+    const least = Math.min(ROUNDS - 1, ...late.map((target) => this.timesLate(target)));
+    return late.filter((target) => this.timesLate(target) === least);
+  }
+
+  private timesLate(target: Target): number {
+    return this.late.get(target) ?? 0;
   }
 
   /** Where the key belongs, also while it is out: elsewhere it would be unique no more. Null when none is active. */
@@ -108,17 +182,15 @@ class Offer {
     return preference(`${kind.length}:${kind}${uniqueKey}`, active)[0] ?? null;
   }
 
-  /** Where there is another one, it does not wait here for long. */
+  /** Where there is another one it does not wait here for long, and each time for longer: all of them may be slow, and move. */
   private waitMs(target: Target): number {
-    const left = Math.max(STALL_MS, this.deadline - this.now);
-    const others = this.options.targets.some(
+    const { targets } = this.options;
+    const others = targets.some(
       (other) =>
-        other !== target &&
-        other.takesJobs &&
-        !this.refusals.has(other) &&
-        !other.stalled(this.job),
+        other !== target && other.takesJobs && (this.late.has(other) || !this.refusals.has(other)),
     );
-    return others && !this.isAtHome ? STALL_MS : left;
+    const left = Math.max(STALL_MS, this.deadline - this.now);
+    return others && !this.isAtHome ? Math.min(left, STALL_MS * 2 ** this.timesLate(target)) : left;
   }
 
   private get isAtHome(): boolean {
@@ -133,11 +205,13 @@ class Offer {
   }
 
   /** The same id, so that it is there once, whatever has become of the first try. */
-  private async again(target: Target, lost: Error): Promise<InsertOutcome> {
+  private async again({ target, lost }: Doubt): Promise<InsertOutcome> {
+    const { id } = this.job;
     const until = Math.max(this.deadline, this.now + AGAIN_MS);
     for (let tries = 0; ; tries++) {
       try {
         const outcome = await target.insertAgain(this.job);
+        this.doubts.over(id);
         // It was we who put it there.
         const told = outcome.status === "duplicate" ? ({ status: "inserted" } as const) : outcome;
         return { ...told, database: target.name };
@@ -146,8 +220,10 @@ class Offer {
       }
       const longest = Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ** tries);
       const ms = longest * (1 - this.options.surroundings.chance() / 2);
-      if (this.now + ms >= until)
-        throw new EnqueueOutcomeUnknownError(target.name, [this.job.id], { cause: lost });
+      if (this.now + ms >= until) {
+        this.doubts.add(id, { target, lost });
+        throw new EnqueueOutcomeUnknownError(target.name, [id], { cause: lost });
+      }
       await this.pause(ms);
     }
   }

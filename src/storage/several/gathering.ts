@@ -50,10 +50,10 @@ export class Gathering {
     return this.again.add(job);
   }
 
-  /** Whether what is added now would wait behind something that has been under way for long. */
-  stalled(job: NewJob): boolean {
+  /** For how long that has been under way behind which this would wait; 0 where there is nothing. */
+  underwayMs(job: NewJob): number {
     const since = this.underway.get(this.batcherFor(job));
-    return since !== undefined && this.surroundings.now() - since >= STALL_MS;
+    return since === undefined ? 0 : this.surroundings.now() - since;
   }
 
   private batcher(again: boolean): Jobs {

@@ -93,6 +93,13 @@ export class Health {
     return this.comeBack();
   }
 
+  /** It has answered, which proves no write: it is worth a try at once. False where it is not out. */
+  hurry(): boolean {
+    if (this.state !== "out") return false;
+    this.dueAt = this.now;
+    return true;
+  }
+
   /** Milliseconds until it is to be tried; null while it is healthy or being tried. */
   get dueInMs(): number | null {
     return this.state === "out" ? Math.max(0, this.dueAt - this.now) : null;

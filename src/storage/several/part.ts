@@ -9,7 +9,7 @@ import type {
   Part,
 } from "../driver.js";
 import type { Target } from "./enqueue.js";
-import { Gathering, STALL_MS, TakenBack } from "./gathering.js";
+import { Gathering, TakenBack } from "./gathering.js";
 import { guard, type CallOptions, type Guarded } from "./guard.js";
 import { Health } from "./health.js";
 import { Identities, stricter } from "./identity.js";
@@ -61,6 +61,8 @@ export class DatabasePart implements Part, Guarded, Target {
   private cancelAsking: (() => void) | null = null;
   private cancelProbe: () => void = noop;
   private closing: Promise<void> | null = null;
+  /** Under way while it is tried whether it is back. */
+  trial: Promise<void> | null = null;
 
   constructor(
     private readonly options: PartPlan,
@@ -108,10 +110,9 @@ export class DatabasePart implements Part, Guarded, Target {
     return this.health.state === "healthy" && this.mode === "active" && this.closing === null;
   }
 
-  /** Whether what is put here now would wait behind something that has been under way for long. */
-  stalled(job: NewJob): boolean {
+  underwayMs(job: NewJob): number {
     const since = this.openingSince;
-    return this.gathering.stalled(job) || (since !== null && this.now - since >= STALL_MS);
+    return Math.max(this.gathering.underwayMs(job), since === null ? 0 : this.now - since);
   }
 
   /** Why it takes no jobs, for people. */
@@ -156,8 +157,11 @@ export class DatabasePart implements Part, Guarded, Target {
   }
 
   /** Once more, also while it is out: whether it is there is not known. */
-  insertAgain(job: NewJob): Promise<InsertOutcome> {
-    return this.gathering.addAgain(job);
+  async insertAgain(job: NewJob): Promise<InsertOutcome> {
+    const outcome = await this.gathering.addAgain(job);
+    // It answers again, so that it may take writes again.
+    if (this.health.hurry()) this.try();
+    return outcome;
   }
 
   /** One operation, as long as the database is not out; what becomes of it is held against its health. */
@@ -270,7 +274,15 @@ export class DatabasePart implements Part, Guarded, Target {
     this.cancelProbe();
     const ms = this.health.dueInMs;
     if (ms === null || this.closing !== null) return;
-    this.cancelProbe = this.shared.surroundings.aside(() => void this.probe(), ms);
+    this.cancelProbe = this.shared.surroundings.aside(() => this.try(), ms);
+  }
+
+  private try(): void {
+    this.cancelProbe();
+    const trial = this.probe().finally(() => {
+      if (this.trial === trial) this.trial = null;
+    });
+    this.trial = trial;
   }
 
   private async probe(): Promise<void> {

@@ -121,9 +121,14 @@ export class Actor {
   }
 
   private async insert(jobs: readonly NewJob[], driver = this.driver): Promise<InsertOutcome[]> {
-    const outcomes = await driver.insertJobs(jobs);
-    this.ledger.inserts(jobs, outcomes);
-    return outcomes;
+    const answered = this.ledger.inserting(jobs);
+    try {
+      const outcomes = await driver.insertJobs(jobs);
+      this.ledger.inserts(jobs, outcomes);
+      return outcomes;
+    } finally {
+      answered();
+    }
   }
 
   // — workers

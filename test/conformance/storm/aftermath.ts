@@ -30,6 +30,7 @@ export async function calm(driver: Driver, clock: Clock | undefined): Promise<vo
 /** What was told, held against what is there. */
 export async function compare(driver: Driver, ledger: Ledger): Promise<string[]> {
   const wrong = [...ledger.wrong];
+  for (const id of ledger.early) wrong.push(`${id} was claimed twice, and not inserted again`);
   for (const { invariant, job, run, detail } of await driver.audit())
     wrong.push(`audit: ${invariant} ${job}/${run}: ${detail}`);
   const there = new Set<string>();

@@ -35,7 +35,19 @@ export class Ledger {
   /** Sessions that were ended by others. */
   readonly dead = new Set<string>();
   private readonly known = new Set<string>();
+  /** Jobs of inserts whose answers have not come, and how many each. */
+  private readonly asked = new Map<string, number>();
+  /** Of them, those that were claimed in a new life before the answer to their insert was heard. */
+  readonly early = new Set<string>();
   private readonly claimed = new Map<string, string>();
+
+  /** These are on their way. Returns what is to be called when they have been answered. */
+  inserting(jobs: readonly NewJob[]): () => void {
+    for (const { id } of jobs) this.asked.set(id, (this.asked.get(id) ?? 0) + 1);
+    return () => {
+      for (const { id } of jobs) this.asked.set(id, this.asked.get(id)! - 1);
+    };
+  }
 
   inserts(jobs: readonly NewJob[], outcomes: readonly InsertOutcome[]): void {
     for (const [i, { status }] of outcomes.entries())
@@ -44,18 +56,32 @@ export class Ledger {
 
   /** One that has ended and was pruned is not known any more: sent again, it is a new job. */
   private insertsOne(id: string): void {
+    if (this.early.delete(id)) return;
     if (this.known.has(id)) {
-      if (!this.ended.delete(id)) this.wrong.push(`${id} was inserted twice`);
-      for (const run of this.claimed.keys()) if (run.startsWith(id)) this.claimed.delete(run);
-      this.settled = this.settled.filter(({ run }) => !run.startsWith(id));
+      if (!this.ended.has(id)) this.wrong.push(`${id} was inserted twice`);
+      this.beginsAnew(id);
     } else this.inserted.push(id);
     this.known.add(id);
+  }
+
+  private beginsAnew(id: string): void {
+    this.ended.delete(id);
+    for (const run of this.claimed.keys()) if (run.startsWith(id)) this.claimed.delete(run);
+    this.settled = this.settled.filter(({ run }) => !run.startsWith(id));
+  }
+
+  /** It may have been pruned, and an insert of it that is not answered yet may be committed. */
+  private mayHaveBegunAnew(id: string): boolean {
+    return this.ended.has(id) && (this.asked.get(id) ?? 0) > 0;
   }
 
   claims(lease: string, jobs: readonly ClaimedJob[]): void {
     for (const job of jobs) {
       const before = this.claimed.get(runName(job));
-      if (before !== undefined && before !== lease)
+      if (before !== undefined && before !== lease && this.mayHaveBegunAnew(job.job)) {
+        this.beginsAnew(job.job);
+        this.early.add(job.job);
+      } else if (before !== undefined && before !== lease)
         this.wrong.push(`${runName(job)} was claimed by ${before} and by ${lease}`);
       this.claimed.set(runName(job), lease);
       // The next crash may be its last one.

@@ -157,6 +157,39 @@ describe("spread", () => {
     expect(late.error).toMatchObject({ code: "QUDO_DATABASES_OUT" });
   });
 
+  test("where all of them are slow a job waits in a line that moves, for as long as it takes", async () => {
+    const { dbs, insertJobs, open, time } = made("spread", [{}, {}]);
+    await open();
+    const jobs = Array.from({ length: 12_000 }, () => jobOf());
+    for (const db of dbs) db.slow("insertJobs", (ms) => time.sleep(ms), 1_500);
+    const all = watched(insertJobs(jobs));
+    await time.pass(20_000);
+    expect(all.error).toBeUndefined();
+    expect(all.over).toBe(true);
+    expect(dbs[0]!.jobs.size + dbs[1]!.jobs.size).toBe(12_000);
+  });
+
+  test("those that only had too much to do are asked again when the others have failed", async () => {
+    const { dbs, insertJobs, open, time } = made();
+    await open();
+    const gates = [gate(), gate()];
+    gates.forEach(({ passed }, i) => dbs[i]!.gates.set("insertJobs", passed));
+    dbs[2]!.failures.set("insertJobs", UNREACHED);
+    watched(insertJobs([jobFor("a")]));
+    await turns();
+    const job = jobFor("a", "b");
+    const sent = watched(insertJobs([job]));
+    await time.pass(500);
+    watched(insertJobs([jobFor("b")]));
+    await time.pass(2_000);
+    expect(dbs[2]!.times("insertJobs")).toBe(1);
+    expect(sent.over).toBe(false);
+    gates[1]!.open();
+    await time.pass(1_000);
+    expect(sent.value).toEqual([{ status: "inserted", database: "b" }]);
+    expect(there(dbs, job)).toEqual(["b"]);
+  });
+
   test("one that fails only after the time is up does not keep the job from one that is well", async () => {
     const { dbs, insertJobs, open, time } = made();
     await open();
@@ -263,6 +296,44 @@ describe("a job that may have been written", () => {
     dbs[0]!.failures.clear();
     await time.pass(600);
     expect(sent.value).toEqual([{ status: "inserted", database: "a" }]);
+  });
+
+  test("enqueued again under its id it is looked for where it may be, and nowhere else", async () => {
+    const { dbs, insertJobs, open, time } = made();
+    await open();
+    const job = jobFor("a", "b");
+    dbs[0]!.jobs.add(job.id);
+    dbs[0]!.failOnce("insertJobs", LOST);
+    dbs[0]!.failures.set("insertJobs", UNREACHED);
+    for (let round = 1; round <= 2; round++) {
+      const sent = watched(insertJobs([job]));
+      await time.pass(5_000);
+      expect(sent.error).toMatchObject({ database: "a", ids: [job.id], cause: LOST });
+    }
+    dbs[0]!.failures.clear();
+    expect(await insertJobs([job])).toEqual([{ status: "inserted", database: "a" }]);
+    expect(there(dbs, job)).toEqual(["a"]);
+    // Now it is known.
+    await time.pass(30_000);
+    expect(await insertJobs([job])).toEqual([{ status: "duplicate", database: "a" }]);
+  });
+
+  test("when it is found its database is tried at once, and whoever finds no other one waits for that", async () => {
+    const { dbs, insertJobs, open, parts } = made("spread", [{}]);
+    await open();
+    const job = jobOf();
+    dbs[0]!.jobs.add(job.id);
+    dbs[0]!.failOnce("insertJobs", LOST);
+    const { passed, open: go } = gate();
+    dbs[0]!.gates.set("ping", passed);
+    expect(await insertJobs([job])).toEqual([{ status: "inserted", database: "a" }]);
+    expect(parts[0]!.status().state).toBe("probing");
+    const next = watched(insertJobs([jobOf()]));
+    await turns();
+    expect(next.over).toBe(false);
+    go();
+    await turns();
+    expect(next.value).toEqual([{ status: "inserted", database: "a" }]);
   });
 
   test("is asked for at least once more where the answer was lost late", async () => {

@@ -45,6 +45,10 @@ export class Manual implements Surroundings {
     return this.later(then, ms);
   }
 
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.later(resolve, ms));
+  }
+
   /** Lets time pass, and everything happen that is due meanwhile, in order. */
   async pass(ms: number): Promise<void> {
     const end = this.time + ms;
@@ -116,6 +120,13 @@ export class FakeDatabase {
     this.onces.set(operation, error);
   }
 
+  /** By operation: how long each takes. */
+  private readonly delays = new Map<string, () => Promise<void>>();
+
+  slow(operation: string, sleep: (ms: number) => Promise<void>, ms: number): void {
+    this.delays.set(operation, () => sleep(ms));
+  }
+
   private readonly listeners = new Set<() => void>();
 
   /** Somebody else has written. */
@@ -178,6 +189,7 @@ export class FakeDatabase {
   private async answer<T>(operation: string, make: () => T): Promise<T> {
     this.asked.push(operation);
     await this.gates.get(operation);
+    await this.delays.get(operation)?.();
     const failure = this.onces.get(operation) ?? this.failures.get(operation);
     this.onces.delete(operation);
     if (failure !== undefined) throw failure;

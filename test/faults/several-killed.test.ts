@@ -1,0 +1,11 @@
+/** One of three databases is killed and started again, each server in turn: nothing acknowledged is lost, nothing is there twice. */
+import { test } from "vitest";
+import { ALL_HERE } from "./several/databases.js";
+import { killed } from "./several/faults.js";
+import { play } from "./several/scenario.js";
+
+test.skipIf(!ALL_HERE)(
+  "servers are killed under producers and workers, and started again",
+  () => play([killed("pg"), killed("my"), killed("pg")]),
+  1_200_000,
+);
