@@ -1,12 +1,14 @@
 /** Several databases as one: a driver made of drivers. Whoever calls it does not know how many there are. */
 import type { Driver, Part } from "../driver.js";
 import { placing } from "./enqueue.js";
-import { looking } from "./looking.js";
+import { figures } from "./figures.js";
+import { finding } from "./find.js";
+import { listing } from "./list.js";
 import { operating } from "./operate.js";
 import { partsOf } from "./part.js";
 import type { SeveralPlan } from "./plan.js";
 import { REAL, type Surroundings } from "./surroundings.js";
-import { byLease, working, type FirstAsked } from "./working.js";
+import { byLease, working, type Turns } from "./working.js";
 
 /** What the databases of a list have in common. */
 export interface SeveralOptions {
@@ -23,11 +25,11 @@ export function openSeveral(plan: SeveralPlan, options: SeveralOptions): Driver 
   return oneDriver(targets, placing({ targets, placement: plan.placement, surroundings }));
 }
 
-/** One driver over these. `insertJobs` decides where new jobs go, `first` which of them a claim asks first. */
+/** One driver over these. `insertJobs` decides where new jobs go, `turns` which of them a claim asks first. */
 export function oneDriver(
   parts: readonly Part[],
   insertJobs: Driver["insertJobs"],
-  { first = byLease }: { readonly first?: FirstAsked } = {},
+  { turns = byLease }: { readonly turns?: Turns } = {},
 ): Driver {
   return {
     label: parts.map(({ name, driver }) => `${name}: ${driver.label}`).join(", "),
@@ -39,8 +41,10 @@ export function oneDriver(
       return () => stops.forEach((stop) => stop?.());
     },
     insertJobs,
-    ...working(parts, first),
-    ...looking(parts),
+    ...working(parts, turns),
+    ...finding(parts),
+    ...listing(parts),
+    ...figures(parts),
     ...operating(parts),
     parts,
   };

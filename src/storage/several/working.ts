@@ -10,6 +10,7 @@ import type {
   Driver,
   Heartbeat,
   HeartbeatOutcome,
+  HeldRun,
   Part,
   ReapOutcome,
   RunKey,
@@ -32,14 +33,16 @@ type Working = Pick<
   | "report"
 >;
 
-/** Which of so many databases a claim asks first. */
-export type FirstAsked = (lease: string, databases: number) => number;
+/** In which order a claim asks the databases. */
+export type Turns = (lease: string, parts: readonly Part[]) => readonly Part[];
 
-/** Another one from claim to claim, and the same one when the claim is sent again. */
-export const byLease: FirstAsked = (lease, databases) =>
-  Number.parseInt(lease.slice(-8), 16) % databases;
+/** Another one is the first from claim to claim, and the same one when the claim is sent again. */
+export const byLease: Turns = (lease, parts) => {
+  const first = Number.parseInt(lease.slice(-8), 16) % parts.length;
+  return [...parts.slice(first), ...parts.slice(0, first)];
+};
 
-export function working(parts: readonly Part[], first: FirstAsked): Working {
+export function working(parts: readonly Part[], turns: Turns): Working {
   const beatAll = (beat: Heartbeat): Promise<HeartbeatOutcome> => heartbeat(parts, beat);
   return {
     async openSession(session) {
@@ -55,9 +58,9 @@ export function working(parts: readonly Part[], first: FirstAsked): Working {
       const { answers } = await askAll(parts, ({ driver }) => driver.reap(dead));
       return dead.map((_, i) => answers.map(({ said }) => said[i]!).reduce(reapedOf));
     },
-    trip: (trip) => new CompoundTrip(parts, first, trip).make(),
+    trip: (trip) => new CompoundTrip(parts, turns, trip).make(),
     async markStarted(runs) {
-      return anyOf(parts, runs, (driver) => driver.markStarted(runs));
+      return anyOf(parts, runs, (driver) => markStarted(driver, runs));
     },
     async report(reports) {
       return anyOf(parts, reports, (driver) => driver.report(reports));
@@ -82,6 +85,15 @@ async function heartbeat(parts: readonly Part[], beat: Heartbeat): Promise<Heart
     leases: [...new Set(alive.flatMap(({ said }) => said.leases))],
     fenced: distinct([...told, ...(await runsIn(dead, beat.running))]),
   };
+}
+
+/** Only those that are in this database: a lease of this name may be there without listing the others, and they would be shown there. */
+async function markStarted(driver: Driver, runs: readonly HeldRun[]): Promise<boolean[]> {
+  const endings = await driver.endings(runs.map(({ job }) => job));
+  const own = runs.filter((_, i) => endings[i]!.status !== "absent");
+  const started = own.length === 0 ? [] : await driver.markStarted(own);
+  const outcomes = new Map(own.map((run, i) => [run, started[i]!]));
+  return runs.map((run) => outcomes.get(run) ?? false);
 }
 
 /** Where the session was ended by others, all that it held is theirs. */
@@ -149,11 +161,11 @@ class CompoundTrip {
 
   constructor(
     parts: readonly Part[],
-    first: FirstAsked,
+    turns: Turns,
     private readonly trip: Trip,
   ) {
     const { settle, claim } = trip;
-    this.order = claim === null ? parts : rotated(parts, first(claim.lease, parts.length));
+    this.order = claim === null ? parts : turns(claim.lease, parts);
     this.settled = settle.map(({ settlements }) => settlements.map(() => "lost"));
     this.wants = claim?.wants ?? [];
   }
@@ -221,8 +233,4 @@ class CompoundTrip {
         limit - claimed.filter((job) => job.queue === queue && kinds.includes(job.kind)).length,
     }));
   }
-}
-
-function rotated(parts: readonly Part[], first: number): Part[] {
-  return [...parts.slice(first), ...parts.slice(0, first)];
 }

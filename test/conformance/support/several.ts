@@ -17,7 +17,7 @@ export function several(name: string, fixtures: readonly Fixture[], active: numb
 }
 
 /**
- * New jobs go into each in turn, so that it is not left to chance whether a law holds; and claims begin with the last, to which the
+ * New jobs go into each in turn, so that it is not left to chance whether a law holds; and claims begin with the last one, to which the
  * earlier jobs did not go. Jobs with one id, or one unique key, go into one database, as they do by `placement: "hash"`.
  */
 export function inTurn(name: string, fixtures: readonly Fixture[]): Fixture {
@@ -45,7 +45,7 @@ export function inTurn(name: string, fixtures: readonly Fixture[]): Fixture {
       }
       return outcomes;
     };
-    return oneDriver(parts, insertJobs, { first: () => parts.length - 1 });
+    return oneDriver(parts, insertJobs, { turns: () => parts.toReversed() });
   });
 }
 
