@@ -1,7 +1,7 @@
 /** Whether the databases are those that they are taken for: told by what is written in them, whenever one is opened. */
 import { InvalidInputError } from "../../core/errors.js";
 import type { DatabaseMode, Driver, Identity, Part } from "../driver.js";
-import { REAL, type Surroundings } from "./surroundings.js";
+import { endsWithin, REAL, type Surroundings } from "./surroundings.js";
 
 const FROM_LENIENT: readonly DatabaseMode[] = ["active", "drain", "off"];
 
@@ -74,17 +74,9 @@ export class Identities {
  */
 export async function refuseWrongOnes(
   parts: readonly Part[],
-  { later }: Pick<Surroundings, "later"> = REAL,
+  surroundings: Surroundings = REAL,
 ): Promise<void> {
-  let cancel: () => void = () => undefined;
-  const late = new Promise<void>((resolve) => (cancel = later(resolve, WAIT_MS)));
-  const answers = parts.map(({ driver }) => answerOf(driver));
-  try {
-    await Promise.race([Promise.all(answers), late]);
-  } finally {
-    cancel();
-    for (const answer of answers) answer.catch(() => undefined);
-  }
+  await endsWithin(Promise.all(parts.map(({ driver }) => answerOf(driver))), WAIT_MS, surroundings);
 }
 
 /** One that is out, or cannot be opened, is no mistake of whoever made the list. */
