@@ -54,7 +54,7 @@ describe("several databases", () => {
   });
 
   test("what is made ready in one wakes no other one", async () => {
-    tune({ pollMs: 600_000 });
+    tune({ pollMs: 600_000, lookFirstMs: 600_000, lookLastMs: 600_000 });
     const seas = await twoSeas();
     const [a, b] = seas;
     let trips = 0;
@@ -285,7 +285,7 @@ describe("a database that does not answer", () => {
 
 describe("off", () => {
   test("nothing is claimed, what is held is settled, and active again it goes on at once", async () => {
-    tune({ pollMs: 600_000 });
+    tune({ pollMs: 600_000, lookFirstMs: 600_000, lookLastMs: 600_000 });
     const seas = await twoSeas();
     const b = seas[1];
     b.deaf = true;
@@ -403,7 +403,7 @@ async function share(handlerMs: number, concurrency: number, small: number): Pro
 
 describe("fairness", () => {
   test.each([
-    ["handlers that wait for a moment", 2, 10, 400],
+    ["handlers that wait for a moment", 10, 10, 300],
     ["slow handlers", 80, 10, 60],
     ["an odd number of places", 60, 3, 20],
     ["one place", 20, 1, 20],
