@@ -10,6 +10,7 @@ export interface FilterFlags {
   kind?: string;
   since?: string;
   until?: string;
+  in?: string;
 }
 
 export function addFilterOptions(command: Command): Command {
@@ -18,7 +19,8 @@ export function addFilterOptions(command: Command): Command {
     .option("--queue <name>", "in this queue")
     .option("--kind <kind>", "of this kind")
     .option("--since <time>", "enqueued within this time (2h), or at this date or later")
-    .option("--until <time>", "enqueued longer ago than that, or before this date");
+    .option("--until <time>", "enqueued longer ago than that, or before this date")
+    .option("--in <name>", "in the database of this name, where there are several");
 }
 
 function collect(text: string, before: string[] = []): string[] {
@@ -26,12 +28,14 @@ function collect(text: string, before: string[] = []): string[] {
 }
 
 /** What was said, and nothing else. @throws InvalidInputError for a time that is none; the API looks at the rest. */
-export function filterOf({ state, queue, kind, since, until }: FilterFlags): JobFilter {
+export function filterOf(flags: FilterFlags): JobFilter {
+  const { state, queue, kind, since, until, in: database } = flags;
   return {
     ...(state !== undefined && { state: state as JobState[] }),
     ...(queue !== undefined && { queue }),
     ...(kind !== undefined && { kind }),
     ...(since !== undefined && { since: momentOrAgo(since, "--since") }),
     ...(until !== undefined && { until: momentOrAgo(until, "--until") }),
+    ...(database !== undefined && { database }),
   };
 }

@@ -15,6 +15,9 @@ export function jobTable(jobs: readonly JobInfo[], now: number): string[] {
     { title: "id", cell: ({ id }) => id, whole: true },
     { title: "kind", cell: ({ kind }) => kind, least: 16 },
     { title: "queue", cell: ({ queue }) => queue, yields: 3 },
+    ...(jobs.some(({ database }) => database !== undefined)
+      ? [{ title: "database", cell: ({ database = "" }: JobInfo) => database, yields: 4 }]
+      : []),
     {
       title: "state",
       cell: ({ state }) => state,

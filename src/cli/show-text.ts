@@ -66,6 +66,7 @@ function fields({ job, workers }: Known, now: number, paint: Painter): Field[] {
     ["job", job.id, paint.bold],
     ["kind", job.kind],
     ["queue", job.queue],
+    ["database", job.database ?? ""],
     ["state", stateText(job, now), statePaint(job.state, paint)],
     ["tries", triesText(job)],
     ["priority", job.priority === 0 ? "" : String(job.priority)],

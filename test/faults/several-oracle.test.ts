@@ -14,8 +14,8 @@ const call = (id: string, over: Partial<Call> = {}): Call => ({
   ...over,
 });
 const done = (job: string, run = 1) => ({ job, run, state: 1 });
-const change = (from: string, to: string) =>
-  ({ at: 0, log: "p", name: "pg", from, to, reason: null }) as const;
+const change = (from: string, to: string, at = 0) =>
+  ({ at, log: "p", name: "pg", from, to, reason: null }) as const;
 const NOTHING = { jobs: [], outcomes: [] };
 
 /** Three jobs, one in each database, each done at its first run. */
@@ -48,7 +48,7 @@ describe("it is told", () => {
   const [a, b, c] = sound().story.calls as [Call, Call, Call];
   const kept = (over: Partial<Evidence["held"]>) => withCalls([a, b, c], over);
   const unknown = { settled: "unknown", database: "pg", ids: ["b-1"] } as const;
-  const atFault = [{ what: "fault", from: 1, to: 2 }];
+  const atFault = [{ what: "fault", name: "pg", from: 1, to: 2, until: 9 } as const];
 
   test.each<[string, ReturnType<typeof sound>, string]>([
     [
@@ -107,7 +107,7 @@ describe("it is told", () => {
   test("an unknown outcome of a call that was in flight at no fault", () => {
     const evidence = withCalls([a, call("b-1", unknown), c]);
     expect(wrongOf(evidence, atFault)).toEqual([]);
-    expect(wrongOf(evidence, [{ what: "fault", from: 6, to: 7 }])).toEqual([
+    expect(wrongOf(evidence, [{ ...atFault[0]!, from: 6, to: 7 }])).toEqual([
       "b-1: unknown, but not in flight when a fault began",
     ]);
   });
@@ -137,9 +137,11 @@ describe("it is told", () => {
   });
 
   test("changes that do not follow from one another", () => {
-    expect(wrongChanges([change("healthy", "out"), change("out", "healthy")])).toEqual([]);
-    expect(wrongChanges([change("healthy", "out"), change("healthy", "out")])).toEqual([
+    expect(wrongChanges([change("healthy", "out"), change("out", "healthy")], [])).toEqual([]);
+    expect(wrongChanges([change("healthy", "out"), change("healthy", "out")], [])).toEqual([
       "p pg: from healthy, and it was out",
     ]);
+    const tooSoon = [change("healthy", "out", 1), change("out", "healthy", 5)];
+    expect(wrongChanges(tooSoon, atFault)).toEqual(["p pg: healthy while fault"]);
   });
 });

@@ -5,7 +5,7 @@ import type { Body, Database, SnapshotOptions, Tx } from "../sql/database.js";
 import { raw, sql, type Query } from "../sql/query.js";
 import { decode, type RowOf, type Shape } from "../sql/rows.js";
 import { loadEscape, type Answer, type Connection, type PatienceMs } from "./connection.js";
-import { ConflictError, LostError } from "../sql/errors.js";
+import { ConflictError, LostError, perhaps } from "../sql/errors.js";
 import { asDatabaseError } from "./errors.js";
 import type { Flavour } from "./flavour.js";
 import { unhurried } from "./session.js";
@@ -143,7 +143,7 @@ export class MysqlDatabase implements Database {
         this.source.forget();
       this.abandon(connection, used);
       if (!(error instanceof LostError)) throw error;
-      throw committing && kind.commits ? error.perhaps() : new Unsent(error);
+      throw committing && kind.commits ? perhaps(error) : new Unsent(error);
     }
   }
 

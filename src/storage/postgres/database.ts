@@ -12,7 +12,7 @@ import type {
   SessionSettings,
   Statement,
 } from "./connection.js";
-import { ConflictError, LostError } from "../sql/errors.js";
+import { ConflictError, LostError, perhaps } from "../sql/errors.js";
 import { asDatabaseError, isConsequence } from "./errors.js";
 import {
   openSource,
@@ -145,7 +145,7 @@ export class PostgresDatabase implements Database {
       await this.abandon(connection, statements, error);
       if (!(error instanceof LostError)) throw error;
       // A look has nothing to lose: it is begun again.
-      throw committing && begin !== BEGIN_SNAPSHOT ? error.perhaps() : new Unsent(error);
+      throw committing && begin !== BEGIN_SNAPSHOT ? perhaps(error) : new Unsent(error);
     }
     this.source.release(connection);
     return value;

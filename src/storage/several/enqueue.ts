@@ -8,7 +8,7 @@ import type { DatabaseMode, Driver, InsertOutcome, NewJob } from "../driver.js";
 import { STALL_MS, TakenBack } from "./gathering.js";
 import { isConflict, isOurs } from "./health.js";
 import { preference, type Candidate } from "./placement.js";
-import type { Surroundings } from "./surroundings.js";
+import { endsWithin, type Surroundings } from "./surroundings.js";
 
 /** What is asked of each of them. */
 export interface Target extends Candidate {
@@ -65,7 +65,7 @@ export function placing(options: EnqueueOptions): Driver["insertJobs"] {
 interface Doubt {
   readonly target: Target;
   /** What its answer was lost with. */
-  readonly lost: Error;
+  readonly lost: DatabaseError;
 }
 
 /** So many jobs of which nobody knows are remembered, the newest. */
@@ -153,10 +153,7 @@ class Offer {
     const tried = targets.filter(({ trial }) => trial !== null);
     const left = this.deadline - this.now;
     if (tried.length === 0 || left <= 0) return false;
-    let cancel = (): void => undefined;
-    const end = new Promise<void>((resolve) => (cancel = surroundings.later(resolve, left)));
-    await Promise.race([end, ...tried.map(({ trial }) => trial)]);
-    cancel();
+    await endsWithin(Promise.race(tried.map(({ trial }) => trial)), left, surroundings);
     for (const target of tried) if (target.takesJobs) this.refusals.delete(target);
     return tried.some(({ takesJobs, trial }) => takesJobs || trial !== null);
   }
@@ -217,6 +214,8 @@ class Offer {
         return { ...told, database: target.name };
       } catch (error) {
         if (!(error instanceof DatabaseError)) throw error;
+        // It was others of its batch that had been written: this one waits for its key, now as before.
+        if (isConflict(error) && isConflict(lost)) throw error;
       }
       const longest = Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ** tries);
       const ms = longest * (1 - this.options.surroundings.chance() / 2);

@@ -46,8 +46,9 @@ export class Gathering {
     return this.batcherFor(job).add(job, waitMs);
   }
 
-  addAgain(job: NewJob): Promise<InsertOutcome> {
-    return this.again.add(job);
+  /** Those with keys go each alone: one that waits for its key makes a doubtful case of no other. */
+  async addAgain(job: NewJob): Promise<InsertOutcome> {
+    return job.uniqueKey === null ? this.again.add(job) : (await this.send([job], true))[0]!;
   }
 
   /** For how long that has been under way behind which this would wait; 0 where there is nothing. */

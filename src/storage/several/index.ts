@@ -1,7 +1,9 @@
 /** Several databases as one: a driver made of drivers. Whoever calls it does not know how many there are. */
 import type { Driver, Part } from "../driver.js";
 import { placing } from "./enqueue.js";
-import { looking } from "./looking.js";
+import { figures } from "./figures.js";
+import { finding } from "./find.js";
+import { listing } from "./list.js";
 import { operating } from "./operate.js";
 import { partsOf } from "./part.js";
 import type { SeveralPlan } from "./plan.js";
@@ -40,7 +42,9 @@ export function oneDriver(
     },
     insertJobs,
     ...working(parts, turns),
-    ...looking(parts),
+    ...finding(parts),
+    ...listing(parts),
+    ...figures(parts),
     ...operating(parts),
     parts,
   };

@@ -57,7 +57,6 @@ export function operating(parts: readonly Part[]): Operating {
     async retry(ids) {
       const { answers, unasked } = await askAll(parts, ({ driver }) => driver.retry(ids));
       const found = ids.map((_, i) => answers.map(({ said }) => said[i]!).reduce(retriedOf));
-      const isAbsent = ({ status }: RetryOutcome): boolean => status === "absent";
       return found.some(isAbsent) ? complete(unasked, found) : found;
     },
     async setPaused(target, paused) {
@@ -87,15 +86,7 @@ export function operating(parts: readonly Part[]): Operating {
       const { unasked } = await askAll(parts, ({ driver }) => driver.setMode(mode));
       complete(unasked, undefined);
     },
-    async grants() {
-      const texts = await Promise.all(parts.map(grantsOf));
-      const found = texts.filter((text) => text !== null);
-      if (found.length > 0) return found.join("\n");
-      throw new QudoError(
-        "QUDO_UNSUPPORTED",
-        "None of the databases knows roles. Who may use a file is said by the rights of the file and its folder.",
-      );
-    },
+    grants: () => grants(parts),
   };
 }
 
@@ -104,6 +95,10 @@ function asOne(what: string): QudoError {
     "QUDO_UNSUPPORTED",
     `A list of several databases ${what}: each of them has its own.`,
   );
+}
+
+function isAbsent({ status }: RetryOutcome): boolean {
+  return status === "absent";
 }
 
 /** The oldest of the versions found says from where all were brought up to date. */
@@ -141,6 +136,16 @@ async function prune(parts: readonly Part[], step: PruneStep): Promise<PruneOutc
     after: after.size === 0 ? null : JSON.stringify([...after]),
     more: asked.answers.some(({ said }) => said.more),
   });
+}
+
+async function grants(parts: readonly Part[]): Promise<string> {
+  const texts = await Promise.all(parts.map(grantsOf));
+  const found = texts.filter((text) => text !== null);
+  if (found.length > 0) return found.join("\n");
+  throw new QudoError(
+    "QUDO_UNSUPPORTED",
+    "None of the databases knows roles. Who may use a file is said by the rights of the file and its folder.",
+  );
 }
 
 async function grantsOf({ name, driver }: Part): Promise<string | null> {

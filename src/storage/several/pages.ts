@@ -171,8 +171,9 @@ class Places {
     return this.parts.every(({ name }) => !this.isOpen(name));
   }
 
+  /** In letters that a command line takes as they are. */
   text(): string {
-    return JSON.stringify([...this.places]);
+    return Buffer.from(JSON.stringify([...this.places])).toString("base64url");
   }
 }
 
@@ -193,7 +194,7 @@ function isEntry(parts: readonly Part[], entry: unknown): boolean {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(Buffer.from(text, "base64url").toString());
   } catch {
     return undefined;
   }

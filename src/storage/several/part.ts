@@ -14,7 +14,7 @@ import { guard, type CallOptions, type Guarded } from "./guard.js";
 import { Health } from "./health.js";
 import { Identities, stricter } from "./identity.js";
 import type { PartPlan, SeveralPlan } from "./plan.js";
-import type { Surroundings } from "./surroundings.js";
+import { endsWithin, type Surroundings } from "./surroundings.js";
 
 /** What all of them are told. */
 interface Shared {
@@ -31,7 +31,9 @@ export function partsOf(
   { parts, retryMs }: SeveralPlan,
   common: Pick<Shared, "migrate" | "surroundings">,
 ): DatabasePart[] {
-  const shared: Shared = { ...common, retryMs, identities: new Identities() };
+  const names = parts.map(({ name }) => name);
+  const identities = new Identities(names, common.surroundings);
+  const shared: Shared = { ...common, retryMs, identities };
   return parts.map((plan) => new DatabasePart(plan, shared));
 }
 
@@ -146,10 +148,12 @@ export class DatabasePart implements Part, Guarded, Target {
    */
   async insert(job: NewJob, waitMs: number): Promise<InsertOutcome> {
     this.refuseWhereOut();
-    const { surroundings } = this.shared;
-    if (this.current === null) await within(this.ready(), waitMs, surroundings, late);
-    if (this.now - this.toldAt > 2 * MODE_MS)
-      await within(this.askMode(), waitMs, surroundings, late);
+    const inTime = async (promise: Promise<unknown>): Promise<void> => {
+      if (!(await endsWithin(promise, waitMs, this.shared.surroundings)))
+        throw new TakenBack("did not open in time");
+    };
+    if (this.current === null) await inTime(this.ready());
+    if (this.now - this.toldAt > 2 * MODE_MS) await inTime(this.askMode());
     if (!this.takesJobs) throw new TakenBack(this.refusal);
     return this.gathering.add(job, waitMs);
   }
@@ -345,24 +349,4 @@ export class DatabasePart implements Part, Guarded, Target {
 const wrote = (outcomes: InsertOutcome[]): boolean =>
   outcomes.some(({ status }) => status === "inserted");
 
-const late = (): TakenBack => new TakenBack("did not open in time");
-
 const noop = (): void => undefined;
-
-/** What is waited for goes on all the same. */
-async function within<T>(
-  promise: Promise<T>,
-  ms: number,
-  surroundings: Surroundings,
-  late: () => Error,
-): Promise<T> {
-  let cancel = noop;
-  const end = new Promise<never>((_, reject) => {
-    cancel = surroundings.later(() => reject(late()), ms);
-  });
-  try {
-    return await Promise.race([promise, end]);
-  } finally {
-    cancel();
-  }
-}

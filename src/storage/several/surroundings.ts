@@ -30,3 +30,15 @@ export const REAL: Surroundings = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Whether it ends within so many milliseconds; it goes on all the same. @throws what it throws. */
+export function endsWithin(
+  promise: Promise<unknown>,
+  ms: number,
+  surroundings: Surroundings,
+): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const cancel = surroundings.later(() => resolve(false), ms);
+    void promise.then(() => resolve(true), reject).finally(cancel);
+  });
+}

@@ -10,6 +10,7 @@ import type {
   Driver,
   Heartbeat,
   HeartbeatOutcome,
+  HeldRun,
   Part,
   ReapOutcome,
   RunKey,
@@ -59,7 +60,7 @@ export function working(parts: readonly Part[], turns: Turns): Working {
     },
     trip: (trip) => new CompoundTrip(parts, turns, trip).make(),
     async markStarted(runs) {
-      return anyOf(parts, runs, (driver) => driver.markStarted(runs));
+      return anyOf(parts, runs, (driver) => markStarted(driver, runs));
     },
     async report(reports) {
       return anyOf(parts, reports, (driver) => driver.report(reports));
@@ -84,6 +85,15 @@ async function heartbeat(parts: readonly Part[], beat: Heartbeat): Promise<Heart
     leases: [...new Set(alive.flatMap(({ said }) => said.leases))],
     fenced: distinct([...told, ...(await runsIn(dead, beat.running))]),
   };
+}
+
+/** Only those that are in this database: a lease of this name may be there without listing the others, and they would be shown there. */
+async function markStarted(driver: Driver, runs: readonly HeldRun[]): Promise<boolean[]> {
+  const endings = await driver.endings(runs.map(({ job }) => job));
+  const own = runs.filter((_, i) => endings[i]!.status !== "absent");
+  const started = own.length === 0 ? [] : await driver.markStarted(own);
+  const outcomes = new Map(own.map((run, i) => [run, started[i]!]));
+  return runs.map((run) => outcomes.get(run) ?? false);
 }
 
 /** Where the session was ended by others, all that it held is theirs. */

@@ -1,8 +1,10 @@
 /** Adding jobs. Plain ones of a call share one transaction; those with unique keys wait for nobody else's, and nobody for them. */
+import { DatabaseError } from "../../core/errors.js";
 import { uniqueHash } from "../../core/ids.js";
 import type { InsertOutcome, NewJob } from "../driver.js";
 import { write, type Engine, type Work } from "./engine.js";
 import { hashText, takeKeys } from "./keys.js";
+import { perhaps } from "./errors.js";
 import { keyOf } from "./lanes.js";
 import { optsText } from "./options.js";
 import { pieces } from "./pieces.js";
@@ -45,10 +47,22 @@ export async function insertJobs(
   for (const job of jobs) if (!first.has(job.id)) first.set(job.id, job);
   const outcomes = new Map<NewJob, InsertOutcome>();
   for (const { some, insert } of partsOf(engine, [...first.values()])) {
-    const answers = await write(engine, (work) => insert(work, some, lanes));
+    const answers = await afterOthers(
+      outcomes.size > 0,
+      write(engine, (work) => insert(work, some, lanes)),
+    );
     for (const [i, job] of some.entries()) outcomes.set(job, answers[i]!);
   }
   return again(engine, jobs, first, outcomes);
+}
+
+/** Where others of the call have been committed, its failure is not that of all. */
+async function afterOthers<T>(committed: boolean, doing: Promise<T>): Promise<T> {
+  try {
+    return await doing;
+  } catch (error) {
+    throw committed && error instanceof DatabaseError ? perhaps(error) : error;
+  }
 }
 
 interface Part {
@@ -86,9 +100,12 @@ async function again(
     return DUPLICATE;
   });
   if (open.length === 0) return answers;
-  const rest = await insertJobs(
-    engine,
-    open.map((i) => jobs[i]!),
+  const rest = await afterOthers(
+    true,
+    insertJobs(
+      engine,
+      open.map((i) => jobs[i]!),
+    ),
   );
   for (const [n, i] of open.entries()) answers[i] = rest[n]!;
   return answers;

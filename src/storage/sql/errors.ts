@@ -5,10 +5,11 @@ import { DatabaseError } from "../../core/errors.js";
 export class ConflictError extends DatabaseError {}
 
 /** The connection is gone. Nothing has happened, unless a commit was on its way. */
-export class LostError extends DatabaseError {
-  /** The same, where one was. */
-  perhaps(): LostError {
-    const { code, message, transient, cause } = this;
-    return new LostError(code, message, transient, { cause, happened: "perhaps" });
-  }
+export class LostError extends DatabaseError {}
+
+/** The same error, where some of what was asked for may have happened all the same. */
+export function perhaps(error: DatabaseError): DatabaseError {
+  const { code, message, transient, cause } = error;
+  const Class = error.constructor as typeof DatabaseError;
+  return new Class(code, message, transient, { cause, happened: "perhaps" });
 }

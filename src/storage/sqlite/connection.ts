@@ -139,15 +139,10 @@ export class Connection {
     return Number(this.sql(text).run(...values).changes);
   }
 
-  /** As SQLite knows it; null in memory. */
-  get file(): string | null {
-    const list = this.all<{ name: string; file: string | null }>("pragma database_list");
-    return list.find(({ name }) => name === "main")?.file || null;
-  }
-
   /** Where this database's wake-ups come and go; null in memory. */
   get nudgePath(): string | null {
-    return nudgeFile(this.file ?? "");
+    const list = this.all<{ name: string; file: string | null }>("pragma database_list");
+    return nudgeFile(list.find(({ name }) => name === "main")?.file ?? "");
   }
 
   /** What this transaction writes can be worked on at once: after its commit other processes are told. */

@@ -88,7 +88,12 @@ export function asDatabaseError(
         { cause },
       );
     case FULL:
-      return withoutRoom(path, cause);
+      return new DatabaseError(
+        "QUDO_DATABASE_FULL",
+        `${file} has no room to grow. Nothing was written; make space on its disk and try again.`,
+        true,
+        { cause },
+      );
     case READONLY:
       return new DatabaseError(
         "QUDO_DATABASE_READ_ONLY",
@@ -123,16 +128,6 @@ export function asDatabaseError(
             { cause },
           );
   }
-}
-
-export function withoutRoom(path: string, cause?: unknown): DatabaseError {
-  const file = path === ":memory:" ? "The in-memory database" : `The database file ${path}`;
-  return new DatabaseError(
-    "QUDO_DATABASE_FULL",
-    `${file} has no room to grow. Nothing was written; make space on its disk and try again.`,
-    true,
-    { cause },
-  );
 }
 
 function unreachable(file: string, because: string, cause: unknown): DatabaseError {

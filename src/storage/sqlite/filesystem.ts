@@ -5,7 +5,6 @@
 import { statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DatabaseError } from "../../core/errors.js";
-import { withoutRoom } from "./errors.js";
 
 export type FileSystem =
   | { readonly kind: "local" }
@@ -73,29 +72,6 @@ export function checkFileSystem(path: string, around: Surroundings = HERE): void
   around.warn(
     `${path} is on ${found.name}: what stands behind it is not known, and SQLite's locks may not hold there. If it is local, say networkFileSystem: "allow".`,
   );
-}
-
-/** With less, whatever needs a new page of the log or of the file may fail at any moment. */
-const ROOM_BYTES = 1_048_576;
-
-/**
- * A small write finds room in pages that are there already, and one that is rolled back may never have left the memory: whether
- * there is room is known to the file system only.
- * @throws DatabaseError QUDO_DATABASE_FULL
- */
-export function checkRoom(path: string): void {
-  const room = roomIn(dirname(resolve(path)));
-  if (room !== null && room < ROOM_BYTES) throw withoutRoom(path);
-}
-
-/** Bytes; null where that is not told. */
-function roomIn(folder: string): number | null {
-  try {
-    const { blocks, bavail, bsize } = statfsSync(folder);
-    return blocks > 0 ? bavail * bsize : null;
-  } catch {
-    return null;
-  }
 }
 
 /** A folder that cannot be looked at is for the opening to complain of. */

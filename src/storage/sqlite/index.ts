@@ -6,7 +6,6 @@ import { Connection, type HandleLike, type Synchronous } from "./connection.js";
 import { counts, tally } from "./counts.js";
 import { insertJobs } from "./enqueue.js";
 import { newEngine, read, type Engine } from "./engine.js";
-import { checkRoom } from "./filesystem.js";
 import { backup, compact } from "./file.js";
 import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
@@ -100,10 +99,22 @@ async function checkVersion(engine: Engine): Promise<void> {
   if (version !== null) await engine.db.useWal();
 }
 
+/** More than its cache may hold meanwhile: what is rolled back would else never reach the disk, and a full one go unnoticed. */
+const PAGES = 32;
+
 async function ping(engine: Engine): Promise<{ now: number }> {
-  await engine.db.rehearse(() =>
-    engine.db.handle.exec("create table qudo_ping (n integer); drop table qudo_ping"),
-  );
-  if (engine.db.file !== null) checkRoom(engine.db.file);
+  const { db } = engine;
+  await db.rehearse(() => {
+    const { cache_size: pages } = db.get<{ cache_size: number }>("pragma cache_size")!;
+    const { page_size: bytes } = db.get<{ page_size: number }>("pragma page_size")!;
+    db.handle.exec("pragma cache_size=1");
+    try {
+      db.handle.exec(
+        `create table qudo_ping (b blob); insert into qudo_ping values (zeroblob(${PAGES * bytes}))`,
+      );
+    } finally {
+      db.handle.exec(`pragma cache_size=${pages}`);
+    }
+  });
   return { now: engine.clock() };
 }

@@ -2,11 +2,13 @@
 import type { Held, Name } from "./databases.js";
 import type { Call, Change, Story } from "./log.js";
 
-/** When a fault began: from the moment it was ordered until it was there, in the log's milliseconds. */
+/** A fault: from the moment it was ordered until it was there, and until it was taken back, in the log's milliseconds. */
 export interface Struck {
   readonly what: string;
+  readonly name: Name;
   readonly from: number;
   readonly to: number;
+  readonly until: number;
 }
 
 export interface Evidence {
@@ -170,9 +172,13 @@ export function sharesOf(calls: readonly Call[], held: Evidence["held"]): Record
   return { file: counts.file / mean, pg: counts.pg / mean, my: counts.my / mean };
 }
 
-/** Changes of a database, as one process told them: each starts where the one before it ended. */
-export function wrongChanges(changes: readonly Change[]): string[] {
-  const wrong: string[] = [];
+/** Changes of a database, as one process told them: each starts where the one before it ended, and none is back before its fault is over. */
+export function wrongChanges(changes: readonly Change[], struck: readonly Struck[]): string[] {
+  const wrong = changes.flatMap(({ name, to, at, log }) =>
+    struck
+      .filter((one) => to === "healthy" && one.name === name && at > one.to && at < one.until)
+      .map(({ what }) => `${log} ${name}: healthy while ${what}`),
+  );
   const last = new Map<string, string>();
   for (const { name, from, to, log } of changes) {
     const key = `${log} ${name}`;

@@ -10,7 +10,7 @@ import { placing } from "../../../src/storage/several/enqueue.js";
 import { partsOf, type DatabasePart } from "../../../src/storage/several/part.js";
 import { preference } from "../../../src/storage/several/placement.js";
 import type { PartPlan } from "../../../src/storage/several/plan.js";
-import { ConflictError, LostError } from "../../../src/storage/sql/errors.js";
+import { ConflictError, LostError, perhaps } from "../../../src/storage/sql/errors.js";
 import { FakeDatabase, gate, jobOf, Manual, turns, watched } from "./support.js";
 
 const UNREACHED = new DatabaseError("QUDO_DATABASE_UNREACHABLE", "Nobody answers.", true);
@@ -334,6 +334,15 @@ describe("a job that may have been written", () => {
     go();
     await turns();
     expect(next.value).toEqual([{ status: "inserted", database: "a" }]);
+  });
+
+  test("beside others that were written is told what it met, and nobody is in doubt", async () => {
+    const { dbs, insertJobs, open } = made();
+    await open();
+    const met = new ConflictError("QUDO_DATABASE_BUSY", "Met others.", true);
+    dbs[0]!.failOnce("insertJobs", perhaps(met));
+    dbs[0]!.failures.set("insertJobs", met);
+    await expect(insertJobs([jobFor("a")])).rejects.toBe(met);
   });
 
   test("is asked for at least once more where the answer was lost late", async () => {

@@ -198,7 +198,7 @@ export class FakeDatabase {
 }
 
 export function gate(): { passed: Promise<void>; open: () => void } {
-  let resolved = (): void => undefined;
-  const passed = new Promise<void>((resolve) => (resolved = resolve));
-  return { passed, open: () => resolved() };
+  const opening: { open?: () => void } = {};
+  const passed = new Promise<void>((resolve) => (opening.open = resolve));
+  return { passed, open: () => opening.open!() };
 }
