@@ -7,6 +7,8 @@ import { gate, order, tune, until, type Gate } from "./support.js";
 
 const orders = (kind: string, n: number) => Array.from({ length: n }, () => order(kind));
 
+const listener = (): void => undefined;
+
 describe("several databases", () => {
   test("are worked on at once; each job is settled where it was claimed, and told with its database", async () => {
     const seas = await twoSeas();
@@ -84,13 +86,13 @@ describe("several databases", () => {
     const job = defineJob("job", { run: () => undefined });
     const { fleet, events } = newFleet([job], seas);
     await until("both have begun", () => events.length === 2);
-    const mine = (): void => undefined;
-    process.on("SIGTERM", mine);
+    // Somebody else listens: the process does not end by it.
+    process.on("SIGTERM", listener);
     try {
       process.emit("SIGTERM", "SIGTERM");
       await fleet.stopped;
     } finally {
-      process.off("SIGTERM", mine);
+      process.off("SIGTERM", listener);
     }
     for (const { driver } of seas) expect(await driver.sessions()).toEqual([]);
     expect(process.listenerCount("SIGTERM")).toBe(0);
