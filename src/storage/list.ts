@@ -2,6 +2,7 @@
  * Several databases as a user lists them. All of it is checked when a Qudo is made: a wrong list must not wait for the day on which
  * its second database is needed.
  */
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { DEFAULTS } from "../core/defaults.js";
 import { InvalidInputError } from "../core/errors.js";
@@ -129,7 +130,18 @@ type OfServer = Exclude<Checked, OfSqlite>;
 function isOneFile(one: OfSqlite, other: OfSqlite): boolean {
   const [a, b] = [one.options.handle, other.options.handle];
   if (a !== undefined || b !== undefined) return a === b;
-  return one.path !== ":memory:" && resolve(one.path) === resolve(other.path);
+  if (one.path === ":memory:" || other.path === ":memory:") return false;
+  return resolve(one.path) === resolve(other.path) || fileOf(one.path) === fileOf(other.path);
+}
+
+/** Links lead to one file, and two of them to two logs beside it, which would ruin it. One that is not there yet is its own. */
+function fileOf(path: string): string | symbol {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev} ${ino}`;
+  } catch {
+    return Symbol(path);
+  }
 }
 
 function tablesOf({ settings }: OfServer): string {

@@ -3,8 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { EnqueuePartlyError, type Enqueued } from "../../src/index.js";
-import { defineJob, Qudo, type QudoOptions } from "../../src/index.js";
+import {
+  defineJob,
+  EnqueuePartlyError,
+  Qudo,
+  type Enqueued,
+  type QudoOptions,
+} from "../../src/index.js";
 
 const note = defineJob("note", { run: (n: number) => n });
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -22,11 +27,12 @@ afterEach(async () => {
 });
 
 /** "a" and "b" are files; "missing" is one in a folder that does not exist. */
+const fileOf = (name: string): string =>
+  name === "missing" ? join(folder, "nowhere", "x.db") : join(folder, `${name}.db`);
+
 function over(names: readonly string[], more: Partial<QudoOptions> = {}): Qudo {
-  const urlOf = (name: string): string =>
-    `sqlite:${name === "missing" ? join(folder, "nowhere", "x.db") : join(folder, `${name}.db`)}`;
   const qudo = new Qudo({
-    databases: names.map((name) => ({ name, url: urlOf(name) })),
+    databases: names.map((name) => ({ name, url: `sqlite:${fileOf(name)}` })),
     jobs: [note],
     logger: quiet,
     ...more,

@@ -1,7 +1,7 @@
 /** Whether the databases are those that they are taken for: told by what is written in them, whenever one is opened. */
 import { InvalidInputError } from "../../core/errors.js";
 import type { DatabaseMode, Driver, Identity, Part } from "../driver.js";
-import { REAL, type Surroundings } from "./surroundings.js";
+import { endsWithin, REAL, type Surroundings } from "./surroundings.js";
 
 const FROM_LENIENT: readonly DatabaseMode[] = ["active", "drain", "off"];
 
@@ -10,9 +10,22 @@ export function stricter(one: DatabaseMode, other: DatabaseMode): DatabaseMode {
   return FROM_LENIENT[Math.max(FROM_LENIENT.indexOf(one), FROM_LENIENT.indexOf(other))]!;
 }
 
+/** So long the first call waits for databases that do not answer. */
+const WAIT_MS = 1_000;
+
+/** So long one that has another's name waits until that one is asked, too. */
+const OTHER_MS = 500;
+
 /** Who was asked so far, under which name. One for all parts of a list. */
 export class Identities {
   private readonly asked = new Map<string, Promise<Identity>>();
+  private onAsked: (() => void)[] = [];
+
+  /** `names`: of all in the list. */
+  constructor(
+    private readonly names: readonly string[] = [],
+    private readonly surroundings: Pick<Surroundings, "later"> = REAL,
+  ) {}
 
   /**
    * Called with what `identify(name)` of a database is about to answer, before anything else is done with it. Of two names for
@@ -24,8 +37,10 @@ export class Identities {
     answer: Promise<Identity>,
   ): Promise<Identity> {
     this.asked.set(name, answer);
+    for (const tell of this.onAsked.splice(0)) tell();
     const identity = await answer;
     if (identity.name === name) return identity;
+    if (identity.name !== null) await this.untilAsked(identity.name);
     // Also those whose answer is on its way: all of them may have been asked at once.
     for (const [other, theirs] of this.asked) {
       if (other === name) continue;
@@ -35,10 +50,23 @@ export class Identities {
     if (identity.name === null) return identity;
     throw swapped(name, label, identity.name);
   }
-}
 
-/** So long the first call waits for databases that do not answer. */
-const WAIT_MS = 1_000;
+  /** Whether two were swapped or one is there twice, the one of that name tells; unless it is out. */
+  private async untilAsked(name: string): Promise<void> {
+    if (!this.names.includes(name)) return;
+    let late = false;
+    let cancel: () => void = () => undefined;
+    const patience = new Promise<void>((resolve) => {
+      cancel = this.surroundings.later(() => {
+        late = true;
+        resolve();
+      }, OTHER_MS);
+    });
+    while (!this.asked.has(name) && !late)
+      await Promise.race([new Promise<void>((resolve) => this.onAsked.push(resolve)), patience]);
+    cancel();
+  }
+}
 
 /**
  * Resolves when each of them has said who it is, or can say nothing now: those are asked again when they are needed.
@@ -46,17 +74,9 @@ const WAIT_MS = 1_000;
  */
 export async function refuseWrongOnes(
   parts: readonly Part[],
-  { later }: Pick<Surroundings, "later"> = REAL,
+  surroundings: Surroundings = REAL,
 ): Promise<void> {
-  let cancel: () => void = () => undefined;
-  const late = new Promise<void>((resolve) => (cancel = later(resolve, WAIT_MS)));
-  const answers = parts.map(({ driver }) => answerOf(driver));
-  try {
-    await Promise.race([Promise.all(answers), late]);
-  } finally {
-    cancel();
-    for (const answer of answers) answer.catch(() => undefined);
-  }
+  await endsWithin(Promise.all(parts.map(({ driver }) => answerOf(driver))), WAIT_MS, surroundings);
 }
 
 /** One that is out, or cannot be opened, is no mistake of whoever made the list. */
@@ -71,13 +91,13 @@ async function answerOf(driver: Driver): Promise<void> {
 function twice(one: string, other: string, label: string): InvalidInputError {
   return new InvalidInputError(
     "QUDO_DATABASE_TWICE",
-    `${one} and ${other} are one database (${label}): each job would be worked on under two names. Leave one of them out, or give it the address of another database.`,
+    `${one} and ${other} are one database (${label}): each job would be worked on under two names. Leave one of them out, or give it the address of another database. One that was made as a copy of the other needs an identity of its own: qudo database rename ${other} --copy --database ${label}`,
   );
 }
 
 function swapped(name: string, label: string, stored: string): InvalidInputError {
   return new InvalidInputError(
     "QUDO_DATABASE_SWAPPED",
-    `The database that is configured as ${name} (${label}) says that it is ${stored}. Give each database the name that stands in it; the addresses of ${name} and ${stored} may be swapped.`,
+    `The database that is configured as ${name} (${label}) says that it is ${stored}. Give each database the name that stands in it; the addresses of ${name} and ${stored} may be swapped. If it is to be called ${name} from now on: qudo database rename ${name} --database ${label}`,
   );
 }

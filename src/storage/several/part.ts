@@ -31,7 +31,9 @@ export function partsOf(
   { parts, retryMs }: SeveralPlan,
   common: Pick<Shared, "migrate" | "surroundings">,
 ): DatabasePart[] {
-  const shared: Shared = { ...common, retryMs, identities: new Identities() };
+  const names = parts.map(({ name }) => name);
+  const identities = new Identities(names, common.surroundings);
+  const shared: Shared = { ...common, retryMs, identities };
   return parts.map((plan) => new DatabasePart(plan, shared));
 }
 

@@ -16,7 +16,9 @@ export interface Queue {
   /** Who counts what no worker's session does. */
   readonly self: string;
   readonly label: string;
-  /** `database_id` of its table meta. */
+  /** Its table meta as it is called on connections of its own, which are in its database. */
+  readonly meta: Query;
+  /** `database_id` of that table. */
   readonly databaseId: string;
 }
 
@@ -87,6 +89,20 @@ async function arrive(
     return rows[0]!;
   } catch (error) {
     if (isMissing(error)) throw elsewhere(queue, error);
+    throw error;
+  }
+}
+
+const ID = { value: "text" } as const satisfies Shape;
+
+/** Whether the connection is in the queue's database: elsewhere on its server some find the tables, too. */
+export async function isHome(client: Client, speech: Speech, queue: Queue): Promise<boolean> {
+  const asked = sql`select value from ${queue.meta} where name = 'database_id'`;
+  try {
+    const [row] = await txOf(client, speech).all(asked, ID);
+    return row?.value === queue.databaseId;
+  } catch (error) {
+    if (speech.isMissing(error)) return false;
     throw error;
   }
 }

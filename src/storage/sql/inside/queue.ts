@@ -23,7 +23,8 @@ export function queueOf(
         `${label} has no qudo tables yet. Run "await qudo.migrate()" once, before the first transaction.`,
         false,
       );
-    return { dialect: await foreign(), lanes, self, label, databaseId: row.value };
+    const { meta } = dialect.tables;
+    return { dialect: await foreign(), lanes, self, label, meta, databaseId: row.value };
   };
   let found: Promise<Queue> | null = null;
   return () => {
