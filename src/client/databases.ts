@@ -90,7 +90,7 @@ function* changesBetween(before: DatabaseStatus, now: DatabaseStatus): Generator
   const [from, to] = [conditionOf(before), conditionOf(now)];
   if (from !== to) yield { name, from, to, reason };
   if (before.mode !== now.mode)
-    yield { name, from: before.mode, to: now.mode, reason: "its mode was changed" };
+    yield { name, from: before.mode, to: now.mode, reason: "as it is set in the database" };
 }
 
 function conditionOf({ state }: DatabaseStatus): "healthy" | "out" {
