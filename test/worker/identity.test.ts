@@ -30,6 +30,16 @@ async function twoFiles(): Promise<[a: string, b: string]> {
   return [a, b];
 }
 
+const countsOf = async (path: string): Promise<number> => {
+  const lanes = await closing(new Qudo({ databases: `sqlite:${path}` })).monitor.counts();
+  return lanes.reduce((sum, { pending }) => sum + pending, 0);
+};
+const enqueue = async (qudo: Qudo, n: number): Promise<void> => {
+  await qudo.enqueueMany(Array.from({ length: n }, (_, i) => [mail, i] as const));
+};
+
+const jobsIn = (path: string) => closing(new Qudo({ databases: `sqlite:${path}` })).jobs;
+
 /** Whatever a program may do first. */
 const FIRST: Readonly<Record<string, (qudo: Qudo) => Promise<unknown>>> = {
   enqueue: (qudo) => qudo.enqueue(mail, 1),
@@ -137,14 +147,6 @@ test("a renamed database is used under its new name, and a copy beside what it w
 });
 
 describe("a mode", () => {
-  const countsOf = async (path: string): Promise<number> => {
-    const lanes = await closing(new Qudo({ databases: `sqlite:${path}` })).monitor.counts();
-    return lanes.reduce((sum, { pending }) => sum + pending, 0);
-  };
-  const enqueue = async (qudo: Qudo, n: number): Promise<void> => {
-    await qudo.enqueueMany(Array.from({ length: n }, (_, i) => [mail, i] as const));
-  };
-
   test("that is set sends new jobs elsewhere at once, and in other processes within seconds", async () => {
     const [a, b] = await twoFiles();
     const list = [
@@ -246,66 +248,65 @@ describe("qudo.in", () => {
       expect.objectContaining({
         code: "QUDO_WRONG_DATABASE",
         message: expect.stringMatching(
-          /none|one of .*a \(sqlite:.*b \(sqlite:.*m \(postgres:/,
+          /one of .*: a \(sqlite:.*, b \(sqlite:.*, m \(postgres:/,
         ) as string,
       }),
     );
     for (const handle of [one, other, third]) handle!.close();
-    const at = (path: string) => closing(new Qudo({ databases: `sqlite:${path}` })).jobs;
-    expect(await at(a).get(first.id)).not.toBeNull();
-    expect(await at(b).get(second.id)).not.toBeNull();
+    expect(await jobsIn(a).get(first.id)).not.toBeNull();
+    expect(await jobsIn(b).get(second.id)).not.toBeNull();
   });
 });
+
+const servers = (await has("postgres")) && (await has("mariadb"));
 
 const opened: AsyncDisposable[] = [];
 afterEach(async () => {
   for (const one of opened.splice(0).toReversed()) await one[Symbol.asyncDispose]();
 });
 
-const servers = (await has("postgres")) && (await has("mariadb"));
+async function places(): Promise<{ pg: string; my: [string, string] }> {
+  const fresh = [
+    await (await postgres({ durable: false })).newDatabase(),
+    await (await mariadb({ durable: false })).newDatabase(),
+    await (await mariadb({ durable: false })).newDatabase(),
+  ];
+  for (const place of fresh) opened.push({ [Symbol.asyncDispose]: () => place.drop() });
+  return { pg: fresh[0]!.url, my: [fresh[1]!.url, fresh[2]!.url] };
+}
+
+async function pgClient(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url });
+  client.on("error", () => undefined);
+  await client.connect();
+  opened.push({ [Symbol.asyncDispose]: () => client.end() });
+  return client;
+}
+
+async function myClient(uri: string): Promise<Connection> {
+  const connection = await createConnection({ uri });
+  opened.push({ [Symbol.asyncDispose]: () => connection.end() });
+  return connection;
+}
+
+const databaseOf = async (qudo: Qudo, id: string) => (await qudo.jobs.get(id))?.database;
+
+/** Two queues in one PostgreSQL database, and two databases of one MariaDB. */
+async function fleet(): Promise<{ qudo: Qudo; pg: string; my: [string, string] }> {
+  const { pg, my } = await places();
+  const qudo = several([
+    { name: "p1", url: pg, schema: "one" },
+    { name: "p2", url: pg, schema: "two" },
+    { name: "m1", url: my[0] },
+    { name: "m2", url: my[1] },
+  ]);
+  // Before databases are dropped nobody may be connected.
+  opened.push({ [Symbol.asyncDispose]: () => qudo.close() });
+  await qudo.migrate();
+  return { qudo, pg, my };
+}
 
 describe.skipIf(!servers)("qudo.in on servers", () => {
-  async function places(): Promise<{ pg: string; my: [string, string] }> {
-    const fresh = [
-      await (await postgres({ durable: false })).newDatabase(),
-      await (await mariadb({ durable: false })).newDatabase(),
-      await (await mariadb({ durable: false })).newDatabase(),
-    ];
-    for (const place of fresh) opened.push({ [Symbol.asyncDispose]: () => place.drop() });
-    return { pg: fresh[0]!.url, my: [fresh[1]!.url, fresh[2]!.url] };
-  }
-
-  async function pgClient(url: string): Promise<Client> {
-    const client = new Client({ connectionString: url });
-    client.on("error", () => undefined);
-    await client.connect();
-    opened.push({ [Symbol.asyncDispose]: () => client.end() });
-    return client;
-  }
-
-  async function myClient(uri: string): Promise<Connection> {
-    const connection = await createConnection({ uri });
-    opened.push({ [Symbol.asyncDispose]: () => connection.end() });
-    return connection;
-  }
-
-  /** Two queues in one PostgreSQL database, and two databases of one MariaDB. */
-  async function fleet(): Promise<{ qudo: Qudo; pg: string; my: [string, string] }> {
-    const { pg, my } = await places();
-    const qudo = several([
-      { name: "p1", url: pg, schema: "one" },
-      { name: "p2", url: pg, schema: "two" },
-      { name: "m1", url: my[0] },
-      { name: "m2", url: my[1] },
-    ]);
-    // Before databases are dropped nobody may be connected.
-    opened.push({ [Symbol.asyncDispose]: () => qudo.close() });
-    await qudo.migrate();
-    return { qudo, pg, my };
-  }
-
-  const databaseOf = async (qudo: Qudo, id: string) => (await qudo.jobs.get(id))?.database;
-
   test("a connection finds the database that it is on, of several of its kind", async () => {
     const { qudo, my } = await fleet();
     for (const [i, name] of ["m1", "m2"].entries()) {

@@ -19,7 +19,8 @@ const OTHER_MS = 500;
 /** Who was asked so far, under which name. One for all parts of a list. */
 export class Identities {
   private readonly asked = new Map<string, Promise<Identity>>();
-  private onAsked: (() => void)[] = [];
+  /** Those who wait until one of that name is asked. */
+  private readonly onAsked = new Map<string, readonly (() => void)[]>();
 
   /** `names`: of all in the list. */
   constructor(
@@ -37,7 +38,8 @@ export class Identities {
     answer: Promise<Identity>,
   ): Promise<Identity> {
     this.asked.set(name, answer);
-    for (const tell of this.onAsked.splice(0)) tell();
+    for (const tell of this.onAsked.get(name) ?? []) tell();
+    this.onAsked.delete(name);
     const identity = await answer;
     if (identity.name === name) return identity;
     if (identity.name !== null) await this.untilAsked(identity.name);
@@ -53,17 +55,11 @@ export class Identities {
 
   /** Whether two were swapped or one is there twice, the one of that name tells; unless it is out. */
   private async untilAsked(name: string): Promise<void> {
-    if (!this.names.includes(name)) return;
-    let late = false;
-    let cancel: () => void = () => undefined;
-    const patience = new Promise<void>((resolve) => {
-      cancel = this.surroundings.later(() => {
-        late = true;
-        resolve();
-      }, OTHER_MS);
-    });
-    while (!this.asked.has(name) && !late)
-      await Promise.race([new Promise<void>((resolve) => this.onAsked.push(resolve)), patience]);
+    if (!this.names.includes(name) || this.asked.has(name)) return;
+    const { promise: asked, resolve } = promised();
+    this.onAsked.set(name, [...(this.onAsked.get(name) ?? []), resolve]);
+    const cancel = this.surroundings.later(resolve, OTHER_MS);
+    await asked;
     cancel();
   }
 }
@@ -77,6 +73,12 @@ export async function refuseWrongOnes(
   surroundings: Surroundings = REAL,
 ): Promise<void> {
   await endsWithin(Promise.all(parts.map(({ driver }) => answerOf(driver))), WAIT_MS, surroundings);
+}
+
+function promised(): { promise: Promise<void>; resolve: () => void } {
+  let resolve!: () => void;
+  const promise = new Promise<void>((done) => (resolve = done));
+  return { promise, resolve };
 }
 
 /** One that is out, or cannot be opened, is no mistake of whoever made the list. */
