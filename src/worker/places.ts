@@ -4,8 +4,8 @@
  *
  * A place that gets free goes round the databases that hold jobs. Where handlers are quick each of them holds its share of about
  * 50 ms of work, so that there always is one to go round to. Where they are slow nothing is held: the free places are
- * shared out between those that may have jobs, and are kept free for one that has been asked; but no longer than a database in good
- * health takes to answer, so that a slow one, or a dead one, keeps no place empty.
+ * shared out between those that may have jobs, so that all come to have as many, and are kept free for one that has been asked; but no
+ * longer than a database in good health takes to answer, so that a slow one, or a dead one, keeps no place empty.
  */
 import { DEFAULTS } from "../core/defaults.js";
 
@@ -115,16 +115,15 @@ export class Places {
     return this.seats.filter((other) => other !== seat && (other.held > 0 || isRival(other)));
   }
 
-  /** Its part of the places that are nobody's yet. */
+  /** Its part of the places that are nobody's yet: those that have fewest are filled up first. */
   private sparePlaces(seat: Seat): number {
-    const others = this.inTurn().filter((other) => other !== seat);
-    const used = [seat, ...others].reduce((sum, { held, running }) => sum + held + running, 0);
-    const spare = Math.max(0, this.total - used);
-    const kept = others.reduce((sum, other) => sum + (other.prompt ? other.asking : 0), 0);
-    const free = Math.max(0, spare - kept);
-    const rivals = this.inTurn().filter((other) => other === seat || isRival(other));
-    const odd = rivals.indexOf(seat) < free % rivals.length ? 1 : 0;
-    const mine = Math.floor(free / rivals.length) + odd;
+    const { seats, total } = this;
+    const used = seats.reduce((sum, { held, running }) => sum + held + running, 0);
+    const spare = Math.max(0, total - used);
+    const kept = seats.reduce((sum, other) => sum + (other === seat ? 0 : keptFor(other)), 0);
+    const takers = this.inTurn().filter((other) => other === seat || isRival(other));
+    const loads = takers.map((one) => one.held + one.running + (one === seat ? 0 : keptFor(one)));
+    const mine = levelled(spare - kept, loads)[takers.indexOf(seat)]!;
     if (mine < spare) this.lookLater();
     return mine;
   }
@@ -149,4 +148,25 @@ export class Places {
   }
 }
 
-const isRival = (seat: Seat): boolean => seat.eager && seat.prompt;
+/** Jobs may come from it soon, for which there should be places. */
+const isRival = ({ prompt, eager, asking }: Seat): boolean => prompt && (eager || asking > 0);
+
+const keptFor = ({ prompt, asking }: Seat): number => (prompt ? asking : 0);
+
+/** How many of `free` each is given, so that all come to the same level as far as that goes. Odd ones go to the first. */
+export function levelled(free: number, loads: readonly number[]): number[] {
+  const sorted = loads.toSorted((one, other) => one - other);
+  let sum = Math.max(0, free);
+  let low = 0;
+  // Those above the level that the lower ones come to are given nothing.
+  while (low < sorted.length && (low === 0 || sorted[low]! * low < sum)) sum += sorted[low++]!;
+  const level = Math.floor(sum / low);
+  let odd = sum - level * low;
+  const highest = sorted[low - 1]!;
+  return loads.map((load) => {
+    if (load > highest || load > level) return 0;
+    const more = odd > 0 ? 1 : 0;
+    odd -= more;
+    return level - load + more;
+  });
+}

@@ -5,6 +5,7 @@ import { grants } from "../../src/storage/mysql/grants.js";
 import { newJob } from "../../src/testing/conformance/harness.js";
 import { TestWorker } from "../../src/testing/conformance/worker.js";
 import { mysqlSettings } from "../conformance/support/mysql.js";
+import { OWNS } from "../conformance/support/roles.js";
 import { errorOf, KINDS_HERE, openPlace } from "./support.js";
 
 async function denied(doing: Promise<unknown>): Promise<void> {
@@ -66,7 +67,15 @@ describe.each(KINDS_HERE)("on $name", ({ server: find }) => {
     await denied(view.insertJobs([newJob()]));
     await denied(view.cancel([later.id]));
 
+    // Who the database is says its owner, and everybody is told.
+    const { id } = await view.identify();
+    for (const driver of [produce, work, view]) {
+      for (const own of Object.values(OWNS)) await denied(own(driver));
+      expect(await driver.identify("a")).toEqual({ id, name: null, mode: "active" });
+    }
     const migrate = await as("migrate");
+    for (const own of Object.values(OWNS)) await own(migrate);
+    expect(await produce.identify("a")).toEqual({ id, name: "b", mode: "active" });
     expect(await migrate.migrate()).toEqual({ from: 1, to: 1 });
     await admin.query("drop table g1_tally");
     await admin.query("delete from g1_meta");

@@ -9,7 +9,7 @@ import { openPostgres } from "../../src/storage/postgres/index.js";
 import { laws, manualClock, runLaw, type Fixture } from "../../src/testing/index.js";
 import { newJob } from "../../src/testing/conformance/harness.js";
 import { postgresSettings } from "../conformance/support/postgres.js";
-import { LOOKS, OF_PRODUCERS, WRITES } from "../conformance/support/roles.js";
+import { LOOKS, OF_PRODUCERS, OWNS, WRITES } from "../conformance/support/roles.js";
 import { has, postgres, type Fresh } from "../servers/index.js";
 import { errorOf, superuser } from "./support.js";
 
@@ -102,6 +102,31 @@ describe.skipIf(!(await has("postgres")))("PostgreSQL roles", () => {
     await WRITES[name]!(as("work"), as("work"));
     for (const role of ["produce", "view"] as const)
       expect(await errorOf(WRITES[name]!(as(role), as("work"))), role).toMatchObject(DENIED);
+  });
+
+  test.each(Object.keys(OWNS))("%s is for the tables' owner alone", async (name) => {
+    for (const role of ["produce", "work", "view"] as const)
+      expect(await errorOf(OWNS[name]!(as(role))), role).toMatchObject(DENIED);
+    await OWNS[name]!(as("migrate"));
+  });
+
+  test("whoever may not name the database is told its name", async () => {
+    const schema = "unnamed";
+    await admin.query(
+      `create schema ${schema}; grant usage, create on schema ${schema} to "${prefix}migrate"`,
+    );
+    const owner = await open("migrate", schema);
+    await owner.migrate();
+    await admin.query(grants({ schema, prefix }));
+    const { id } = await owner.identify();
+    for (const role of ["produce", "work", "view"] as const) {
+      const driver = await open(role, schema);
+      expect(await driver.identify("a"), role).toEqual({ id, name: null, mode: "active" });
+      await driver.close();
+    }
+    expect(await owner.identify("b")).toEqual({ id, name: "b", mode: "active" });
+    await owner.close();
+    await admin.query(`drop schema ${schema} cascade`);
   });
 
   test("a viewer looks at everything, and adds nothing", async () => {

@@ -1,6 +1,6 @@
 /** Who gets the places of a queue that several databases share. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Places, PROMPT_MS, type Seat } from "../../src/worker/places.js";
+import { levelled, Places, PROMPT_MS, type Seat } from "../../src/worker/places.js";
 import { Promptness } from "../../src/worker/promptness.js";
 
 /** One that holds what it is given, and does what it is told. */
@@ -116,6 +116,36 @@ test("slow handlers: the free places are shared out, the odd ones in turn", () =
     first.held = 1;
     first.startOne();
   }
+});
+
+test("slow handlers: who has fewer is filled up first, one on whose answer we wait among them", () => {
+  const { all } = newPlaces(10, 2);
+  const [a, b] = all as [Guest, Guest];
+  [a.running, b.running] = [7, 1];
+  expect([a.room, b.room]).toEqual([0, 2]);
+  [a.running, b.running] = [3, 1];
+  expect([a.room, b.room]).toEqual([2, 4]);
+  [b.eager, b.asking] = [false, 1];
+  expect(a.room).toBe(2);
+  b.asking = 6;
+  expect(a.room).toBe(0);
+});
+
+test.each([
+  [0, [0, 3], [0, 0]],
+  [-2, [0, 3], [0, 0]],
+  [4, [0], [4]],
+  [5, [0, 0], [3, 2]],
+  [2, [7, 1], [0, 2]],
+  [6, [7, 1], [0, 6]],
+  [7, [7, 1], [1, 6]],
+  [8, [7, 1], [1, 7]],
+  [3, [2, 0, 1], [0, 2, 1]],
+  [4, [2, 0, 1], [1, 2, 1]],
+  [1, [1, 1, 0], [0, 0, 1]],
+  [1, [1, 1, 1], [1, 0, 0]],
+])("%d places for %j: %j", (free, loads, given) => {
+  expect(levelled(free, loads)).toEqual(given);
 });
 
 test("slow handlers: what nobody else may have is one's own", () => {

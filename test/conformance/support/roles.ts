@@ -73,6 +73,12 @@ export const WRITES: Readonly<Record<string, Write>> = {
   },
 };
 
+/** What belongs to whoever owns the tables. */
+export const OWNS: Readonly<Record<string, (driver: Driver) => Promise<unknown>>> = {
+  rename: (driver) => driver.rename("b", false),
+  setMode: (driver) => driver.setMode("active"),
+};
+
 /** Every operation that looks. */
 export const LOOKS: Readonly<Record<string, (driver: Driver) => Promise<unknown>>> = {
   schemaVersion: (driver) => driver.schemaVersion(),
@@ -87,7 +93,8 @@ export const LOOKS: Readonly<Record<string, (driver: Driver) => Promise<unknown>
   listAttempts: (driver) => driver.listAttempts({ limit: 10 }),
   counts: (driver) => driver.counts({}),
   audit: (driver) => driver.audit(),
+  identify: (driver) => driver.identify(),
 };
 
 /** What somebody who adds jobs needs to see: how they ended, and nobody's payloads. */
-export const OF_PRODUCERS = ["schemaVersion", "ping", "endings", "tally"];
+export const OF_PRODUCERS = ["schemaVersion", "ping", "endings", "tally", "identify"];
