@@ -6,8 +6,8 @@ import { connect as openSocket, isIP, type Socket } from "node:net";
 import type { Connection as Client, ConnectionOptions, PoolConnection } from "mysql2";
 import { DatabaseError } from "../../core/errors.js";
 import type { MysqlSettings, TlsSettings } from "../server.js";
+import { ConnectionLost, Silence } from "../sql/errors.js";
 import type { Pooled } from "../sql/pool.js";
-import { ConnectionLost } from "./errors.js";
 
 export type { PoolConnection } from "mysql2";
 
@@ -58,7 +58,7 @@ export class Connection implements Pooled {
   send(text: string, patienceMs: PatienceMs): Promise<Answer> {
     if (this.failure !== null) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
-      const late = (): void => this.fail(new ConnectionLost(`no answer for ${patienceMs} ms`));
+      const late = (): void => this.fail(new Silence(patienceMs));
       const timer = patienceMs === null ? undefined : setTimeout(late, patienceMs);
       const fail = (error: Error): void => {
         this.underway.delete(fail);
@@ -146,7 +146,7 @@ export async function connect(settings: MysqlSettings): Promise<Connection> {
     },
     hold: (on) => (on ? socket.ref() : socket.unref()),
   });
-  const late = new ConnectionLost(`no answer for ${connectTimeoutMs} ms`);
+  const late = new Silence(connectTimeoutMs);
   const timer = setTimeout(() => connection.fail(late), connectTimeoutMs);
   try {
     await greeting(client, socket, late);

@@ -5,7 +5,7 @@ import type { Body, Database, SnapshotOptions, Tx } from "../sql/database.js";
 import { raw, sql, type Query } from "../sql/query.js";
 import { decode, type RowOf, type Shape } from "../sql/rows.js";
 import { loadEscape, type Answer, type Connection, type PatienceMs } from "./connection.js";
-import { ConflictError, LostError, perhaps } from "../sql/errors.js";
+import { ConflictError, isSilent, LostError, perhaps } from "../sql/errors.js";
 import { asDatabaseError } from "./errors.js";
 import type { Flavour } from "./flavour.js";
 import { unhurried } from "./session.js";
@@ -70,7 +70,7 @@ export class MysqlDatabase implements Database {
       } catch (error) {
         if (error instanceof ConflictError && performance.now() < deadline)
           await pause(++conflicts);
-        else if (!isUnsent(error) || ++losses > LOSSES_MAX) throw plain(error);
+        else if (!isUnsent(error) || !this.mayTryAgain(error.lost, ++losses)) throw plain(error);
       }
   }
 
@@ -80,7 +80,7 @@ export class MysqlDatabase implements Database {
       try {
         return await this.once(SNAPSHOT, body, patience);
       } catch (error) {
-        if (!isUnsent(error) || ++losses > LOSSES_MAX) throw plain(error);
+        if (!isUnsent(error) || !this.mayTryAgain(error.lost, ++losses)) throw plain(error);
       }
   }
 
@@ -89,7 +89,7 @@ export class MysqlDatabase implements Database {
       try {
         return await this.lookOnce(body);
       } catch (error) {
-        if (!(error instanceof LostError) || ++losses > LOSSES_MAX) throw error;
+        if (!(error instanceof LostError) || !this.mayTryAgain(error, ++losses)) throw error;
       }
   }
 
@@ -108,6 +108,12 @@ export class MysqlDatabase implements Database {
 
   close(): Promise<void> {
     return this.source.close();
+  }
+
+  /** One connection was lost. Where nobody answered, none that was idle meanwhile is trusted. */
+  private mayTryAgain(lost: LostError, losses: number): boolean {
+    if (isSilent(lost)) this.source.forget();
+    return losses <= LOSSES_MAX;
   }
 
   private async lookOnce<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
@@ -234,7 +240,7 @@ class Unsent extends Error {
   }
 }
 
-const isUnsent = (error: unknown): boolean => error instanceof Unsent;
+const isUnsent = (error: unknown): error is Unsent => error instanceof Unsent;
 
 const plain = (error: unknown): unknown => (error instanceof Unsent ? error.lost : error);
 

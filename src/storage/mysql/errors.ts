@@ -1,9 +1,6 @@
 /** What MySQL, MariaDB and the way to them say, in the words of the product. Told apart by number. */
 import { DatabaseError, QudoError, type ErrorCode } from "../../core/errors.js";
-import { ConflictError, LostError } from "../sql/errors.js";
-
-/** An error of ours about a connection, told apart from those of the server and of the socket by its class. */
-export class ConnectionLost extends Error {}
+import { ConflictError, ConnectionLost, LostError } from "../sql/errors.js";
 
 const CONFLICTS: ReadonlySet<number> = new Set([
   1020, // ER_CHECKREAD: MariaDB, under innodb_snapshot_isolation
@@ -209,7 +206,8 @@ function wordsOf(error: unknown): string {
 const KEPT = ["code", "errno", "sqlState", "syscall"] as const;
 
 function copyOf(error: unknown, message: string): Error {
-  const copy = error instanceof ConnectionLost ? new ConnectionLost(message) : new Error(message);
+  // Ours hold nothing that is not to be told.
+  const copy = error instanceof ConnectionLost ? error : new Error(message);
   for (const name of KEPT) {
     const value = (error as Record<string, unknown> | null)?.[name];
     if (typeof value === "string" || typeof value === "number")

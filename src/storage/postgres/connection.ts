@@ -7,6 +7,7 @@ import { Socket } from "node:net";
 import type { ClientBase, QueryConfig, QueryResult } from "pg";
 import { DatabaseError } from "../../core/errors.js";
 import type { PostgresAddress, ServerHost, TlsSettings } from "../server.js";
+import { ConnectionLost, Silence } from "../sql/errors.js";
 import type { Pooled } from "../sql/pool.js";
 
 export type { ClientBase, QueryResult } from "pg";
@@ -32,9 +33,6 @@ export interface ConnectOptions {
 
 /** By the names that the server has for them. */
 export type SessionSettings = Readonly<Record<string, string>>;
-
-/** An error of ours about a connection, told apart from those of the server and of the socket by its class. */
-export class ConnectionLost extends Error {}
 
 /** What is done with a client is up to whoever made it. */
 export interface Control {
@@ -75,7 +73,7 @@ export class Connection implements Pooled {
 
   private async sendNow(statement: Statement, patienceMs: PatienceMs): Promise<QueryResult> {
     if (this.failure !== null) throw this.failure;
-    const late = (): void => this.fail(new ConnectionLost(`no answer for ${patienceMs} ms`));
+    const late = (): void => this.fail(new Silence(patienceMs));
     const timer = patienceMs === null ? undefined : setTimeout(late, patienceMs);
     try {
       return await (this.client.query(statement as QueryConfig) as Promise<QueryResult>);
@@ -160,7 +158,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     destroy: () => socket.destroy(),
     hold: (on) => (on ? socket.ref() : socket.unref()),
   });
-  const late = new ConnectionLost(`no answer for ${connectTimeoutMs} ms`);
+  const late = new Silence(connectTimeoutMs);
   const timer = setTimeout(() => connection.fail(late), connectTimeoutMs);
   try {
     await client.connect();

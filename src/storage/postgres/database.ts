@@ -12,7 +12,7 @@ import type {
   SessionSettings,
   Statement,
 } from "./connection.js";
-import { ConflictError, LostError, perhaps } from "../sql/errors.js";
+import { ConflictError, isSilent, LostError, perhaps } from "../sql/errors.js";
 import { asDatabaseError, isConsequence } from "./errors.js";
 import {
   openSource,
@@ -86,7 +86,7 @@ export class PostgresDatabase implements Database {
       } catch (error) {
         if (error instanceof ConflictError && performance.now() < deadline)
           await pause(++conflicts);
-        else if (!isUnsent(error) || !this.mayTryAgain(++losses)) throw plain(error);
+        else if (!isUnsent(error) || !this.mayTryAgain(error.lost, ++losses)) throw plain(error);
       }
   }
 
@@ -96,7 +96,7 @@ export class PostgresDatabase implements Database {
       try {
         return await this.once(BEGIN_SNAPSHOT, body, patience);
       } catch (error) {
-        if (!isUnsent(error) || !this.mayTryAgain(++losses)) throw plain(error);
+        if (!isUnsent(error) || !this.mayTryAgain(error.lost, ++losses)) throw plain(error);
       }
   }
 
@@ -105,7 +105,7 @@ export class PostgresDatabase implements Database {
       try {
         return await this.lookOnce(body);
       } catch (error) {
-        if (!(error instanceof LostError) || !this.mayTryAgain(++losses)) throw error;
+        if (!(error instanceof LostError) || !this.mayTryAgain(error, ++losses)) throw error;
       }
   }
 
@@ -113,9 +113,9 @@ export class PostgresDatabase implements Database {
     return this.source.close();
   }
 
-  /** One connection was lost; after a second one none that was idle meanwhile is trusted. */
-  private mayTryAgain(losses: number): boolean {
-    if (losses > 1) this.source.forget();
+  /** One connection was lost; after a second one, or where nobody answered, none that was idle meanwhile is trusted. */
+  private mayTryAgain(lost: LostError, losses: number): boolean {
+    if (losses > 1 || isSilent(lost)) this.source.forget();
     return losses <= LOSSES_MAX;
   }
 
@@ -294,7 +294,7 @@ class Unsent extends Error {
   }
 }
 
-const isUnsent = (error: unknown): boolean => error instanceof Unsent;
+const isUnsent = (error: unknown): error is Unsent => error instanceof Unsent;
 
 const plain = (error: unknown): unknown => (error instanceof Unsent ? error.lost : error);
 

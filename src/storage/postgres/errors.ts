@@ -1,7 +1,6 @@
 /** PostgreSQL's SQLSTATEs, and what sockets say, in the words of the product. */
 import { DatabaseError, QudoError, type ErrorCode } from "../../core/errors.js";
-import { ConflictError, LostError } from "../sql/errors.js";
-import { ConnectionLost } from "./connection.js";
+import { ConflictError, ConnectionLost, LostError } from "../sql/errors.js";
 
 const CONFLICTS: ReadonlySet<string> = new Set([
   "23503", // foreign_key_violation: a lease's session was ended at this moment, or a lease made of one that ends
@@ -166,7 +165,8 @@ function wordsOf(error: unknown): string {
 const KEPT = ["code", "constraint", "table", "column", "hint", "routine", "syscall"] as const;
 
 function copyOf(error: unknown, message: string): Error {
-  const copy = error instanceof ConnectionLost ? new ConnectionLost(message) : new Error(message);
+  // Ours hold nothing that is not to be told.
+  const copy = error instanceof ConnectionLost ? error : new Error(message);
   for (const name of KEPT) {
     const value = (error as Record<string, unknown> | null)?.[name];
     if (typeof value === "string") Object.assign(copy, { [name]: value });
