@@ -9,13 +9,13 @@ import type { Part } from "../storage/driver.js";
 import type { WorkerSettings } from "./options.js";
 import { Places } from "./places.js";
 import type { RunningWorker, StopOptions } from "./running.js";
-import { Ship } from "./ship.js";
+import { FleetWorker } from "./fleet-worker.js";
 import { stopAtSignals } from "./signals.js";
 import { sumOf, type WorkerStats } from "./stats.js";
 import type { Surroundings } from "./surroundings.js";
 
 export class Fleet implements RunningWorker {
-  private readonly ships: readonly Ship[];
+  private readonly workers: readonly FleetWorker[];
   readonly stopped: Promise<void>;
 
   /** `surroundings` are asked for by the name of each database. */
@@ -27,31 +27,31 @@ export class Fleet implements RunningWorker {
   ) {
     const places = new Map(Array.from(settings.queues, ([name, n]) => [name, new Places(n)]));
     const share = (queue: string): Places => places.get(queue)!;
-    this.ships = parts.map((part) => {
+    this.workers = parts.map((part) => {
       const given = { ...surroundings(part.name), places: share };
-      return new Ship(part, registry, settings, given);
+      return new FleetWorker(part, registry, settings, given);
     });
     this.stopped = this.live(settings.signals);
     this.stopped.catch(() => undefined);
   }
 
   get stats(): WorkerStats {
-    return sumOf(this.ships.map((ship) => ship.stats));
+    return sumOf(this.workers.map((worker) => worker.stats));
   }
 
   wake(database?: string): void {
-    for (const ship of this.ships)
-      if (database === undefined || ship.name === database) ship.wake();
+    for (const worker of this.workers)
+      if (database === undefined || worker.name === database) worker.wake();
   }
 
   async stop(options: StopOptions = {}): Promise<void> {
-    await Promise.all(this.ships.map((ship) => ship.stop(options)));
+    await Promise.all(this.workers.map((worker) => worker.stop(options)));
     await this.stopped;
   }
 
   /** Gives back what runs: the process ends now. */
   force(): void {
-    for (const ship of this.ships) ship.force();
+    for (const worker of this.workers) worker.force();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -60,27 +60,27 @@ export class Fleet implements RunningWorker {
 
   private async live(signals: boolean): Promise<void> {
     const leave = signals ? stopAtSignals(this) : () => undefined;
-    const ashore = new Set<Ship>();
+    const failing = new Set<FleetWorker>();
     try {
-      await Promise.all(this.ships.map((ship) => this.keep(ship, ashore)));
+      await Promise.all(this.workers.map((worker) => this.keep(worker, failing)));
     } finally {
       leave();
     }
   }
 
   /** One that cannot work, and has said so, is tried again later; but where none can, that is the end. */
-  private async keep(ship: Ship, ashore: Set<Ship>): Promise<void> {
+  private async keep(worker: FleetWorker, failing: Set<FleetWorker>): Promise<void> {
     for (;;)
       try {
-        return await ship.sail();
+        return await worker.work();
       } catch (error) {
-        ashore.add(ship);
-        if (ashore.size === this.ships.length) {
-          for (const other of this.ships) other.leave();
+        failing.add(worker);
+        if (failing.size === this.workers.length) {
+          for (const other of this.workers) other.leave();
           throw error;
         }
-        if (!(await ship.rest(DEFAULTS.retrySeconds * 1_000))) return;
-        ashore.delete(ship);
+        if (!(await worker.rest(DEFAULTS.retrySeconds * 1_000))) return;
+        failing.delete(worker);
       }
   }
 }

@@ -6,15 +6,15 @@ const { DatabaseError, QudoError } = errors;
 const cross = (thrown: unknown): Error => unpackError(structuredClone(packError(thrown)));
 
 /** Made by who waits for a result, or by several databases together: never by a driver of one. */
-const above: readonly unknown[] = [
+const above: readonly unknown[] = new Set([
   errors.JobFailedError,
   errors.EnqueueOutcomeUnknownError,
   errors.EnqueuePartlyError,
   errors.IncompleteError,
-];
+]);
 const classes = Object.values(errors).filter(
   (one): one is typeof QudoError =>
-    typeof one === "function" && one.prototype instanceof Error && !above.includes(one),
+    typeof one === "function" && one.prototype instanceof Error && !above.has(one),
 );
 
 describe("errors between threads", () => {

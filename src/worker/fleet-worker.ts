@@ -9,13 +9,13 @@ import { NOTHING_DONE, sumOf, type WorkerStats } from "./stats.js";
 import type { Surroundings } from "./surroundings.js";
 import { Worker } from "./worker.js";
 
-/** What all ships of a fleet are given. */
-export interface ShipSurroundings extends Surroundings {
+/** What all workers of a fleet are given. */
+export interface FleetSurroundings extends Surroundings {
   /** The places of a queue, which they share. */
   places(queue: string): Places;
 }
 
-export class Ship {
+export class FleetWorker {
   private worker: Worker | null = null;
   /** What workers have done that ended by themselves. */
   private before: WorkerStats = NOTHING_DONE;
@@ -28,7 +28,7 @@ export class Ship {
     private readonly part: Part,
     private readonly registry: Registry,
     settings: WorkerSettings,
-    private readonly surroundings: ShipSurroundings,
+    private readonly surroundings: FleetSurroundings,
   ) {
     this.status = part.status();
     // Its own logger also makes its troubles other ones than those of the other databases.
@@ -64,9 +64,14 @@ export class Ship {
   }
 
   /** Works until it is stopped; rejects when it cannot work. */
-  async sail(): Promise<void> {
+  async work(): Promise<void> {
     if (this.stopping) return;
-    const worker = new Worker(this.part.driver, this.registry, this.settings, this.outfit());
+    const worker = new Worker(
+      this.part.driver,
+      this.registry,
+      this.settings,
+      this.surroundingsOf(),
+    );
     const unwatch = this.part.watch((status) => this.changed(status));
     this.changed(this.part.status());
     this.worker = worker;
@@ -85,7 +90,7 @@ export class Ship {
     return !this.stopping;
   }
 
-  private outfit(): Surroundings {
+  private surroundingsOf(): Surroundings {
     const { places, ...surroundings } = this.surroundings;
     return {
       ...surroundings,
