@@ -19,7 +19,8 @@ const OTHER_MS = 500;
 /** Who was asked so far, under which name. One for all parts of a list. */
 export class Identities {
   private readonly asked = new Map<string, Promise<Identity>>();
-  private onAsked: (() => void)[] = [];
+  /** Those who wait for one to be asked, by its name. */
+  private readonly onAsked = new Set<{ readonly name: string; readonly resolve: () => void }>();
 
   /** `names`: of all in the list. */
   constructor(
@@ -37,7 +38,7 @@ export class Identities {
     answer: Promise<Identity>,
   ): Promise<Identity> {
     this.asked.set(name, answer);
-    for (const tell of this.onAsked.splice(0)) tell();
+    for (const one of this.onAsked) if (one.name === name) one.resolve();
     const identity = await answer;
     if (identity.name === name) return identity;
     if (identity.name !== null) await this.untilAsked(identity.name);
@@ -53,18 +54,10 @@ export class Identities {
 
   /** Whether two were swapped or one is there twice, the one of that name tells; unless it is out. */
   private async untilAsked(name: string): Promise<void> {
-    if (!this.names.includes(name)) return;
-    let late = false;
-    let cancel: () => void = () => undefined;
-    const patience = new Promise<void>((resolve) => {
-      cancel = this.surroundings.later(() => {
-        late = true;
-        resolve();
-      }, OTHER_MS);
-    });
-    while (!this.asked.has(name) && !late)
-      await Promise.race([new Promise<void>((resolve) => this.onAsked.push(resolve)), patience]);
-    cancel();
+    if (!this.names.includes(name) || this.asked.has(name)) return;
+    const asked = new Promise<void>((resolve) => this.onAsked.add({ name, resolve }));
+    await endsWithin(asked, OTHER_MS, this.surroundings);
+    for (const one of this.onAsked) if (one.name === name) this.onAsked.delete(one);
   }
 }
 
