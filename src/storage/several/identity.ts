@@ -19,8 +19,8 @@ const OTHER_MS = 500;
 /** Who was asked so far, under which name. One for all parts of a list. */
 export class Identities {
   private readonly asked = new Map<string, Promise<Identity>>();
-  /** Those who wait until one of that name is asked. */
-  private readonly onAsked = new Map<string, readonly (() => void)[]>();
+  /** Those who wait for one to be asked, by its name. */
+  private readonly onAsked = new Set<{ readonly name: string; readonly resolve: () => void }>();
 
   /** `names`: of all in the list. */
   constructor(
@@ -38,8 +38,7 @@ export class Identities {
     answer: Promise<Identity>,
   ): Promise<Identity> {
     this.asked.set(name, answer);
-    for (const tell of this.onAsked.get(name) ?? []) tell();
-    this.onAsked.delete(name);
+    for (const one of this.onAsked) if (one.name === name) one.resolve();
     const identity = await answer;
     if (identity.name === name) return identity;
     if (identity.name !== null) await this.untilAsked(identity.name);
@@ -56,11 +55,9 @@ export class Identities {
   /** Whether two were swapped or one is there twice, the one of that name tells; unless it is out. */
   private async untilAsked(name: string): Promise<void> {
     if (!this.names.includes(name) || this.asked.has(name)) return;
-    const { promise: asked, resolve } = promised();
-    this.onAsked.set(name, [...(this.onAsked.get(name) ?? []), resolve]);
-    const cancel = this.surroundings.later(resolve, OTHER_MS);
-    await asked;
-    cancel();
+    const asked = new Promise<void>((resolve) => this.onAsked.add({ name, resolve }));
+    await endsWithin(asked, OTHER_MS, this.surroundings);
+    for (const one of this.onAsked) if (one.name === name) this.onAsked.delete(one);
   }
 }
 
@@ -73,12 +70,6 @@ export async function refuseWrongOnes(
   surroundings: Surroundings = REAL,
 ): Promise<void> {
   await endsWithin(Promise.all(parts.map(({ driver }) => answerOf(driver))), WAIT_MS, surroundings);
-}
-
-function promised(): { promise: Promise<void>; resolve: () => void } {
-  let resolve!: () => void;
-  const promise = new Promise<void>((done) => (resolve = done));
-  return { promise, resolve };
 }
 
 /** One that is out, or cannot be opened, is no mistake of whoever made the list. */

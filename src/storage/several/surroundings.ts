@@ -35,7 +35,7 @@ export const REAL: Surroundings = {
 export function endsWithin(
   promise: Promise<unknown>,
   ms: number,
-  surroundings: Surroundings,
+  surroundings: Pick<Surroundings, "later">,
 ): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const cancel = surroundings.later(() => resolve(false), ms);
