@@ -6,7 +6,7 @@ const { DatabaseError, QudoError } = errors;
 const cross = (thrown: unknown): Error => unpackError(structuredClone(packError(thrown)));
 
 /** Made by who waits for a result, or by several databases together: never by a driver of one. */
-const above: readonly unknown[] = new Set([
+const above: ReadonlySet<unknown> = new Set([
   errors.JobFailedError,
   errors.EnqueueOutcomeUnknownError,
   errors.EnqueuePartlyError,

@@ -152,7 +152,7 @@ describe("all of them", () => {
     const waiting = Array.from({ length: 20 }, async (_, i) =>
       (await qudo.enqueue(greet, { i })).result(),
     );
-    await using _worker = await qudo.work({ signals: false, logger: silent() });
+    await qudo.work({ signals: false, logger: silent() });
     expect(await Promise.all(waiting)).toEqual(Array.from({ length: 20 }, (_, i) => i));
     const workers = await qudo.monitor.workers();
     expect(workers.map(({ database }) => database).toSorted()).toEqual(["a", "b"]);
@@ -222,7 +222,7 @@ describe("where one of them is not there", () => {
 
   test("results of the others come all the same", async () => {
     const { qudo } = await withOneGone();
-    await using _worker = await qudo.work({ signals: false, logger: silent() });
+    await qudo.work({ signals: false, logger: silent() });
     const waiting = Array.from({ length: 10 }, async (_, i) =>
       (await qudo.enqueue(greet, { i })).result(),
     );

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DatabaseError, IncompleteError, InvalidInputError } from "../../../src/core/errors.js";
 import type { Driver, Part } from "../../../src/storage/driver.js";
@@ -168,16 +168,16 @@ describe("pages of several databases", () => {
   });
 });
 
-describe("a database that cannot be asked", () => {
-  const down = async (
-    parts: readonly Numbers[],
-    after?: string,
-  ): Promise<IncompleteError<Shown>> => {
-    const error: unknown = await page(parts, 2, after).catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(IncompleteError);
-    return error as IncompleteError<Shown>;
-  };
+const down = async (parts: readonly Numbers[], after?: string): Promise<IncompleteError<Shown>> => {
+  const error: unknown = await page(parts, 2, after).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(IncompleteError);
+  return error as IncompleteError<Shown>;
+};
 
+const foreign = (value: unknown): string =>
+  Buffer.from(JSON.stringify(value)).toString("base64url");
+
+describe("a database that cannot be asked", () => {
   it("is left out of the list from then on, and every page says so", async () => {
     const parts = [new Numbers("a", [2, 6, 10, 14]), new Numbers("b", [4, 8, 12])];
     const [a, b] = parts;
@@ -211,8 +211,6 @@ describe("a database that cannot be asked", () => {
 
 it("a cursor of another list is refused", async () => {
   const parts = [new Numbers("a", [2]), new Numbers("b", [4])];
-  const foreign = (value: unknown): string =>
-    Buffer.from(JSON.stringify(value)).toString("base64url");
   const bad = ["", "x", foreign({}), foreign([["c", "1"]]), foreign([["a", 1]]), foreign([["a"]])];
   for (const after of bad)
     await expect(page(parts, 2, after), after).rejects.toBeInstanceOf(InvalidInputError);
