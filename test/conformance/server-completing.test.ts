@@ -1,14 +1,14 @@
 /** Completing a run in the user's own transaction on servers: the twin of what transaction.test.ts proves of SQLite. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { afterFailure, afterSuccess } from "../../src/core/outcome.js";
 import type { ServerDriver } from "../../src/storage/sql/driver.js";
 import { newJob } from "../../src/testing/conformance/harness.js";
 import { settlement, TestWorker, type HeldJob } from "../../src/testing/conformance/worker.js";
 import {
+  describeServers,
   eventsOf,
   failure,
   openUserSide,
-  serverKinds,
   statesOf,
   type User,
   type UserSide,
@@ -16,7 +16,7 @@ import {
 
 const ORDER = "insert into orders values (1)";
 
-describe.each(serverKinds)("%s", (kind) => {
+describeServers((kind) => {
   let side: UserSide;
   let driver: ServerDriver;
   let user: User;

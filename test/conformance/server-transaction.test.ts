@@ -1,14 +1,14 @@
 /** Enqueueing in the user's own transaction on servers: what is there when, and whom it holds up. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import type { NewJob } from "../../src/storage/driver.js";
 import type { ServerDriver } from "../../src/storage/sql/driver.js";
 import { newJob } from "../../src/testing/conformance/harness.js";
 import { TestWorker } from "../../src/testing/conformance/worker.js";
 import {
+  describeServers,
   eventsOf,
   failure,
   openUserSide,
-  serverKinds,
   statesOf,
   type User,
   type UserSide,
@@ -16,7 +16,7 @@ import {
 
 const ORDER = "insert into orders values (1)";
 
-describe.each(serverKinds)("%s", (kind) => {
+describeServers((kind) => {
   let side: UserSide;
   let driver: ServerDriver;
   let user: User;

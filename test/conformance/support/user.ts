@@ -1,6 +1,7 @@
 /** A queue on a server, and connections of a user's beside it. */
 import { Client } from "pg";
 import { createConnection, type ConnectionOptions } from "mysql2/promise";
+import { describe } from "vitest";
 import type { Driver, UserTransaction } from "../../../src/storage/driver.js";
 import { openMysql } from "../../../src/storage/mysql/index.js";
 import { mysqlSpeech } from "../../../src/storage/mysql/transaction.js";
@@ -104,8 +105,10 @@ async function onMariadb(): Promise<UserSide> {
 const KINDS: readonly ServerKind[] = ["postgres", "mariadb"];
 const here = await Promise.all(KINDS.map((kind) => has(kind)));
 
-/** Those that this machine has. */
-export const serverKinds: readonly ServerKind[] = KINDS.filter((_, i) => here[i]);
+/** The same tests of each kind; skipped, and counted as such, where a kind is missing. */
+export function describeServers(tests: (kind: ServerKind) => void): void {
+  for (const [i, kind] of KINDS.entries()) describe.skipIf(!here[i])(kind, () => tests(kind));
+}
 
 /** By state; undefined for those that are not there. */
 export async function statesOf(
