@@ -42,7 +42,7 @@ const KNOWN = {
 };
 
 /** What is said of one of several, beside the rest. */
-export const LISTING = ["name", "weight", "mode"] as const satisfies readonly (keyof Listing)[];
+const LISTING = ["name", "weight", "mode"] as const satisfies readonly (keyof Listing)[];
 
 /** One of these says where the jobs are. */
 const NEEDED = ["url", "handle", "pool"] as const;

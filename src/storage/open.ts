@@ -172,7 +172,7 @@ const SPEECHES = { postgres: postgresSpeech, mysql: mysqlSpeech } as const;
  * The same where there are several databases: on the one that the handle or connection is on. `ready` resolves when the part of that
  * name is open, with its tables, and the one that it is called.
  */
-export function openTransactionOnOneOf(
+function openTransactionOnOneOf(
   given: unknown,
   parts: readonly OpenablePart[],
   ready: (name: string) => Promise<unknown>,

@@ -181,7 +181,7 @@ class Link {
   }
 
   private carry(source: Socket, lane: Lane): void {
-    source.on("data", (bytes) => lane.push(bytes));
+    source.on("data", (bytes: Buffer) => lane.push(bytes));
     source.on("end", () => lane.push(null));
     // In silence nobody hears that the other side is gone, either.
     source.on("error", () => lane.push(null));

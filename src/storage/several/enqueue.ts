@@ -34,7 +34,7 @@ export interface EnqueueOptions {
 }
 
 /** So long a job is offered to one database after the other. */
-export const DEADLINE_MS = 5_000;
+const DEADLINE_MS = 5_000;
 /** So often one that is well is asked, each time for twice as long: 1 s, 2 s, 4 s. */
 const ROUNDS = 3;
 /** At least so long the same database is asked again, where its answer was lost late. */

@@ -121,7 +121,7 @@ function twice(what: string, keys: readonly string[]): string[] {
   return keys.filter((key) => seen.has(key) || !seen.add(key)).map((key) => `${key}: ${what}`);
 }
 
-export function isInFlight({ askedAt, settledAt }: Call, { from, to }: Struck): boolean {
+function isInFlight({ askedAt, settledAt }: Call, { from, to }: Struck): boolean {
   return askedAt <= to && (settledAt === null || settledAt >= from);
 }
 
