@@ -115,7 +115,9 @@ async function strike(stage: Stage, fault: Fault): Promise<void> {
   const found = now() - from;
   // Whoever does not know whether a job was written asks the same database again, out or not.
   await Promise.all(producersOf(stage).map((party) => party.landed()));
-  const quiet = performance.now() + (fault.lastsMs ?? 0);
+  // The visits of this time are not counted: that for those that are begins behind it.
+  await sleep(fault.lastsMs ?? 0);
+  const quiet = performance.now();
   await sleep(PROBES * (RETRY_SECONDS * 1_100 + (fault.visitMs ?? 0)) + LATE_MS);
   if (strikes !== "file" && fault.visitMs !== undefined) {
     const gaps = RETRY_SECONDS * 1_000;
