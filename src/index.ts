@@ -63,6 +63,8 @@ export type {
   Pruned,
   PruneOptions,
 } from "./client/upkeep.js";
+export type { OnDie } from "./worker/dying.js";
+export type { WorkOnceOptions } from "./worker/once.js";
 export type { Logger, WorkerOptions } from "./worker/options.js";
 export type { RunningWorker as Worker, StopOptions } from "./worker/running.js";
 export type { WorkerStats } from "./worker/stats.js";

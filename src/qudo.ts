@@ -34,7 +34,14 @@ import type { Placement } from "./storage/database.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
 import { Fleet } from "./worker/fleet.js";
-import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
+import { workOnce, type WorkOnceOptions } from "./worker/once.js";
+import {
+  checkLogger,
+  onceSettings,
+  workerSettings,
+  type Logger,
+  type WorkerOptions,
+} from "./worker/options.js";
 import type { RunningWorker } from "./worker/running.js";
 import type { Surroundings } from "./worker/surroundings.js";
 import { Worker } from "./worker/worker.js";
@@ -187,14 +194,37 @@ export class Qudo<
     const driver = await this.#opening.ready();
     if (this.closing !== null) throw closedError();
     const given = (database?: string): Surroundings => this.surroundings(database);
+    const { abilities } = settings;
     const worker =
       driver.parts === undefined
-        ? new Worker(driver, this.registry, settings, given())
-        : new Fleet(driver.parts, this.registry, settings, given);
+        ? new Worker(driver, abilities, settings, given())
+        : new Fleet(driver.parts, abilities, settings, given);
+    this.begins(worker);
+    return worker;
+  }
+
+  /**
+   * Runs one job, if there is one that may run now: resolves to true when it has ended, however it did, and to false where there was none.
+   * Of several databases one after the other is asked, in an order of chance. Each call opens a session and closes it again:
+   * for many jobs use `work({ maxJobs, idleTimeout })`.
+   * @throws DatabaseError when the database could not be asked; of several, when none of them could.
+   */
+  async workOnce(options: WorkOnceOptions = {}): Promise<boolean> {
+    const settings = onceSettings(options, this.registry, this.keep);
+    return workOnce(await this.#opening.ready(), settings, {
+      surroundings: (database) => {
+        if (this.closing !== null) throw closedError();
+        return this.surroundings(database);
+      },
+      begins: (worker) => this.begins(worker),
+    });
+  }
+
+  /** It is stopped when this Qudo is closed. */
+  private begins(worker: RunningWorker): void {
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);
-    return worker;
   }
 
   /**
