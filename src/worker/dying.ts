@@ -1,7 +1,6 @@
 /** Tells a program of runs that failed, through its own function, which must not be able to disturb anything. */
 import type { JobContext } from "../core/job.js";
 import { show } from "../core/options.js";
-import type { Logger } from "./options.js";
 
 /** What a program gives as `onDie`. */
 export type OnDie = (error: unknown, job: JobContext) => void | Promise<void>;
@@ -11,7 +10,7 @@ export async function tell(
   onDie: OnDie,
   error: unknown,
   job: JobContext,
-  logger: Logger,
+  logger: { warn(message: string): void },
 ): Promise<void> {
   try {
     await onDie(error, job);
