@@ -287,6 +287,11 @@ export class Qudo<
     return this.#opening.migrate();
   }
 
+  /** What {@link migrate} would do now, as SQL that somebody may run in its place; "" where the tables are current. Changes nothing. */
+  async migrationSql(): Promise<string> {
+    return (await this.#opening.open()).migrationSql();
+  }
+
   /**
    * SQL for a server's administrator: roles with the least rights to migrate, to produce, to work and to view. Changes nothing.
    * @throws QudoError QUDO_UNSUPPORTED where the database is a file: there the file's own rights count.

@@ -111,6 +111,10 @@ export interface Driver {
   migrate(): Promise<MigrationReport>;
   /** Null when there are no tables yet. */
   schemaVersion(): Promise<number | null>;
+  /**
+   * What `migrate` would do now, as SQL that somebody may run in its place; "" where the tables are current. Changes nothing.
+   */
+  migrationSql(): Promise<string>;
   /** Proves by a write that is rolled back that the database takes writes. */
   ping(): Promise<{ now: number }>;
   close(): Promise<void>;

@@ -55,6 +55,7 @@ function life(part: Guarded, label: string) {
       return report;
     },
     schemaVersion: () => part.callOpen((driver) => driver.schemaVersion()),
+    migrationSql: () => part.callOpen((driver) => driver.migrationSql()),
     ping: call(part, "ping"),
     close: () => part.close(),
     identify: (name) => part.call((driver) => driver.identify(name)),

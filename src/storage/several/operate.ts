@@ -16,6 +16,7 @@ type Operating = Pick<
   Driver,
   | "migrate"
   | "schemaVersion"
+  | "migrationSql"
   | "ping"
   | "close"
   | "cancel"
@@ -39,6 +40,14 @@ export function operating(parts: readonly Part[]): Operating {
       const { answers, unasked } = await askAll(parts, ({ driver }) => driver.schemaVersion());
       const versions = answers.map(({ said }) => said);
       return complete(unasked, versions.includes(null) ? null : Math.min(...versions.map(Number)));
+    },
+    async migrationSql() {
+      const { answers, unasked } = await askAll(parts, ({ driver }) => driver.migrationSql());
+      const texts = answers.filter(({ said }) => said !== "");
+      return complete(
+        unasked,
+        texts.map(({ part, said }) => `-- ${part.name}\n${said}`).join("\n"),
+      );
     },
     /** As long as one takes writes all of them do together. The latest of their clocks: what is there by any of them is past. */
     async ping() {

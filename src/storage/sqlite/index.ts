@@ -15,7 +15,7 @@ import { cancel, retry } from "./operate.js";
 import { setPaused } from "./pause.js";
 import { prune } from "./prune.js";
 import { listLog, report } from "./report.js";
-import { migrate, refuseNewer, schemaVersion } from "./schema.js";
+import { migrate, migrationSql, refuseNewer, schemaVersion } from "./schema.js";
 import { closeSession, heartbeat, openSession, reap, sessions } from "./sessions.js";
 import { markStarted, release, trip } from "./settle.js";
 import { subscribe } from "./subscribe.js";
@@ -58,6 +58,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     capabilities: { wakeups: true },
     migrate: () => migrate(db),
     schemaVersion: () => read(engine, () => schemaVersion(db)),
+    migrationSql: () => read(engine, () => migrationSql(db)),
     ping: () => ping(engine),
     close: async () => db.close(),
     insertJobs: (jobs) => insertJobs(engine, jobs),

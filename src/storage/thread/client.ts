@@ -36,6 +36,7 @@ export async function openInThread(options: ThreadOptions): Promise<Driver> {
     capabilities,
     migrate: call("migrate"),
     schemaVersion: call("schemaVersion"),
+    migrationSql: call("migrationSql"),
     ping: call("ping"),
     close: () => client.close(),
     insertJobs: call("insertJobs"),
