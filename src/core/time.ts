@@ -47,6 +47,19 @@ export function sleep(time: Time, ms: number, options: SleepOptions = {}): Promi
   });
 }
 
+/** Again and again, with so many milliseconds between; nobody waits for it. */
+export function every(time: Time, ms: number, then: () => void): Cancel {
+  let cancel: Cancel;
+  const plan = (): void => {
+    cancel = time.aside(() => {
+      plan();
+      then();
+    }, ms);
+  };
+  plan();
+  return () => cancel();
+}
+
 /** Resolves in the next turn of the event loop. */
 export function turn(time: Time): Promise<void> {
   return new Promise((resolve) => time.soon(resolve));
