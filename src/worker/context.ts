@@ -6,6 +6,7 @@ import type { AnyJobDefinition, JobContext } from "../core/job.js";
 import { maskText, secretsOf } from "../core/redact.js";
 import { snooze } from "../core/snooze.js";
 import type { RunState } from "../core/states.js";
+import type { Time } from "../core/time.js";
 import type { ClaimedJob, StoredPayload, UserTransaction } from "../storage/driver.js";
 import { Journal } from "./journal.js";
 
@@ -17,6 +18,7 @@ export type Word = { readonly result: string | null } | { readonly error: unknow
 
 /** What a run needs of its worker. */
 export interface RunOf {
+  readonly time: Time;
   /** What handlers find as `job.context`. */
   readonly context: unknown;
   /** Which one of several databases it works on. Default: there is one. */
@@ -43,7 +45,7 @@ export class AbortedByHandler extends JobError {
 
 export class Run implements JobContext {
   /** Monotonic milliseconds. */
-  readonly startedMono = performance.now();
+  readonly startedMono: number;
   /** Shown as running in the database. */
   marked = false;
   /** Its outcome has been decided here; the handler may still be running. */
@@ -65,7 +67,12 @@ export class Run implements JobContext {
     readonly definition: AnyJobDefinition,
     private readonly worker: RunOf,
   ) {
+    this.startedMono = worker.time.now();
     this.stored = claimed.payload;
+  }
+
+  get time(): Time {
+    return this.worker.time;
   }
 
   get id(): string {
@@ -157,7 +164,7 @@ export class Run implements JobContext {
   }
 
   private write(): Journal {
-    this.journal ??= new Journal((text) => this.mask(text));
+    this.journal ??= new Journal((text) => this.mask(text), this.time);
     return this.journal;
   }
 
@@ -198,7 +205,7 @@ export class Run implements JobContext {
   }
 
   get elapsedMs(): number {
-    return performance.now() - this.startedMono;
+    return this.time.now() - this.startedMono;
   }
 }
 
