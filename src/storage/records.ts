@@ -73,6 +73,7 @@ export interface NewSession {
   readonly pid: number;
   /** Boot id, pid namespace, pid and start time where known: lets others on this host see its death at once. */
   readonly process: string | null;
+  /** "*": whatever there is. */
   readonly kinds: readonly string[];
   readonly version: string;
   /** How old its last heartbeat must be before others may end it: its own word, not the reaper's. */
@@ -127,7 +128,8 @@ export interface HeartbeatOutcome {
 /** What a claimer can do: jobs of these kinds in this queue, at most so many. */
 export interface Want {
   readonly queue: string;
-  readonly kinds: readonly string[];
+  /** Null: of whatever kind there is. */
+  readonly kinds: readonly string[] | null;
   readonly limit: number;
 }
 

@@ -19,6 +19,7 @@ import type {
   TripOutcome,
   Want,
 } from "../driver.js";
+import { isWanted } from "../want.js";
 
 type Working = Pick<
   Driver,
@@ -190,8 +191,7 @@ class CompoundTrip {
   /** By queue as they were asked for, and there by priority: as far as it is known here what comes first. */
   private inOrder(): ClaimedJob[] {
     const { wants = [] } = this.trip.claim ?? {};
-    const place = ({ queue, kind }: ClaimedJob): number =>
-      wants.findIndex((want) => want.queue === queue && want.kinds.includes(kind));
+    const place = (job: ClaimedJob): number => wants.findIndex((want) => isWanted(want, job));
     return this.claimed.toSorted((a, b) => place(a) - place(b) || b.priority - a.priority);
   }
 
@@ -226,11 +226,9 @@ class CompoundTrip {
     );
     this.claimed.push(...claimed);
     this.more ||= more;
-    this.wants = this.wants.map(({ queue, kinds, limit }) => ({
-      queue,
-      kinds,
-      limit:
-        limit - claimed.filter((job) => job.queue === queue && kinds.includes(job.kind)).length,
+    this.wants = this.wants.map((want) => ({
+      ...want,
+      limit: want.limit - claimed.filter((job) => isWanted(want, job)).length,
     }));
   }
 }

@@ -119,6 +119,25 @@ export const claimLaws: readonly Law[] = [
     },
   },
   {
+    id: "claim.any-kind",
+    law: "A want that names no kinds means whatever is in its queue, as one line, also what comes later.",
+    async run(h) {
+      const [, , other] = await h.enqueueAll([
+        { kind: "mail", priority: 1 },
+        { kind: "fax", priority: 2 },
+        { queue: "other" },
+      ]);
+      const worker = await h.worker();
+      const any = { wants: [{ queue: "default", kinds: null, limit: 2 }] };
+      const kinds = (held: readonly HeldJob[]) => held.map((job) => job.kind);
+      deepEqual(kinds(await worker.claim(any)), ["fax", "mail"]);
+      deepEqual(await worker.claim(any), []);
+      await h.enqueue({ kind: "telex" });
+      deepEqual(kinds(await worker.claim(any)), ["telex"]);
+      await h.assertState(other!, "pending");
+    },
+  },
+  {
     id: "claim.unknown-session",
     law: "A session that was never opened cannot claim.",
     async run(h) {
