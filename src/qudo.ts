@@ -34,9 +34,18 @@ import type { Placement } from "./storage/database.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
 import { Fleet } from "./worker/fleet.js";
-import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
+import type { Hand } from "./worker/hand.js";
+import {
+  checkLogger,
+  workerSettings,
+  type Logger,
+  type WorkerOptions,
+  type WorkerSettings,
+} from "./worker/options.js";
 import type { RunningWorker } from "./worker/running.js";
 import type { Surroundings } from "./worker/surroundings.js";
+import type { InputOf, PayloadOf, TaskQueue, TaskQueueOptions } from "./worker/tasks/api.js";
+import { Consumer } from "./worker/tasks/queue.js";
 import { Worker } from "./worker/worker.js";
 
 /** What {@link Qudo} is made with. */
@@ -99,7 +108,7 @@ export class Qudo<
   private readonly results: Results;
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
-  private readonly workers = new Set<RunningWorker>();
+  private readonly workers = new Set<Pick<RunningWorker, "wake" | "stop">>();
   private waking = false;
   private closing: Promise<void> | null = null;
 
@@ -184,15 +193,47 @@ export class Qudo<
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
+    return this.start(this.registry, settings);
+  }
+
+  /**
+   * This queue, to be consumed by hand instead of by handlers: `for await (const task of qudo.queue("http"))`. Make one and keep it: each
+   * has a session of its own from its first fetch on, until it is closed, or this Qudo is.
+   */
+  queue<const Kinds extends readonly (AnyJobDefinition | string)[] = readonly string[]>(
+    name: string,
+    options: TaskQueueOptions<Kinds> = {},
+  ): TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>> {
+    if (this.closing !== null) throw closedError();
+    const queue: Consumer = new Consumer(name, options, {
+      registry: this.registry,
+      keep: this.keep,
+      start: (registry, settings, hand) => this.start(registry, settings, { hand, as: queue }),
+      enqueue: (job, payload, more) => this.producer.enqueue(job, payload, more),
+      purge: (of) => this.purge(of),
+    });
+    return queue as TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>>;
+  }
+
+  /** `hand`: jobs are handed out, instead of run, and the worker is stopped and woken as whoever hands them out. */
+  private async start(
+    kinds: Registry,
+    settings: WorkerSettings,
+    { hand, as }: { hand?: Hand; as?: Consumer } = {},
+  ): Promise<Worker | Fleet> {
     const driver = await this.#opening.ready();
     if (this.closing !== null) throw closedError();
-    const given = (database?: string): Surroundings => this.surroundings(database);
+    const given = (database?: string): Surroundings => {
+      const surroundings = this.surroundings(database);
+      return hand === undefined ? surroundings : { ...surroundings, hand };
+    };
     const worker =
       driver.parts === undefined
-        ? new Worker(driver, this.registry, settings, given())
-        : new Fleet(driver.parts, this.registry, settings, given);
-    this.workers.add(worker);
-    const forget = (): boolean => this.workers.delete(worker);
+        ? new Worker(driver, kinds, settings, given())
+        : new Fleet(driver.parts, kinds, settings, given);
+    const served = as ?? worker;
+    this.workers.add(served);
+    const forget = (): boolean => this.workers.delete(served);
     void worker.stopped.then(forget, forget);
     return worker;
   }

@@ -35,7 +35,7 @@ export class AbortedByHandler extends JobError {
 
 export class Run implements JobContext {
   /** Monotonic milliseconds. */
-  readonly startedMono = performance.now();
+  startedMono = performance.now();
   /** Shown as running in the database. */
   marked = false;
   /** Its outcome has been decided here; the handler may still be running. */
@@ -43,6 +43,8 @@ export class Run implements JobContext {
   /** Its handler has recorded it as done in a transaction of its own, which may have been rolled back since. */
   completed = false;
   cause: AbortCause | null = null;
+  /** Hears of the cause, after the signal. */
+  onInterrupt: ((cause: AbortCause) => void) | null = null;
   /** Null until the handler says something. */
   journal: Journal | null = null;
   stored: StoredPayload | null;
@@ -103,6 +105,7 @@ export class Run implements JobContext {
     if (this.cause !== null) return;
     this.cause = cause;
     this.controller?.abort(reasonFor(cause, this.claimed));
+    this.onInterrupt?.(cause);
   }
 
   abort(reason: string): never {

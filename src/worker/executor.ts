@@ -58,7 +58,7 @@ export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise
   }
 }
 
-async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
+export async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
   const { definition, claimed } = run;
   run.stored ??= await crew.fetchPayload(run);
   const payload = readPayload(run.stored);
@@ -87,7 +87,7 @@ function readPayload(stored: StoredPayload | null): unknown {
   return decode(stored.text);
 }
 
-function failed(run: Run, error: unknown): Settlement {
+export function failed(run: Run, error: unknown): Settlement {
   const { claimed, cause } = run;
   // What the handler asks for stands, whatever else happened.
   if (Snooze.is(error)) return snoozed(run, error);
@@ -108,16 +108,16 @@ function timedOut(run: Run): Settlement {
  * Counts only where the handler's transaction, in which it completed the job, is not there: otherwise the run is done,
  * whatever the handler did after it.
  */
-function rolledBack(run: Run, then: string): Settlement {
+export function rolledBack(run: Run, then: string): Settlement {
   const message = `The handler completed its job in a transaction that was rolled back.${then}`;
   return failure(run, new JobError("QUDO_COMPLETE_ROLLED_BACK", message));
 }
 
-function snoozed(run: Run, { delayMs }: Snooze): Settlement {
+export function snoozed(run: Run, { delayMs }: Snooze): Settlement {
   return settlement(run, afterSnooze(run.claimed, delayMs), null, null);
 }
 
-function failure(run: Run, error: unknown): Settlement {
+export function failure(run: Run, error: unknown): Settlement {
   const { claimed, definition } = run;
   const decision = afterFailure(claimed, (fails) =>
     clampDelay(backoff(definition.backoff, fails, failedJob(run, error))),
@@ -155,7 +155,7 @@ export function givenBack(run: Run): Settlement {
   return settlement(run, afterRelease(run.claimed), null, null);
 }
 
-function settlement(
+export function settlement(
   run: Run,
   decision: Decision,
   result: string | null,
@@ -169,7 +169,7 @@ function settlement(
 }
 
 /** Aborts the signal when time is up; a handler that goes on all the same is failed a little later. */
-function startClock(run: Run, decide: (s: Settlement) => void): { stop(): void } | null {
+export function startClock(run: Run, decide: (s: Settlement) => void): { stop(): void } | null {
   const { timeoutMs } = run.claimed;
   if (timeoutMs === null) return null;
   let timer: NodeJS.Timeout;

@@ -25,6 +25,8 @@ export interface Seat {
   readonly prompt: boolean;
   /** It may claim, and there may be jobs. */
   readonly eager: boolean;
+  /** Its worker is about to begin. */
+  readonly opening: boolean;
   /** Starts one that it holds, if it may. */
   startOne(): boolean;
   /** There may be places: look whether to ask for jobs. */
@@ -32,14 +34,19 @@ export interface Seat {
 }
 
 export class Places {
-  private seats: readonly Seat[] = [];
-  private taken = 0;
+  protected seats: readonly Seat[] = [];
+  /** Jobs that were started and have not returned. */
+  protected taken = 0;
   /** Who started a job last: those after it come first. */
   private last: Seat | undefined;
   private meanMs: number | null = null;
   private later: NodeJS.Timeout | undefined;
 
-  constructor(readonly total: number) {}
+  constructor(private readonly size: number) {}
+
+  get total(): number {
+    return this.size;
+  }
 
   join(seat: Seat): void {
     this.seats = [...this.seats, seat];

@@ -1,6 +1,5 @@
 /** One queue as one worker sees it: jobs held, jobs running, and how many more to ask for. */
 import { DEFAULTS } from "../core/defaults.js";
-import { isSuspect } from "../core/outcome.js";
 import type { ClaimedJob, Want } from "../storage/driver.js";
 import type { Places, Seat } from "./places.js";
 
@@ -15,6 +14,7 @@ const STALLED_MS = 1_000;
 /** What a queue needs of its worker. */
 export interface HeldQueueOf {
   mayClaim(): boolean;
+  opening(): boolean;
   /** The database answers promptly. */
   readonly prompt: boolean;
   startOne(queue: HeldQueue): boolean;
@@ -35,7 +35,7 @@ export class HeldQueue implements Seat {
   constructor(
     readonly name: string,
     readonly places: Places,
-    private readonly kinds: readonly string[],
+    private readonly kinds: readonly string[] | null,
     private readonly worker: HeldQueueOf,
   ) {
     places.join(this);
@@ -97,6 +97,10 @@ export class HeldQueue implements Seat {
     return this.mayBeMore && this.worker.mayClaim();
   }
 
+  get opening(): boolean {
+    return this.worker.opening();
+  }
+
   startOne(): boolean {
     return this.worker.startOne(this);
   }
@@ -119,5 +123,3 @@ export class HeldQueue implements Seat {
     return { queue: this.name, kinds: this.kinds, limit: Math.min(this.room, DEFAULTS.claimLimit) };
   }
 }
-
-export const mustRunAlone = ({ job }: HeldJob): boolean => isSuspect(job);

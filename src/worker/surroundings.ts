@@ -2,6 +2,7 @@
 import { QudoError } from "../core/errors.js";
 import type { Emit } from "../core/events.js";
 import type { UserTransaction } from "../storage/driver.js";
+import type { Hand } from "./hand.js";
 import type { Places } from "./places.js";
 
 export interface Surroundings {
@@ -15,6 +16,8 @@ export interface Surroundings {
   transaction?(of: object): UserTransaction;
   /** Where the database is one of several. */
   part?: PartSurroundings;
+  /** Jobs are handed out, instead of run by their kinds' handlers. */
+  hand?: Hand;
 }
 
 /** What the workers of several databases know of one another. */

@@ -3,6 +3,7 @@
  * innocent dies beside them. The gate is the process's: while a suspect waits in any of its workers, none of them starts
  * anything else for a while; it starts when nothing of any worker runs; and until it has ended nothing else starts.
  */
+import { isSuspect } from "../core/outcome.js";
 import type { HeldJob } from "./queue.js";
 
 /** So long places are kept free for a suspect … */
@@ -32,6 +33,11 @@ export class Suspects {
 
   get size(): number {
     return this.waiting.length;
+  }
+
+  /** It must run alone. */
+  concerns({ job }: HeldJob): boolean {
+    return isSuspect(job);
   }
 
   add(suspect: HeldJob): void {
@@ -76,6 +82,21 @@ export class Suspects {
     if (wasSuspect && gate.alone === this) gate.alone = null;
     if (gate.running === 0 && (gate.waiting.size > 0 || gate.refused.size > 0)) opened();
   }
+}
+
+/** Of tasks, which are worked on by whoever fetched them: they wait for nobody in this process, and nobody waits for them. */
+export class NoSuspects extends Suspects {
+  override concerns(): boolean {
+    return false;
+  }
+
+  override get blocking(): boolean {
+    return false;
+  }
+
+  override started(): void {}
+
+  override ended(): void {}
 }
 
 function isClosed(): boolean {

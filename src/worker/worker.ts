@@ -74,10 +74,10 @@ export class Worker implements RunningWorker {
     private readonly surroundings: Surroundings = {},
   ) {
     const { logger } = settings;
-    const { emit = silent, part } = surroundings;
+    const { emit = silent, part, hand } = surroundings;
     const trouble = (): Trouble =>
       new Trouble(logger, (what, error) => this.herald.trouble(what, error), part?.isOut);
-    this.herald = new Herald(emit, logger, part?.name);
+    this.herald = new Herald(emit, logger, part?.name, hand?.ended);
     this.trouble = trouble();
     this.looks = new Looks({
       now: () => performance.now(),
@@ -340,14 +340,16 @@ export class Worker implements RunningWorker {
   }
 
   private crewOwner(): CrewOf {
-    const { context, transaction, part } = this.surroundings;
+    const { context, transaction, part, hand } = this.surroundings;
     return {
       context,
+      ...(hand && { hand }),
       ...(part && { database: part.name }),
       session: () => this.session.id,
       transaction: transaction ?? refuseTransaction,
       working: () => this.phase === "working",
       mayClaim: () => this.mayClaim(),
+      opening: () => this.phase === "starting" && !(part?.isOut() ?? false),
       places: (queue) => part?.places(queue),
       started: (job) => this.herald.started(job),
       settle: (held, settlement) => this.settle(held, settlement),

@@ -1,6 +1,7 @@
 /** Consuming by hand, as its users see it: a queue that is fetched from, and the tasks that come of it. */
 import type { Duration } from "../../core/duration.js";
-import type { AnyJobDefinition } from "../../core/job.js";
+import type { AnyJobDefinition, JobDefinition } from "../../core/job.js";
+import type { Keep } from "../../core/keep.js";
 import type { LogLevel } from "../../core/states.js";
 import type { Logger } from "../options.js";
 import type { StopOptions } from "../running.js";
@@ -118,23 +119,48 @@ export interface TaskQueueOptions<
   logger?: Logger;
 }
 
-/** What is said of one message when it is added; the rest comes from its kind. */
+/** What is said of one message when it is added, each as at `enqueue`; the rest comes from its kind. */
 export interface MessageOptions {
+  id?: string;
   /** Fetched at the earliest so long from now. Default 0. */
   delay?: Duration;
+  runAt?: Date;
+  expiresAt?: Date;
   /** Higher comes first. */
   priority?: number;
   /** −1 for ever. */
   maxAttempts?: number;
   /** At most one unfinished job of this kind has this key. */
   uniqueKey?: string;
+  keep?: Duration | Keep;
 }
+
+/** A message that was added: its job's id, and what became of it. */
+export interface Added {
+  readonly id: string;
+  /** "duplicate": this id was there already; "unique": another unfinished job has the key. */
+  readonly status: "inserted" | "duplicate" | "unique";
+}
+
+/** What is fetched of these kinds. */
+export type PayloadOf<Kinds extends readonly (AnyJobDefinition | string)[]> =
+  Kinds[number] extends infer Kind
+    ? // oxlint-disable-next-line typescript/no-explicit-any -- only the payload matters here
+      Kind extends JobDefinition<any, infer Payload, any, any>
+      ? Payload
+      : unknown
+    : never;
+
+/** What is added as the first one of these kinds. */
+export type InputOf<Kinds extends readonly (AnyJobDefinition | string)[]> =
+  // oxlint-disable-next-line typescript/no-explicit-any -- only the input matters here
+  Kinds[0] extends JobDefinition<infer Input, any, any, any> ? Input : unknown;
 
 /**
  * One queue, consumed by hand: `for await (const task of qudo.queue("http"))`. The first fetch opens a session like a worker's: it
  * beats, does its share of the upkeep, and ends with `close()`, or with its Qudo.
  */
-export interface TaskQueue<Payload = unknown>
+export interface TaskQueue<Payload = unknown, Input = Payload>
   extends AsyncIterable<Task<Payload>>, AsyncDisposable {
   readonly name: string;
   /**
@@ -149,8 +175,8 @@ export interface TaskQueue<Payload = unknown>
    * `timeout`; rejects with the signal's reason.
    */
   each(options?: EachOptions): AsyncGenerator<Task<Payload>, void, undefined>;
-  /** Adds a message. Resolves to the id of its job after the commit. */
-  addMsg(payload: Payload, options?: MessageOptions): Promise<string>;
+  /** Adds a message; resolves after the commit. */
+  addMsg(payload: Input, options?: MessageOptions): Promise<Added>;
   /** The next message, started, and what it says; null when the time is up. It stays until `removeMsg`. */
   getMsg(options?: FetchOptions): Promise<[message: Task<Payload>, payload: Payload] | null>;
   /** The message was worked on: it is done. By what `getMsg` gave, or by its id. False when it was not in these hands any more. */
