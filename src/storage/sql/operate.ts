@@ -1,7 +1,7 @@
 /** What operators do to jobs. The fence first, then the place: a job on the move is met in its direction of travel. */
 import { afterCancel, afterRequeue, type Decision } from "../../core/outcome.js";
 import { isRetryable, isTerminal, runStateOf } from "../../core/states.js";
-import type { CancelOutcome, RetryOutcome } from "../driver.js";
+import type { CancelOutcome, PurgeOutcome, RetryOutcome } from "../driver.js";
 import type { RunOfLease } from "./dialect.js";
 import { write, type Engine, type Work } from "./engine.js";
 import { freeKeys, hashText, KEY, takeKeys, type KeyRow } from "./keys.js";
@@ -226,4 +226,8 @@ function inTurn<T>(
     seen.add(id);
     return outcome;
   });
+}
+
+export function purge(_: Engine, ids: readonly string[]): Promise<PurgeOutcome[]> {
+  return Promise.reject(new Error(`not built: ${ids.length}`));
 }

@@ -2,6 +2,8 @@
 import { afterWorkerDeath } from "../../core/outcome.js";
 import type {
   DeadSession,
+  Dismissal,
+  DismissOutcome,
   Heartbeat,
   HeartbeatOutcome,
   NewSession,
@@ -173,4 +175,12 @@ async function reapOne(work: Work, dead: DeadSession): Promise<ReapOutcome> {
   const decided = await conclude(work, leases, afterWorkerDeath);
   await work.run(sql`delete from ${t.worker} where id = ${id(dead.id)}`);
   return { status: "reaped", decided };
+}
+
+export function dismiss(
+  _: Engine,
+  ids: readonly string[],
+  how: Dismissal,
+): Promise<DismissOutcome[]> {
+  return Promise.reject(new Error(`not built: ${how} ${ids.length}`));
 }

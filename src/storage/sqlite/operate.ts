@@ -2,7 +2,13 @@
 import { idBytes, idText } from "../../core/ids.js";
 import { afterCancel, afterRequeue, type Decision } from "../../core/outcome.js";
 import { isRetryable, isTerminal, jobState, runStateOf } from "../../core/states.js";
-import type { CancelOutcome, RetryOutcome } from "../driver.js";
+import type {
+  CancelOutcome,
+  PurgeOutcome,
+  Reschedule,
+  RescheduleOutcome,
+  RetryOutcome,
+} from "../driver.js";
 import { NOBODY } from "../sql/lease.js";
 import { locate, record, write, type Engine } from "./engine.js";
 import { findLast, whereabouts } from "./look.js";
@@ -62,4 +68,15 @@ function operatorEvent(
 ): void {
   const event = { id, run, decision, writer: NOBODY, worker: null, startedAt: null };
   record(engine, { ...event, result: null, error: null }, now);
+}
+
+export function purge(_: Engine, ids: readonly string[]): Promise<PurgeOutcome[]> {
+  return Promise.reject(new Error(`not built: ${ids.length}`));
+}
+
+export function reschedule(
+  _: Engine,
+  changes: readonly Reschedule[],
+): Promise<RescheduleOutcome[]> {
+  return Promise.reject(new Error(`not built: ${changes.length}`));
 }

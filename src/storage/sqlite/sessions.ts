@@ -4,6 +4,8 @@ import { afterWorkerDeath } from "../../core/outcome.js";
 import type { RunState } from "../../core/states.js";
 import type {
   DeadSession,
+  Dismissal,
+  DismissOutcome,
   Heartbeat,
   HeartbeatOutcome,
   NewSession,
@@ -135,4 +137,12 @@ function reapOne(engine: Engine, dead: DeadSession, now: number): ReapOutcome {
   }
   db.run(SQL.deleteSession, session);
   return { status: "reaped", decided };
+}
+
+export function dismiss(
+  _: Engine,
+  ids: readonly string[],
+  how: Dismissal,
+): Promise<DismissOutcome[]> {
+  return Promise.reject(new Error(`not built: ${how} ${ids.length}`));
 }
