@@ -9,6 +9,7 @@ import { Monitor } from "./client/monitor.js";
 import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { EnqueueOptions, Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
+import { purge } from "./client/purge.js";
 import { hinting, Results } from "./client/results.js";
 import { Transaction } from "./client/transaction.js";
 import {
@@ -210,7 +211,7 @@ export class Qudo<
       keep: this.keep,
       start: (registry, settings, hand) => this.start(registry, settings, { hand, as: queue }),
       enqueue: (job, payload, more) => this.producer.enqueue(job, payload, more),
-      purge: (of) => this.purge(of),
+      purge: async (of) => (await purge(() => this.#opening.ready(), of)).changed,
     });
     return queue as TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>>;
   }

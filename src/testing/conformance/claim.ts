@@ -9,6 +9,7 @@ import { settlement, type HeldJob } from "./worker.js";
 
 const SESSION_LOST = { code: "QUDO_SESSION_LOST" };
 const ids = (held: readonly HeldJob[]): string[] => held.map((job) => job.job);
+const kindsOf = (held: readonly HeldJob[]): string[] => held.map((job) => job.kind);
 const mails = (queue: string, limit: number): Want => ({ queue, kinds: ["mail"], limit });
 
 /** Many mails and a few faxes, of all priorities. */
@@ -129,11 +130,10 @@ export const claimLaws: readonly Law[] = [
       ]);
       const worker = await h.worker();
       const any = { wants: [{ queue: "default", kinds: null, limit: 2 }] };
-      const kinds = (held: readonly HeldJob[]) => held.map((job) => job.kind);
-      deepEqual(kinds(await worker.claim(any)), ["fax", "mail"]);
+      deepEqual(kindsOf(await worker.claim(any)), ["fax", "mail"]);
       deepEqual(await worker.claim(any), []);
       await h.enqueue({ kind: "telex" });
-      deepEqual(kinds(await worker.claim(any)), ["telex"]);
+      deepEqual(kindsOf(await worker.claim(any)), ["telex"]);
       await h.assertState(other!, "pending");
     },
   },

@@ -34,7 +34,7 @@ const MESSAGE = [
 /** Those of its worker. */
 export function consumerSettings(
   queue: string,
-  { kinds: _, ...options }: TaskQueueOptions,
+  options: Omit<TaskQueueOptions, "kinds">,
   { registry }: Fetched,
   keep: KeepPolicyTimes,
 ): WorkerSettings {

@@ -65,9 +65,10 @@ export class Consumer implements TaskQueue, Stoppable {
     private readonly qudo: ConsumerOf,
   ) {
     checkTaskQueueOptions(options);
+    const { kinds, ...rest } = options;
     this.name = checkName(name, "queue");
-    this.fetched = fetchedKinds(options.kinds, qudo.registry);
-    this.settings = consumerSettings(name, options, this.fetched, qudo.keep);
+    this.fetched = fetchedKinds(kinds, qudo.registry);
+    this.settings = consumerSettings(name, rest, this.fetched, qudo.keep);
     this.handing = new Handing(this.fetched.kinds, this.desk, this.settings.logger);
   }
 
