@@ -69,6 +69,16 @@ export type { Logger, WorkerOptions } from "./worker/options.js";
 export type { RunningWorker as Worker, StopOptions } from "./worker/running.js";
 export type { WorkerStats } from "./worker/stats.js";
 export type {
+  Added,
+  EachOptions,
+  FetchOptions,
+  MessageOptions,
+  Task,
+  TaskQueue,
+  TaskQueueOptions,
+  TaskState,
+} from "./worker/tasks/api.js";
+export type {
   Database,
   DatabaseOptions,
   Databases,

@@ -9,6 +9,7 @@ import { Monitor } from "./client/monitor.js";
 import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { EnqueueOptions, Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
+import { purge } from "./client/purge.js";
 import { hinting, Results } from "./client/results.js";
 import { Transaction } from "./client/transaction.js";
 import {
@@ -36,8 +37,7 @@ import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
 import { REAL } from "./storage/time.js";
 import type { World } from "./storage/world.js";
-import { Fleet } from "./worker/fleet.js";
-import { workOnce, type WorkOnceOptions } from "./worker/once.js";
+import type { WorkOnceOptions } from "./worker/once.js";
 import {
   checkLogger,
   onceSettings,
@@ -46,8 +46,10 @@ import {
   type WorkerOptions,
 } from "./worker/options.js";
 import type { RunningWorker } from "./worker/running.js";
+import { Staff } from "./worker/staff.js";
 import type { Surroundings } from "./worker/surroundings.js";
-import { Worker } from "./worker/worker.js";
+import type { InputOf, PayloadOf, TaskQueue, TaskQueueOptions } from "./worker/tasks/api.js";
+import { Consumer } from "./worker/tasks/queue.js";
 
 /** What {@link Qudo} is made with. */
 export interface QudoOptions<
@@ -110,8 +112,7 @@ export class Qudo<
   private readonly results: Results;
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
-  private readonly workers = new Set<RunningWorker>();
-  private waking = false;
+  private readonly staff: Staff;
   private closing: Promise<void> | null = null;
 
   /**
@@ -135,7 +136,12 @@ export class Qudo<
     this.registry = wrapJob === undefined ? jobs : registry([...jobs.values()].map(wrapJob));
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.#opening.ready();
-    const wake = (database?: string): void => this.wakeWorkers(database);
+    const wake = (database?: string): void => this.staff.wake(database);
+    this.staff = new Staff({
+      time: this.time,
+      driver,
+      surroundings: (database) => this.surroundings(database),
+    });
     this.results = new Results(driver, this.time);
     this.producer = new Producer(driver, this.results, this.emitter.emit, wake, this.time);
     this.jobs = new Jobs(driver, this.results, wake);
@@ -178,7 +184,7 @@ export class Qudo<
     if (this.closing !== null) throw closedError();
     const direct = this.#opening.direct();
     const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
-      this.wakeSoon();
+      this.staff.wakeSoon();
       if (direct.committed()) tellEnqueued(this.emitter.emit, jobs, outcomes);
     });
     return transaction.enqueueSync(job, payload, options);
@@ -192,7 +198,7 @@ export class Qudo<
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
     return new Transaction(this.#opening.transaction(transaction), this.results, () =>
-      this.wakeSoon(),
+      this.staff.wakeSoon(),
     );
   }
 
@@ -203,16 +209,27 @@ export class Qudo<
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
-    const driver = await this.#opening.ready();
+    return this.staff.start(settings.abilities, settings);
+  }
+
+  /**
+   * This queue, to be consumed by hand instead of by handlers: `for await (const task of qudo.queue("http"))`. Make one and keep it: each
+   * has a session of its own from its first fetch on, until it is closed, or this Qudo is.
+   */
+  queue<const Kinds extends readonly (AnyJobDefinition | string)[] = readonly string[]>(
+    name: string,
+    options: TaskQueueOptions<Kinds> = {},
+  ): TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>> {
     if (this.closing !== null) throw closedError();
-    const given = (database?: string): Surroundings => this.surroundings(database);
-    const { abilities } = settings;
-    const worker =
-      driver.parts === undefined
-        ? new Worker(driver, abilities, settings, given())
-        : new Fleet(driver.parts, abilities, settings, given);
-    this.begins(worker);
-    return worker;
+    const queue: Consumer = new Consumer(name, options, {
+      registry: this.registry,
+      keep: this.keep,
+      time: this.time,
+      start: (kinds, settings, hand) => this.staff.start(kinds, settings, { hand, as: queue }),
+      enqueue: (job, payload, more) => this.producer.enqueue(job, payload, more),
+      purge: async (of) => (await purge(() => this.#opening.ready(), of)).changed,
+    });
+    return queue as TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>>;
   }
 
   /**
@@ -222,21 +239,7 @@ export class Qudo<
    * @throws DatabaseError when the database could not be asked; of several, when none of them could.
    */
   async workOnce(options: WorkOnceOptions = {}): Promise<boolean> {
-    const settings = onceSettings(options, this.registry, this.keep);
-    return workOnce(await this.#opening.ready(), settings, {
-      surroundings: (database) => {
-        if (this.closing !== null) throw closedError();
-        return this.surroundings(database);
-      },
-      begins: (worker) => this.begins(worker),
-    });
-  }
-
-  /** It is stopped when this Qudo is closed. */
-  private begins(worker: RunningWorker): void {
-    this.workers.add(worker);
-    const forget = (): boolean => this.workers.delete(worker);
-    void worker.stopped.then(forget, forget);
+    return this.staff.once(onceSettings(options, this.registry, this.keep));
   }
 
   /**
@@ -272,7 +275,7 @@ export class Qudo<
   /** Takes back {@link pause}. False when it was not paused. A kind that was paused by itself stays so. */
   async resume(queue: string, options: PauseOptions = {}): Promise<boolean> {
     const changed = await this.upkeep.setPaused(queue, options, false);
-    if (changed) this.wakeWorkers();
+    if (changed) this.staff.wake();
     return changed;
   }
 
@@ -354,7 +357,7 @@ export class Qudo<
 
   private async closeAll(): Promise<void> {
     // A worker that failed has said so; the others and the database are closed all the same.
-    await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
+    await this.staff.close();
     await this.producer.close();
     await this.results.close(closedError());
     await this.#opening.close();
@@ -364,29 +367,13 @@ export class Qudo<
     return this.close();
   }
 
-  /** `database`: of several, the one with new jobs. */
-  private wakeWorkers(database?: string): void {
-    for (const worker of this.workers) worker.wake(database);
-  }
-
   /** What a worker is given; `database`: where it works on one of several. */
   private surroundings(database?: string): Surroundings {
     return {
       time: this.time,
-      onWork: () => this.wakeWorkers(database),
       context: this.#context,
       emit: hinting(this.results, this.emitter.emit),
       transaction: (of) => this.#opening.transaction(of, database),
     };
-  }
-
-  /** After the caller's turn: by then a synchronous transaction has committed. */
-  private wakeSoon(): void {
-    if (this.waking || this.workers.size === 0) return;
-    this.waking = true;
-    this.time.soon(() => {
-      this.waking = false;
-      this.wakeWorkers();
-    });
   }
 }

@@ -45,7 +45,7 @@ export class AbortedByHandler extends JobError {
 
 export class Run implements JobContext {
   /** Monotonic milliseconds. */
-  readonly startedMono: number;
+  startedMono: number;
   /** Shown as running in the database. */
   marked = false;
   /** Its outcome has been decided here; the handler may still be running. */
@@ -55,6 +55,8 @@ export class Run implements JobContext {
   /** Its handler has recorded it as done in a transaction of its own, which may have been rolled back since. */
   completed = false;
   cause: AbortCause | null = null;
+  /** Hears of the cause, after the signal. */
+  onInterrupt: ((cause: AbortCause) => void) | null = null;
   /** Null until the handler says something. */
   journal: Journal | null = null;
   stored: StoredPayload | null;
@@ -120,6 +122,7 @@ export class Run implements JobContext {
     if (this.cause !== null) return;
     this.cause = cause;
     this.controller?.abort(reasonFor(cause, this.claimed));
+    this.onInterrupt?.(cause);
   }
 
   abort(reason: string): never {

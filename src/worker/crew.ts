@@ -14,24 +14,29 @@ import type {
   Want,
 } from "../storage/driver.js";
 import { Run, type AbortCause, type RunOf } from "./context.js";
-import { execute, givenBack, said, type ExecutorOf } from "./executor.js";
+import { execute, givenBack, said } from "./executor.js";
+import type { Hand, HandCrew } from "./hand.js";
 import type { WorkerSettings } from "./options.js";
 import { Places } from "./places.js";
 import { Promptness } from "./promptness.js";
-import { HeldQueue, mustRunAlone, type HeldJob, type HeldQueueOf } from "./queue.js";
+import { HeldQueue, type HeldJob, type HeldQueueOf } from "./queue.js";
 import { Reports } from "./reports.js";
 import type { Shift } from "./shift.js";
-import { Suspects } from "./suspects.js";
+import { NoSuspects, Suspects } from "./suspects.js";
 import { isOut, type Trouble } from "./trouble.js";
 import { Turns } from "./turns.js";
 
 /** What a crew needs of its worker. */
 export interface CrewOf extends Omit<RunOf, "said" | "quit"> {
+  /** Jobs are handed out, instead of run. */
+  readonly hand?: Hand;
   /** How many runs may still be started. */
   readonly shift: Shift;
   /** False as soon as it stops: nothing new is started then. */
   working(): boolean;
   mayClaim(): boolean;
+  /** It is about to begin. */
+  opening(): boolean;
   /** The places of a queue, where they are shared with other databases. */
   places(queue: string): Places | undefined;
   /** The handler of this job is about to start. */
@@ -54,11 +59,13 @@ export class Crew {
   private readonly reports: Reports;
   /** Under way: what is told to the database of runs that go on. */
   private telling: Promise<void> | null = null;
-  private readonly executor: ExecutorOf = {
+  private readonly executor: HandCrew = {
     fetchPayload: (run) => this.fetchPayload(run),
     started: ({ claimed }) => this.worker.started(claimed),
     settle: (run, settlement) => this.settle(run, settlement),
     died: (run, error) => this.worker.died(error, run),
+    mark: async (run) => (await this.markAll([run]))[0]!,
+    ask: (run) => this.reports.ask(run),
   };
   private readonly runOwner: RunOf;
 
@@ -69,22 +76,21 @@ export class Crew {
     private readonly worker: CrewOf,
     private readonly trouble: Trouble,
   ) {
-    const { time } = worker;
+    const { hand, time } = worker;
     this.turns = new Turns(time);
     this.promptness = new Promptness(time);
-    const kinds = [...registry.keys()];
+    const kinds = hand === undefined ? [...registry.keys()] : hand.kinds;
     const owner = this.queueOwner();
-    this.queues = Array.from(
-      queues,
-      ([name, total]) =>
-        new HeldQueue(name, worker.places(name) ?? new Places(total, time, batch), kinds, owner),
-    );
+    this.queues = Array.from(queues, ([name, total]) => {
+      const places = hand?.places ?? worker.places(name) ?? new Places(total, time, batch);
+      return new HeldQueue(name, places, kinds, owner);
+    });
     this.runOwner = {
       ...worker,
       said: (run, word) => said(run, word, this.executor),
       quit: () => worker.shift.finish(),
     };
-    this.suspects = new Suspects(() => worker.idle(), time);
+    this.suspects = new (hand === undefined ? Suspects : NoSuspects)(() => worker.idle(), time);
     this.reports = new Reports(driver, () => worker.session(), trouble, time);
   }
 
@@ -178,7 +184,7 @@ export class Crew {
     if (this.suspects.blocking || !this.mayStart) return false;
     const held = queue.next();
     if (held === undefined) return false;
-    if (mustRunAlone(held)) this.suspects.add(held);
+    if (this.suspects.concerns(held)) this.suspects.add(held);
     else this.start(queue, held);
     return true;
   }
@@ -188,7 +194,8 @@ export class Crew {
     return this.worker.shift.left > 0;
   }
 
-  private start(queue: HeldQueue, { job, lease }: HeldJob): void {
+  private start(queue: HeldQueue, held: HeldJob): void {
+    const { job, lease } = held;
     const run = new Run(job, lease, this.registry.get(job.kind)!, this.runOwner);
     this.runs.add(run);
     queue.started();
@@ -197,7 +204,7 @@ export class Crew {
     void this.runToEnd(run).finally(() => {
       queue.ended(run.elapsedMs);
       this.runs.delete(run);
-      this.suspects.ended(mustRunAlone({ job, lease }));
+      this.suspects.ended(this.suspects.concerns(held));
       this.worker.shift.ended(run.outcome !== null && run.outcome !== "released");
       this.startNext(queue);
     });
@@ -214,6 +221,7 @@ export class Crew {
     return {
       time: worker.time,
       mayClaim: () => worker.mayClaim(),
+      opening: () => worker.opening(),
       get prompt() {
         return promptness.prompt;
       },
@@ -223,6 +231,8 @@ export class Crew {
   }
 
   private async runToEnd(run: Run): Promise<void> {
+    const { hand } = this.worker;
+    if (hand !== undefined) return hand.take(run, this.executor);
     // A job that may have killed its worker before is shown as running first: if it does so again, it is found out.
     const ours = run.claimed.crashes === 0 || (await this.mark([run]))[0];
     if (run.decided) return;
@@ -251,15 +261,19 @@ export class Crew {
   /** False for runs that are not ours any more: they must not start. */
   private async mark(runs: readonly Run[]): Promise<boolean[]> {
     for (const run of runs) run.marked = true;
-    const session = this.worker.session();
     try {
-      return await this.driver.markStarted(
-        runs.map(({ claimed: { job, run }, lease }) => ({ job, run, lease, session })),
-      );
+      return await this.markAll(runs);
     } catch {
       for (const run of runs) run.marked = false;
       return runs.map(() => false);
     }
+  }
+
+  private markAll(runs: readonly Run[]): Promise<boolean[]> {
+    const session = this.worker.session();
+    return this.driver.markStarted(
+      runs.map(({ claimed: { job, run }, lease }) => ({ job, run, lease, session })),
+    );
   }
 
   /** Called a few times a second. */
@@ -270,7 +284,8 @@ export class Crew {
 
   /** First that they run, then how far they are. */
   private async tell(): Promise<void> {
-    const long = [...this.runs].filter(isUnmarkedAndLong);
+    // What is handed out runs when its owner says so.
+    const long = this.worker.hand ? [] : [...this.runs].filter(isUnmarkedAndLong);
     if (long.length > 0) await this.mark(long);
     await this.reports.send(this.runs);
   }

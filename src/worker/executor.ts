@@ -34,7 +34,10 @@ export interface ExecutorOf {
  * which after a time-out may be later than the settlement: until then its slot stays taken.
  */
 export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise<void> {
-  let clock = startClock(run, crew);
+  const giveUp = (): void => {
+    if (!run.decided) decide(run, timedOut(run, crew), crew);
+  };
+  let clock = startClock(run, giveUp);
   try {
     // Mostly there is nothing to wait for.
     const { payload: stored } = run.claimed;
@@ -46,7 +49,7 @@ export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise
       // The time in which others compute is not the handler's.
       clock?.stop();
       while (turns.due) await turns.next();
-      clock = startClock(run, crew);
+      clock = startClock(run, giveUp);
     }
     await finish(run, payload, crew);
   } catch (error) {
@@ -71,7 +74,7 @@ export function said(run: Run, word: Word, crew: ExecutorOf): boolean {
   return true;
 }
 
-async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
+export async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
   const { definition, claimed } = run;
   run.stored ??= await crew.fetchPayload(run);
   const payload = readPayload(run.stored);
@@ -117,7 +120,7 @@ function readPayload(stored: StoredPayload | null): unknown {
   return decode(stored.text);
 }
 
-function failed(run: Run, error: unknown, crew: ExecutorOf): Settlement {
+export function failed(run: Run, error: unknown, crew: ExecutorOf): Settlement {
   const { claimed, cause } = run;
   // What the handler asks for stands, whatever else happened.
   if (Snooze.is(error)) return snoozed(run, error);
@@ -131,7 +134,7 @@ function failed(run: Run, error: unknown, crew: ExecutorOf): Settlement {
   return failure(run, error);
 }
 
-function timedOut(run: Run, crew: ExecutorOf): Settlement {
+export function timedOut(run: Run, crew: ExecutorOf): Settlement {
   const error = reasonFor("timeout", run.claimed);
   crew.died(run, error);
   return failure(run, error);
@@ -141,16 +144,16 @@ function timedOut(run: Run, crew: ExecutorOf): Settlement {
  * Counts only where the handler's transaction, in which it completed the job, is not there: otherwise the run is done,
  * whatever the handler did after it.
  */
-function rolledBack(run: Run, then: string): Settlement {
+export function rolledBack(run: Run, then: string): Settlement {
   const message = `The handler completed its job in a transaction that was rolled back.${then}`;
   return failure(run, new JobError("QUDO_COMPLETE_ROLLED_BACK", message));
 }
 
-function snoozed(run: Run, { delayMs }: Snooze): Settlement {
+export function snoozed(run: Run, { delayMs }: Snooze): Settlement {
   return settlement(run, afterSnooze(run.claimed, delayMs), null, null);
 }
 
-function failure(run: Run, error: unknown): Settlement {
+export function failure(run: Run, error: unknown): Settlement {
   const { claimed, definition } = run;
   const decision = afterFailure(claimed, (fails) =>
     clampDelay(backoff(definition.backoff, fails, run.time.chance(), failedJob(run, error))),
@@ -188,7 +191,7 @@ export function givenBack(run: Run): Settlement {
   return settlement(run, afterRelease(run.claimed), null, null);
 }
 
-function settlement(
+export function settlement(
   run: Run,
   decision: Decision,
   result: string | null,
@@ -202,13 +205,10 @@ function settlement(
 }
 
 /** Aborts the signal when time is up; a handler that goes on all the same is failed a little later. */
-function startClock(run: Run, crew: ExecutorOf): { stop(): void } | null {
+export function startClock(run: Run, giveUp: () => void): { stop(): void } | null {
   const { timeoutMs } = run.claimed;
   if (timeoutMs === null) return null;
   let cancel: Cancel;
-  const giveUp = (): void => {
-    if (!run.decided) decide(run, timedOut(run, crew), crew);
-  };
   const timeUp = (): void => {
     run.interrupt("timeout");
     cancel = run.time.later(giveUp, DEFAULTS.abortGraceMs);

@@ -26,6 +26,8 @@ export interface Seat {
   readonly prompt: boolean;
   /** It may claim, and there may be jobs. */
   readonly eager: boolean;
+  /** Its worker is about to begin. */
+  readonly opening: boolean;
   /** Starts one that it holds, if it may. */
   startOne(): boolean;
   /** There may be places: look whether to ask for jobs. */
@@ -33,8 +35,9 @@ export interface Seat {
 }
 
 export class Places {
-  private seats: readonly Seat[] = [];
-  private taken = 0;
+  protected seats: readonly Seat[] = [];
+  /** Jobs that were started and have not returned. */
+  protected taken = 0;
   /** Who started a job last: those after it come first. */
   private last: Seat | undefined;
   private meanMs: number | null = null;
@@ -42,10 +45,14 @@ export class Places {
 
   /** `most`: so many jobs are asked for at once, and held. */
   constructor(
-    readonly total: number,
+    private readonly size: number,
     private readonly time: Time,
     readonly most: number = DEFAULTS.claimLimit,
   ) {}
+
+  get total(): number {
+    return this.size;
+  }
 
   join(seat: Seat): void {
     this.seats = [...this.seats, seat];

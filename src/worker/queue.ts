@@ -1,5 +1,4 @@
 /** One queue as one worker sees it: jobs held, jobs running, and how many more to ask for. */
-import { isSuspect } from "../core/outcome.js";
 import type { Time } from "../core/time.js";
 import type { ClaimedJob, Want } from "../storage/driver.js";
 import type { Places, Seat } from "./places.js";
@@ -16,6 +15,7 @@ const STALLED_MS = 1_000;
 export interface HeldQueueOf {
   readonly time: Time;
   mayClaim(): boolean;
+  opening(): boolean;
   /** The database answers promptly. */
   readonly prompt: boolean;
   startOne(queue: HeldQueue): boolean;
@@ -36,7 +36,7 @@ export class HeldQueue implements Seat {
   constructor(
     readonly name: string,
     readonly places: Places,
-    private readonly kinds: readonly string[],
+    private readonly kinds: readonly string[] | null,
     private readonly worker: HeldQueueOf,
   ) {
     places.join(this);
@@ -98,6 +98,10 @@ export class HeldQueue implements Seat {
     return this.mayBeMore && this.worker.mayClaim();
   }
 
+  get opening(): boolean {
+    return this.worker.opening();
+  }
+
   startOne(): boolean {
     return this.worker.startOne(this);
   }
@@ -120,5 +124,3 @@ export class HeldQueue implements Seat {
     return { queue: this.name, kinds: this.kinds, limit: Math.min(this.room, this.places.most) };
   }
 }
-
-export const mustRunAlone = ({ job }: HeldJob): boolean => isSuspect(job);

@@ -3,6 +3,7 @@
  * innocent dies beside them. The gate is the process's: while a suspect waits in any of its workers, none of them starts
  * anything else for a while; it starts when nothing of any worker runs; and until it has ended nothing else starts.
  */
+import { isSuspect } from "../core/outcome.js";
 import type { Time } from "../core/time.js";
 import type { HeldJob } from "./queue.js";
 
@@ -71,6 +72,11 @@ export class Suspects {
     return this.waiting.length;
   }
 
+  /** It must run alone. */
+  concerns({ job }: HeldJob): boolean {
+    return isSuspect(job);
+  }
+
   add(suspect: HeldJob): void {
     this.waiting.push(suspect);
     this.gate.wait(this);
@@ -115,4 +121,19 @@ export class Suspects {
     if (wasSuspect && gate.alone === this) gate.alone = null;
     if (gate.running === 0 && (gate.waiting.size > 0 || gate.refused.size > 0)) gate.opened();
   }
+}
+
+/** Of tasks, which are worked on by whoever fetched them: they wait for nobody in this process, and nobody waits for them. */
+export class NoSuspects extends Suspects {
+  override concerns(): boolean {
+    return false;
+  }
+
+  override get blocking(): boolean {
+    return false;
+  }
+
+  override started(): void {}
+
+  override ended(): void {}
 }

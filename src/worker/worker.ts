@@ -81,13 +81,13 @@ export class Worker implements RunningWorker {
     private readonly surroundings: Surroundings = {},
   ) {
     const { logger } = settings;
-    const { emit = silent, part, time = REAL } = surroundings;
+    const { emit = silent, part, hand, time = REAL } = surroundings;
     this.time = time;
     this.settler = new Settler(() => this.session.id, time);
     this.bell = new Bell(time);
     const trouble = (): Trouble =>
       new Trouble(logger, (what, error) => this.herald.trouble(what, error), part?.isOut, time);
-    this.herald = new Herald(emit, logger, part?.name);
+    this.herald = new Herald(emit, logger, part?.name, hand?.ended);
     this.trouble = trouble();
     const woken = (): boolean => driver.capabilities.wakeups && (driver.listens?.() ?? true);
     this.looks = new Looks(time, woken, settings.sleepMs);
@@ -339,18 +339,20 @@ export class Worker implements RunningWorker {
   }
 
   private crewOwner(): CrewOf {
-    const { context, transaction, part } = this.surroundings;
+    const { context, transaction, part, hand } = this.surroundings;
     const { onDie, logger } = this.settings;
     return {
       time: this.time,
       context,
       shift: this.shift,
       died: (error, job) => void (onDie && tell(onDie, error, job, logger)),
+      ...(hand && { hand }),
       ...(part && { database: part.name }),
       session: () => this.session.id,
       transaction: transaction ?? refuseTransaction,
       working: () => this.phase === "working",
       mayClaim: () => this.mayClaim(),
+      opening: () => this.phase === "starting" && !(part?.isOut() ?? false),
       places: (queue) => part?.places(queue),
       started: (job) => this.herald.started(job),
       settle: (held, settlement) => this.settle(held, settlement),

@@ -6,6 +6,7 @@ import { Promptness } from "../../src/worker/promptness.js";
 
 /** One that holds what it is given, and does what it is told. */
 class Guest implements Seat {
+  opening = false;
   held = 0;
   running = 0;
   asking = 0;
