@@ -329,6 +329,7 @@ export class Qudo<
       context: this.#context,
       emit: hinting(this.results, this.emitter.emit),
       transaction: (of) => this.#opening.transaction(of, database),
+      prepare: (orders) => this.producer.prepare(orders, "job.replace"),
     };
   }
 
