@@ -50,6 +50,7 @@ export const ERROR_CODES = {
   QUDO_NOT_COMPLETED:
     "A handler that has to say how its run ends (explicitCompletion) ended without a word.",
   QUDO_COMPLETE_ROLLED_BACK: "A handler completed its job in a transaction that was rolled back.",
+  QUDO_REPLACE_IN_TRANSACTION: "A handler wanted to end its run by job.replace and by completeIn.",
   QUDO_RESULT_TIMEOUT: "A job whose result was waited for did not end in time.",
   QUDO_JOB_FAILED: "A job whose result was waited for was abandoned or cancelled.",
   QUDO_JOB_ABSENT: "There is no such job, or it has been pruned.",

@@ -9,6 +9,8 @@ import { workOnce } from "./once.js";
 import type { WorkerSettings } from "./options.js";
 import type { RunningWorker } from "./running.js";
 import type { Surroundings } from "./surroundings.js";
+import type { TaskQueueOptions } from "./tasks/api.js";
+import { Consumer, type ConsumerOf } from "./tasks/queue.js";
 import { Worker } from "./worker.js";
 
 /** Whom jobs concern: a worker, or who stands before it. */
@@ -46,6 +48,21 @@ export class Staff {
         : new Fleet(driver.parts, kinds, settings, given);
     this.begins(worker, as);
     return worker;
+  }
+
+  /** Of a queue that is consumed by hand. It begins with its first fetch. */
+  consumer(
+    name: string,
+    options: TaskQueueOptions,
+    of: Omit<ConsumerOf, "time" | "start">,
+  ): Consumer {
+    if (this.closed) throw closedError();
+    const consumer: Consumer = new Consumer(name, options, {
+      ...of,
+      time: this.qudo.time,
+      start: (kinds, settings, hand) => this.start(kinds, settings, { hand, as: consumer }),
+    });
+    return consumer;
   }
 
   /** True when a job was run. */

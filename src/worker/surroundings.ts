@@ -5,6 +5,7 @@ import type { Time } from "../core/time.js";
 import type { UserTransaction } from "../storage/driver.js";
 import type { Hand } from "./hand.js";
 import type { Places } from "./places.js";
+import type { Prepare } from "./replacing.js";
 import type { Shift } from "./shift.js";
 
 export interface Surroundings {
@@ -20,6 +21,8 @@ export interface Surroundings {
   transaction?(of: object): UserTransaction;
   /** Where it works together with others, until all of them have done enough. Default: one of its own. */
   shift?: Shift;
+  /** What `job.replace` needs: orders as the database takes them, once they have been checked. */
+  prepare?: Prepare;
   /** Where the database is one of several. */
   part?: PartSurroundings;
   /** Jobs are handed out, instead of run by their kinds' handlers. */

@@ -143,8 +143,7 @@ export class Worker implements RunningWorker {
 
   async stop(options: StopOptions = {}): Promise<void> {
     checkOptions(options, ["grace", "exiting"], "stop");
-    const { grace } = options;
-    const graceMs = grace === undefined ? this.settings.graceMs : durationMs(grace, "grace");
+    const graceMs = durationMs(options.grace ?? this.settings.graceMs / 1_000, "grace");
     await waitFor(this.quit(), graceMs, this.time, {
       interrupt: () => this.crew.interruptAll("stop"),
       giveUp: () => this.giveUp(options.exiting ?? false),
@@ -272,11 +271,12 @@ export class Worker implements RunningWorker {
   private landed(
     settle: readonly SettleGroup[],
     claim: ClaimRequest | null,
-    { settled, claimed, more }: TripOutcome,
+    outcome: TripOutcome,
   ): void {
+    const { claimed, more } = outcome;
     this.settler.applied(settle);
     if (settle.length > 0 || claimed.length > 0) this.looks.worked();
-    settle.forEach(({ settlements }, i) => this.ends.arrived(settlements, settled[i] ?? []));
+    this.ends.arrived(settle, outcome);
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
@@ -339,7 +339,7 @@ export class Worker implements RunningWorker {
   }
 
   private crewOwner(): CrewOf {
-    const { context, transaction, part, hand } = this.surroundings;
+    const { context, transaction, prepare, part, hand } = this.surroundings;
     const { onDie, logger } = this.settings;
     return {
       time: this.time,
@@ -347,6 +347,7 @@ export class Worker implements RunningWorker {
       shift: this.shift,
       died: (error, job) => void (onDie && tell(onDie, error, job, logger)),
       ...(hand && { hand }),
+      ...(prepare && { prepare }),
       ...(part && { database: part.name }),
       session: () => this.session.id,
       transaction: transaction ?? refuseTransaction,
