@@ -19,11 +19,13 @@ function otherState(state: JobState): string {
 export const AS_NEW: Action = {
   done: "enqueued as new",
   states: FAILED_JOBS,
-  otherState: (state) => (state === "done" ? "ended well" : `is ${state}`),
+  otherState,
+  already: "a job was made of its last failed run before",
   async one(qudo, id) {
-    const run = await lastFailed(qudo, id);
-    if (run === null)
-      return (await qudo.jobs.get(id)) === null ? ABSENT : "none of its runs has failed";
+    const job = await qudo.jobs.get(id);
+    if (job === null) return ABSENT;
+    const run = FAILED_JOBS.includes(job.state) ? await lastFailed(qudo, id) : null;
+    if (run === null) return `it ${otherState(job.state)}`;
     const outcome = await qudo.enqueueFromFailed(run);
     switch (outcome.status) {
       case "inserted":
