@@ -29,7 +29,7 @@ export interface ThreadOptions extends Pick<Birth, "database" | "clock"> {
 export async function openInThread(options: ThreadOptions): Promise<Driver> {
   const client = new Client(options);
   const { label, capabilities, optional } = await client.opened();
-  const call = <K extends Operation>(operation: K): Driver[K] =>
+  const call: Call = <K extends Operation>(operation: K): Driver[K] =>
     ((...values: readonly unknown[]) => client.call(operation, values)) as Driver[K];
   return {
     label,
@@ -66,6 +66,23 @@ export async function openInThread(options: ThreadOptions): Promise<Driver> {
     enqueueFromFailed: call("enqueueFromFailed"),
     dismiss: call("dismiss"),
     setPaused: call("setPaused"),
+    ...looking(call),
+    identify: call("identify"),
+    rename: call("rename"),
+    setMode: call("setMode"),
+    ...(optional.includes("backup") && { backup: call("backup") }),
+    ...(optional.includes("compact") && { compact: call("compact") }),
+    ...(optional.includes("subscribe") && {
+      subscribe: (onChange: () => void) => client.subscribe(onChange),
+    }),
+  };
+}
+
+/** Operations that go over as they are. */
+type Call = <K extends Operation>(operation: K) => Driver[K];
+
+function looking(call: Call) {
+  return {
     getJobs: call("getJobs"),
     listJobs: call("listJobs"),
     endings: call("endings"),
@@ -77,15 +94,7 @@ export async function openInThread(options: ThreadOptions): Promise<Driver> {
     situation: call("situation"),
     counts: call("counts"),
     audit: call("audit"),
-    identify: call("identify"),
-    rename: call("rename"),
-    setMode: call("setMode"),
-    ...(optional.includes("backup") && { backup: call("backup") }),
-    ...(optional.includes("compact") && { compact: call("compact") }),
-    ...(optional.includes("subscribe") && {
-      subscribe: (onChange: () => void) => client.subscribe(onChange),
-    }),
-  };
+  } satisfies Partial<Driver>;
 }
 
 class Client {

@@ -9,6 +9,7 @@ import { pruneMutants } from "./prune.js";
 import { reportMutants } from "./report.js";
 import { sessionMutants } from "./sessions.js";
 import { settleMutants } from "./settle.js";
+import { standingMutants } from "./standing.js";
 import { tallyMutants } from "./tally.js";
 import { upkeepMutants } from "./upkeep.js";
 
@@ -20,6 +21,7 @@ export const mutants: readonly Mutant[] = [
   ...operateMutants,
   ...upkeepMutants,
   ...listMutants,
+  ...standingMutants,
   ...reportMutants,
   ...tallyMutants,
   ...pruneMutants,
