@@ -193,7 +193,13 @@ function silence({ holder, now }: Facts): Why[] {
 // — what waits
 
 function waiting(facts: Facts): Why[] {
-  const stops = [...pauses(facts), ...expiry(facts), ...facts.limits, ...later(facts), ...workers(facts)];
+  const stops = [
+    ...pauses(facts),
+    ...expiry(facts),
+    ...facts.limits,
+    ...later(facts),
+    ...workers(facts),
+  ];
   // Whose turn it is matters only to a job that nothing else stops.
   if (stops.length > 0) return stops;
   return [...suspicion(facts), ...line(facts)];
@@ -284,11 +290,11 @@ function* workers({ now, workers, job: { kind } }: Facts): Generator<Why> {
 
 // — whose turn it is
 
-function* suspicion({ job: { crashes } }: Facts): Generator<Why> {
-  if (isSuspect({ crashes }))
+function* suspicion({ job }: Facts): Generator<Why> {
+  if (isSuspect(job))
     yield why(
       "alone",
-      `Its worker died under it ${count(crashes, "time")}: it starts only where nothing else runs, so that it takes nobody along.`,
+      `Its worker died under it ${count(job.crashes, "time")}: it starts only where nothing else runs, so that it takes nobody along.`,
       "Look into its handler. Once more, and it is given up.",
     );
 }
@@ -299,7 +305,8 @@ const TAKEN_WITHIN_MS = 5_000;
 function* line({ now, ahead, job: { runAt, queue, kind } }: Facts): Generator<Why> {
   if (ahead > 0) {
     const most = LIMITS.countedAhead;
-    const jobs = ahead < most ? count(ahead, "job") : `${(most - 1).toLocaleString("en-US")} jobs and more`;
+    const jobs =
+      ahead < most ? count(ahead, "job") : `${(most - 1).toLocaleString("en-US")} jobs and more`;
     yield why(
       "behind",
       `${jobs} of the queue ${queue} ${ahead === 1 ? "comes" : "come"} first: they are more urgent, or have waited for longer.`,

@@ -2,40 +2,30 @@
 import { askAll, askEach, complete, noneAnswers } from "../../core/ask.js";
 import { QudoError } from "../../core/errors.js";
 import type {
-  CancelOutcome,
   DatabaseMode,
-  DismissOutcome,
   Driver,
   MigrationReport,
   Part,
   PruneOutcome,
   PruneStep,
-  PurgeOutcome,
-  RescheduleOutcome,
-  RetryOutcome,
-  RevivalOutcome,
 } from "../driver.js";
+import { onJobs, type OnJobs } from "./on-jobs.js";
 
-type Operating = Pick<
-  Driver,
-  | "migrate"
-  | "schemaVersion"
-  | "ping"
-  | "close"
-  | "cancel"
-  | "retry"
-  | "purge"
-  | "reschedule"
-  | "enqueueFromFailed"
-  | "dismiss"
-  | "setPaused"
-  | "promote"
-  | "prune"
-  | "identify"
-  | "rename"
-  | "setMode"
-  | "grants"
->;
+type Operating = OnJobs &
+  Pick<
+    Driver,
+    | "migrate"
+    | "schemaVersion"
+    | "ping"
+    | "close"
+    | "setPaused"
+    | "promote"
+    | "prune"
+    | "identify"
+    | "rename"
+    | "setMode"
+    | "grants"
+  >;
 
 export function operating(parts: readonly Part[]): Operating {
   return {
@@ -57,42 +47,7 @@ export function operating(parts: readonly Part[]): Operating {
       await Promise.allSettled(parts.map(({ driver }) => driver.close()));
     },
 
-    async cancel(ids) {
-      const { answers, unasked } = await askAll(parts, ({ driver }) => driver.cancel(ids));
-      const found = ids.map((_, i) => answers.map(({ said }) => said[i]!).reduce(cancelledOf));
-      return found.includes("absent") ? complete(unasked, found) : found;
-    },
-    async retry(ids) {
-      const { answers, unasked } = await askAll(parts, ({ driver }) => driver.retry(ids));
-      const found = ids.map((_, i) => answers.map(({ said }) => said[i]!).reduce(retriedOf));
-      return found.some(isAbsent) ? complete(unasked, found) : found;
-    },
-    async purge(ids) {
-      const { answers, unasked } = await askAll(parts, ({ driver }) => driver.purge(ids));
-      const found = ids.map((_, i) => answers.map(({ said }) => said[i]!).reduce(purgedOf));
-      return found.includes("absent") ? complete(unasked, found) : found;
-    },
-    async reschedule(changes) {
-      const { answers, unasked } = await askAll(parts, ({ driver }) => driver.reschedule(changes));
-      const found = changes.map((_, i) =>
-        answers.map(({ said }) => said[i]!).reduce(rescheduledOf),
-      );
-      return found.some(isAbsent) ? complete(unasked, found) : found;
-    },
-    async enqueueFromFailed(revivals) {
-      const { answers, unasked } = await askAll(parts, ({ driver }) =>
-        driver.enqueueFromFailed(revivals),
-      );
-      const found = revivals.map((_, i) => answers.map(({ said }) => said[i]!).reduce(revivedOf));
-      return found.some(isAbsent) ? complete(unasked, found) : found;
-    },
-    async dismiss(sessions, how) {
-      const { answers, unasked } = await askAll(parts, ({ driver }) =>
-        driver.dismiss(sessions, how),
-      );
-      const found = sessions.map((_, i) => answers.map(({ said }) => said[i]!).reduce(dismissedOf));
-      return found.some(isAbsent) ? complete(unasked, found) : found;
-    },
+    ...onJobs(parts),
     async setPaused(target, paused) {
       const { answers, unasked } = await askAll(parts, ({ driver }) =>
         driver.setPaused(target, paused),
@@ -131,45 +86,11 @@ function asOne(what: string): QudoError {
   );
 }
 
-function isAbsent({ status }: { readonly status: string }): boolean {
-  return status === "absent";
-}
-
 /** The oldest of the versions found says from where all were brought up to date. */
 function oldest(a: MigrationReport, b: MigrationReport): MigrationReport {
   const from = a.from === null || b.from === null ? null : Math.min(a.from, b.from);
   return { from, to: Math.min(a.to, b.to) };
 }
-
-/** Of what two of them say: that which stands later in this list, because it knows, or has done, more. */
-function later<T extends string>(order: readonly T[]): (a: T, b: T) => T {
-  return (a, b) => (order.indexOf(b) > order.indexOf(a) ? b : a);
-}
-
-function laterStatus<T extends { readonly status: string }>(
-  order: readonly T["status"][],
-): (a: T, b: T) => T {
-  return (a, b) => (order.indexOf(b.status) > order.indexOf(a.status) ? b : a);
-}
-
-const cancelledOf = later<CancelOutcome>(["absent", "already", "cancelled"]);
-const purgedOf = later<PurgeOutcome>(["absent", "already", "cancelled", "abandoned"]);
-const retriedOf = laterStatus<RetryOutcome>(["absent", "refused", "unique", "requeued"]);
-const rescheduledOf = laterStatus<RescheduleOutcome>(["absent", "refused", "rescheduled"]);
-const revivedOf = laterStatus<RevivalOutcome>([
-  "absent",
-  "duplicate",
-  "refused",
-  "unique",
-  "already",
-  "inserted",
-]);
-/** A worker has a session in each of them, under one id: only all of them together are its end. */
-const dismissedOf = (a: DismissOutcome, b: DismissOutcome): DismissOutcome => {
-  if (a.status === "dismissed" && b.status === "dismissed")
-    return { status: "dismissed", runs: a.runs + b.runs };
-  return laterStatus<DismissOutcome>(["absent", "dismissed", "busy"])(a, b);
-};
 
 /**
  * One step in each of them that is not through. The cursor holds where each is; one that could not be asked is asked again by the
