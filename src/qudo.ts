@@ -30,9 +30,12 @@ import {
 } from "./core/job.js";
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
+import type { Time } from "./core/time.js";
 import type { Placement } from "./storage/database.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
+import { REAL } from "./storage/time.js";
+import type { World } from "./storage/world.js";
 import { Fleet } from "./worker/fleet.js";
 import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
 import type { RunningWorker } from "./worker/running.js";
@@ -93,6 +96,7 @@ export class Qudo<
   readonly #context: unknown;
   /** Out of reach of `inspect`, for an address may hold a password. */
   readonly #opening: Opening;
+  private readonly time: Time;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
@@ -103,26 +107,34 @@ export class Qudo<
   private waking = false;
   private closing: Promise<void> | null = null;
 
-  /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
-  constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>) {
+  /**
+   * Opens nothing yet: that happens at first use, and errors of the database appear there.
+   * `world`: for tests and simulations; `testQudo` of qudo/testing gives it.
+   */
+  constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>, world: World = {}) {
     // Not even to be left out: there is no database to begin with.
     checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.#context = options.context;
     const logger = checkLogger(options.logger);
-    this.#opening = new Opening(options, (driver) =>
-      tellChanges(driver, this.emitter.emit, logger),
+    this.time = world.time ?? REAL;
+    this.#opening = new Opening(
+      options,
+      (driver) => tellChanges(driver, this.emitter.emit, logger, this.time),
+      world,
     );
-    this.registry = registry(options.jobs ?? []);
+    const { wrapJob } = world;
+    const jobs = registry(options.jobs ?? []);
+    this.registry = wrapJob === undefined ? jobs : registry([...jobs.values()].map(wrapJob));
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.#opening.ready();
     const wake = (database?: string): void => this.wakeWorkers(database);
-    this.results = new Results(driver);
-    this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
+    this.results = new Results(driver, this.time);
+    this.producer = new Producer(driver, this.results, this.emitter.emit, wake, this.time);
     this.jobs = new Jobs(driver, this.results, wake);
     this.attempts = new Attempts(driver);
     this.monitor = new Monitor(driver);
-    this.upkeep = new Upkeep(driver, this.keep);
+    this.upkeep = new Upkeep(driver, this.keep, this.time);
   }
 
   /**
@@ -325,6 +337,7 @@ export class Qudo<
   /** What a worker is given; `database`: where it works on one of several. */
   private surroundings(database?: string): Surroundings {
     return {
+      time: this.time,
       onWork: () => this.wakeWorkers(database),
       context: this.#context,
       emit: hinting(this.results, this.emitter.emit),
@@ -336,7 +349,7 @@ export class Qudo<
   private wakeSoon(): void {
     if (this.waking || this.workers.size === 0) return;
     this.waking = true;
-    setImmediate(() => {
+    this.time.soon(() => {
       this.waking = false;
       this.wakeWorkers();
     });

@@ -5,6 +5,7 @@ import { JobError, RunLostError } from "../core/errors.js";
 import type { AnyJobDefinition, JobContext } from "../core/job.js";
 import { maskText, secretsOf } from "../core/redact.js";
 import { snooze } from "../core/snooze.js";
+import type { Time } from "../core/time.js";
 import type { ClaimedJob, StoredPayload, UserTransaction } from "../storage/driver.js";
 import { Journal } from "./journal.js";
 
@@ -13,6 +14,7 @@ export type AbortCause = "timeout" | "stop" | "lost";
 
 /** What a run needs of its worker. */
 export interface RunOf {
+  readonly time: Time;
   /** What handlers find as `job.context`. */
   readonly context: unknown;
   /** Which one of several databases it works on. Default: there is one. */
@@ -35,7 +37,7 @@ export class AbortedByHandler extends JobError {
 
 export class Run implements JobContext {
   /** Monotonic milliseconds. */
-  readonly startedMono = performance.now();
+  readonly startedMono: number;
   /** Shown as running in the database. */
   marked = false;
   /** Its outcome has been decided here; the handler may still be running. */
@@ -55,7 +57,12 @@ export class Run implements JobContext {
     readonly definition: AnyJobDefinition,
     private readonly worker: RunOf,
   ) {
+    this.startedMono = worker.time.now();
     this.stored = claimed.payload;
+  }
+
+  get time(): Time {
+    return this.worker.time;
   }
 
   get id(): string {
@@ -132,7 +139,7 @@ export class Run implements JobContext {
   }
 
   private write(): Journal {
-    this.journal ??= new Journal((text) => this.mask(text));
+    this.journal ??= new Journal((text) => this.mask(text), this.time);
     return this.journal;
   }
 
@@ -169,7 +176,7 @@ export class Run implements JobContext {
   }
 
   get elapsedMs(): number {
-    return performance.now() - this.startedMono;
+    return this.time.now() - this.startedMono;
   }
 }
 

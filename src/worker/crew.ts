@@ -1,9 +1,9 @@
 /** What one worker holds and runs: jobs start where there are places, suspects start alone, nothing is kept that stands still. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULTS } from "../core/defaults.js";
 import { DatabaseError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
 import { afterRelease } from "../core/outcome.js";
+import { sleep } from "../core/time.js";
 import type {
   ClaimedJob,
   Driver,
@@ -42,8 +42,8 @@ export class Crew {
   readonly queues: readonly HeldQueue[];
   private readonly runs = new Set<Run>();
   private readonly suspects: Suspects;
-  private readonly turns = new Turns();
-  private readonly promptness = new Promptness();
+  private readonly turns: Turns;
+  private readonly promptness: Promptness;
   private readonly reports: Reports;
   /** Under way: what is told to the database of runs that go on. */
   private telling: Promise<void> | null = null;
@@ -60,15 +60,18 @@ export class Crew {
     private readonly worker: CrewOf,
     private readonly trouble: Trouble,
   ) {
+    const { time } = worker;
+    this.turns = new Turns(time);
+    this.promptness = new Promptness(time);
     const kinds = [...registry.keys()];
     const owner = this.queueOwner();
     this.queues = Array.from(
       queues,
       ([name, total]) =>
-        new HeldQueue(name, worker.places(name) ?? new Places(total), kinds, owner),
+        new HeldQueue(name, worker.places(name) ?? new Places(total, time), kinds, owner),
     );
-    this.suspects = new Suspects(() => worker.idle());
-    this.reports = new Reports(driver, () => worker.session(), trouble);
+    this.suspects = new Suspects(() => worker.idle(), time);
+    this.reports = new Reports(driver, () => worker.session(), trouble, time);
   }
 
   /** Runs whose handlers have not returned, decided ones too: they still take a place. */
@@ -158,6 +161,7 @@ export class Crew {
   private queueOwner(): HeldQueueOf {
     const { worker, promptness } = this;
     return {
+      time: worker.time,
       mayClaim: () => worker.mayClaim(),
       get prompt() {
         return promptness.prompt;
@@ -188,7 +192,7 @@ export class Crew {
         // Its place is wanted for jobs of other databases: given back, it comes again when its own is back.
         if (isOut(error)) run.interrupt("stop");
         if (run.cause !== null || !(error instanceof DatabaseError && error.transient)) throw error;
-        await sleep(this.trouble.met("reading a payload", error));
+        await sleep(run.time, this.trouble.met("reading a payload", error));
       }
     }
   }
@@ -240,6 +244,12 @@ export class Crew {
 
   interruptAll(cause: AbortCause): void {
     for (const run of this.runs) run.interrupt(cause);
+  }
+
+  /** Others may have taken everything. */
+  overdue(): void {
+    this.interruptAll("lost");
+    this.giveBackHeld();
   }
 
   interrupt(runs: readonly RunKey[]): void {

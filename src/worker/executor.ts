@@ -14,6 +14,7 @@ import {
 } from "../core/outcome.js";
 import { validate } from "../core/schema.js";
 import { Snooze } from "../core/snooze.js";
+import type { Cancel } from "../core/time.js";
 import type { Settlement, StoredPayload } from "../storage/driver.js";
 import { AbortedByHandler, reasonFor, type Run } from "./context.js";
 import type { Turns } from "./turns.js";
@@ -120,7 +121,7 @@ function snoozed(run: Run, { delayMs }: Snooze): Settlement {
 function failure(run: Run, error: unknown): Settlement {
   const { claimed, definition } = run;
   const decision = afterFailure(claimed, (fails) =>
-    clampDelay(backoff(definition.backoff, fails, failedJob(run, error))),
+    clampDelay(backoff(definition.backoff, fails, run.time.chance(), failedJob(run, error))),
   );
   return settlement(run, decision, null, encodeError(error, masked(run)));
 }
@@ -142,9 +143,9 @@ function failedJob(run: Run, error: unknown): FailedJob {
 }
 
 /** A user's backoff function that throws must not keep the failure from being recorded. */
-function backoff(delay: Backoff, fails: number, job: FailedJob): number {
+function backoff(delay: Backoff, fails: number, chance: number, job: FailedJob): number {
   try {
-    return delay(fails, Math.random(), job);
+    return delay(fails, chance, job);
   } catch {
     return 60_000 * fails;
   }
@@ -172,17 +173,17 @@ function settlement(
 function startClock(run: Run, decide: (s: Settlement) => void): { stop(): void } | null {
   const { timeoutMs } = run.claimed;
   if (timeoutMs === null) return null;
-  let timer: NodeJS.Timeout;
+  let cancel: Cancel;
   const giveUp = (): void => decide(timedOut(run));
   const timeUp = (): void => {
     run.interrupt("timeout");
-    timer = setTimeout(giveUp, DEFAULTS.abortGraceMs);
+    cancel = run.time.later(giveUp, DEFAULTS.abortGraceMs);
   };
   // A timer cannot wait for longer than 25 days: it is set again for the rest.
   const wait = (ms: number): void => {
     const rest = ms - LIMITS.timerMs;
-    timer = setTimeout(rest > 0 ? () => wait(rest) : timeUp, timerMs(ms));
+    cancel = run.time.later(rest > 0 ? () => wait(rest) : timeUp, timerMs(ms));
   };
   wait(timeoutMs);
-  return { stop: () => clearTimeout(timer) };
+  return { stop: () => cancel() };
 }

@@ -6,6 +6,7 @@
 import { DEFAULTS } from "../core/defaults.js";
 import type { Registry } from "../core/job.js";
 import type { Part } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 import type { WorkerSettings } from "./options.js";
 import { Places } from "./places.js";
 import type { RunningWorker, StopOptions } from "./running.js";
@@ -25,12 +26,13 @@ export class Fleet implements RunningWorker {
     settings: WorkerSettings,
     surroundings: (database: string) => Surroundings,
   ) {
-    const places = new Map(Array.from(settings.queues, ([name, n]) => [name, new Places(n)]));
+    const given = parts.map((part) => surroundings(part.name));
+    const time = given[0]?.time ?? REAL;
+    const places = new Map(Array.from(settings.queues, ([name, n]) => [name, new Places(n, time)]));
     const share = (queue: string): Places => places.get(queue)!;
-    this.workers = parts.map((part) => {
-      const given = { ...surroundings(part.name), places: share };
-      return new FleetWorker(part, registry, settings, given);
-    });
+    this.workers = parts.map(
+      (part, i) => new FleetWorker(part, registry, settings, { ...given[i], places: share }),
+    );
     this.stopped = this.live(settings.signals);
     this.stopped.catch(() => undefined);
   }

@@ -8,6 +8,7 @@
  * longer than a database in good health takes to answer, so that a slow one, or a dead one, keeps no place empty.
  */
 import { DEFAULTS } from "../core/defaults.js";
+import type { Cancel, Time } from "../core/time.js";
 
 /** Weight of the newest duration in the running mean. */
 const NEWEST = 0.1;
@@ -37,9 +38,12 @@ export class Places {
   /** Who started a job last: those after it come first. */
   private last: Seat | undefined;
   private meanMs: number | null = null;
-  private later: NodeJS.Timeout | undefined;
+  private cancelLook: Cancel | null = null;
 
-  constructor(readonly total: number) {}
+  constructor(
+    readonly total: number,
+    private readonly time: Time,
+  ) {}
 
   join(seat: Seat): void {
     this.seats = [...this.seats, seat];
@@ -140,11 +144,10 @@ export class Places {
 
   /** Those for whom places are kept free have taken them by then, or are not prompt. */
   private lookLater(): void {
-    this.later ??= setTimeout(() => {
-      this.later = undefined;
+    this.cancelLook ??= this.time.aside(() => {
+      this.cancelLook = null;
       this.lookAll();
     }, PROMPT_MS);
-    this.later.unref();
   }
 }
 

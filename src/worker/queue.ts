@@ -1,6 +1,7 @@
 /** One queue as one worker sees it: jobs held, jobs running, and how many more to ask for. */
 import { DEFAULTS } from "../core/defaults.js";
 import { isSuspect } from "../core/outcome.js";
+import type { Time } from "../core/time.js";
 import type { ClaimedJob, Want } from "../storage/driver.js";
 import type { Places, Seat } from "./places.js";
 
@@ -14,6 +15,7 @@ const STALLED_MS = 1_000;
 
 /** What a queue needs of its worker. */
 export interface HeldQueueOf {
+  readonly time: Time;
   mayClaim(): boolean;
   /** The database answers promptly. */
   readonly prompt: boolean;
@@ -47,14 +49,14 @@ export class HeldQueue implements Seat {
 
   hold(job: HeldJob): void {
     this.buffer.push(job);
-    this.movedAt = performance.now();
+    this.movedAt = this.worker.time.now();
   }
 
   /** The next job that may start now, if a place is free. */
   next(): HeldJob | undefined {
     if (this.places.full || this.at === this.buffer.length) return undefined;
     const job = this.buffer[this.at++];
-    this.movedAt = performance.now();
+    this.movedAt = this.worker.time.now();
     if (this.at === this.buffer.length) {
       this.buffer = [];
       this.at = 0;
@@ -72,7 +74,7 @@ export class HeldQueue implements Seat {
 
   /** Gives up what stands behind handlers that suddenly take long: other workers may have places free. */
   dropStalled(): HeldJob[] {
-    const stoodMs = performance.now() - this.movedAt;
+    const stoodMs = this.worker.time.now() - this.movedAt;
     if (this.held === 0 || stoodMs < STALLED_MS) return [];
     this.places.stalled(stoodMs);
     return this.drop();

@@ -1,12 +1,15 @@
 /** What a worker is given by whoever starts it. */
 import { QudoError } from "../core/errors.js";
 import type { Emit } from "../core/events.js";
+import type { Time } from "../core/time.js";
 import type { UserTransaction } from "../storage/driver.js";
 import type { Places } from "./places.js";
 
 export interface Surroundings {
   /** Hears of jobs that this worker made ready: `subscribe` tells only of other connections' writes. */
   onWork?(): void;
+  /** Default: that of this process. */
+  time?: Time;
   /** What handlers find as `job.context`. */
   context?: unknown;
   /** Default: nobody listens. */

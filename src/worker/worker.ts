@@ -14,6 +14,7 @@ import { SessionLostError } from "../core/errors.js";
 import { silent } from "../core/events.js";
 import type { Registry } from "../core/job.js";
 import { checkOptions } from "../core/options.js";
+import { every, type Cancel, type Time } from "../core/time.js";
 import type {
   ClaimRequest,
   Driver,
@@ -22,6 +23,7 @@ import type {
   TripOutcome,
 } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
+import { REAL } from "../storage/time.js";
 import { Crew, type CrewOf } from "./crew.js";
 import { Ends, type EndsOf } from "./ends.js";
 import { Heartbeats, type HeartOf } from "./heartbeat.js";
@@ -52,8 +54,9 @@ export class Worker implements RunningWorker {
   /** A claim on its way, or one whose answer was lost: it is sent again under its id, which takes what it took before. */
   private unanswered: ClaimRequest | null = null;
   private readonly session: Session;
-  private readonly settler = new Settler(() => this.session.id);
-  private readonly bell = new Bell();
+  private readonly settler: Settler;
+  private readonly bell: Bell;
+  private readonly time: Time;
   private readonly trouble: Trouble;
   private readonly herald: Herald;
   private readonly ends: Ends;
@@ -61,7 +64,7 @@ export class Worker implements RunningWorker {
   private readonly maintenance: Maintenance;
   private readonly pruning: Pruning;
   private unsubscribe: () => void = () => undefined;
-  private ticker: NodeJS.Timeout | undefined;
+  private cancelTick: Cancel = () => undefined;
   /** The database is back: waiting for that is over. */
   private hurried = false;
 
@@ -74,16 +77,16 @@ export class Worker implements RunningWorker {
     private readonly surroundings: Surroundings = {},
   ) {
     const { logger } = settings;
-    const { emit = silent, part } = surroundings;
+    const { emit = silent, part, time = REAL } = surroundings;
+    this.time = time;
+    this.settler = new Settler(() => this.session.id, time);
+    this.bell = new Bell(time);
     const trouble = (): Trouble =>
-      new Trouble(logger, (what, error) => this.herald.trouble(what, error), part?.isOut);
+      new Trouble(logger, (what, error) => this.herald.trouble(what, error), part?.isOut, time);
     this.herald = new Herald(emit, logger, part?.name);
     this.trouble = trouble();
-    this.looks = new Looks({
-      now: () => performance.now(),
-      woken: () => driver.capabilities.wakeups && (driver.listens?.() ?? true),
-      chance: Math.random,
-    });
+    const woken = (): boolean => driver.capabilities.wakeups && (driver.listens?.() ?? true);
+    this.looks = new Looks(time, woken);
     this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
     this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
@@ -95,8 +98,9 @@ export class Worker implements RunningWorker {
       () => this.madeReady(),
       logger,
       trouble(),
+      time,
     );
-    this.pruning = new Pruning(driver, settings, () => this.maintenance.sessions, trouble());
+    this.pruning = new Pruning(driver, settings, () => this.maintenance.sessions, trouble(), time);
     this.stopped = this.live();
     this.stopped.catch(() => undefined);
   }
@@ -132,15 +136,17 @@ export class Worker implements RunningWorker {
     if (this.phase === "starting" || this.phase === "working") this.phase = "stopping";
     this.session.hurry();
     this.bell.ring();
-    const lastMs = graceMs + DEFAULTS.abortGraceMs;
     const timers = [
-      setTimeout(() => this.crew.interruptAll("stop"), timerMs(graceMs)),
-      setTimeout(() => this.giveUp(options.exiting ?? false), timerMs(lastMs)),
+      this.time.later(() => this.crew.interruptAll("stop"), timerMs(graceMs)),
+      this.time.later(
+        () => this.giveUp(options.exiting ?? false),
+        timerMs(graceMs + DEFAULTS.abortGraceMs),
+      ),
     ];
     try {
       await this.stopped;
     } finally {
-      timers.forEach(clearTimeout);
+      timers.forEach((cancel) => cancel());
     }
   }
 
@@ -159,8 +165,7 @@ export class Worker implements RunningWorker {
       if (prune) this.pruning.start();
       this.heartbeats.start();
       this.unsubscribe = this.driver.subscribe?.(() => this.wake()) ?? this.unsubscribe;
-      this.ticker = setInterval(() => this.crew.tick(), DEFAULTS.markStartedAfterMs / 4);
-      this.ticker.unref();
+      this.cancelTick = every(this.time, DEFAULTS.markStartedAfterMs / 4, () => this.crew.tick());
       if (this.phase === "starting") this.phase = "working";
       await this.pump();
     } catch (error) {
@@ -172,7 +177,7 @@ export class Worker implements RunningWorker {
       this.phase = "stopped";
       leave();
       this.unsubscribe();
-      clearInterval(this.ticker);
+      this.cancelTick();
       // Suspects of a worker that failed would be waited for by the others.
       this.crew.drop();
       this.crew.leave();
@@ -290,10 +295,7 @@ export class Worker implements RunningWorker {
   /** The database is in trouble: neither wake-ups nor completions shorten the wait, only stop() does, and that it is back. */
   private async sitOut(ms: number): Promise<void> {
     const { phase } = this;
-    const until = performance.now() + ms;
-    const waits = (): boolean => this.phase === phase && !this.hurried;
-    for (let left = ms; left > 0 && waits(); left = until - performance.now())
-      await this.bell.wait(left);
+    await this.bell.waitWhile(() => this.phase === phase && !this.hurried, ms);
   }
 
   // — running
@@ -342,6 +344,7 @@ export class Worker implements RunningWorker {
   private crewOwner(): CrewOf {
     const { context, transaction, part } = this.surroundings;
     return {
+      time: this.time,
       context,
       ...(part && { database: part.name }),
       session: () => this.session.id,
@@ -360,6 +363,7 @@ export class Worker implements RunningWorker {
 
   private sessionOwner(): SessionOf {
     return {
+      time: this.time,
       name: this.settings.name,
       kinds: [...this.registry.keys()],
       leaseMs: this.settings.leaseMs,
@@ -376,15 +380,13 @@ export class Worker implements RunningWorker {
 
   private heart(): HeartOf {
     return {
+      time: this.time,
       session: () => this.session.id,
       running: () => this.crew.keys,
       holds: (lease) => lease === this.unanswered?.lease || this.settler.holds(lease),
       fenced: (runs) => this.crew.interrupt(runs),
       lost: (session) => this.session.renew(session),
-      overdue: () => {
-        this.crew.interruptAll("lost");
-        this.crew.giveBackHeld();
-      },
+      overdue: () => this.crew.overdue(),
     };
   }
 
