@@ -59,7 +59,7 @@ async function status({ database, json, watch: live, every }: StatusFlags): Prom
   if (everyMs < LEAST_MS)
     throw new InvalidInputError("QUDO_INVALID_OPTION", "--every: give 100ms or more.");
   await using qudo = openExisting(database);
-  if (live === true) return watch(qudo, everyMs, json === true, () => nameOf(qudo));
+  if (live === true) return await watch(qudo, everyMs, json === true, () => nameOf(qudo));
   const gaps = new Gaps();
   const databases = await qudo.monitor.databases();
   if (databases.length > 0 && databases.every(isOut)) return noneAnswers(databases, json);

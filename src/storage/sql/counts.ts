@@ -16,11 +16,11 @@ export function counts(engine: Engine, query: CountQuery): Promise<LaneCounts[]>
     async (work) => {
       const totals = new Totals(await lanesOf(work, {}), query);
       for (const table of ["ready", "delayed"] as const)
-        for (const { lane, n, failed, first } of await waitingIn(work, work.t[table])) {
+        for (const { lane, n, failed, first, later } of await waitingIn(work, work.t[table])) {
           totals.add(lane, "pending", n - failed);
           totals.add(lane, "failed", failed);
+          totals.add(lane, "delayed", later);
           if (first <= work.now) totals.waits(lane, first);
-          if (table === "delayed") totals.add(lane, "delayed", n);
         }
       for (const { lane, running } of await heldRuns(work, await leasedRuns(work)))
         totals.add(lane, running ? "running" : "reserved", 1);
@@ -32,7 +32,13 @@ export function counts(engine: Engine, query: CountQuery): Promise<LaneCounts[]>
   );
 }
 
-const WAITING = { lane: "int", n: "int", failed: "int", first: "int" } as const satisfies Shape;
+const WAITING = {
+  lane: "int",
+  n: "int",
+  failed: "int",
+  first: "int",
+  later: "int",
+} as const satisfies Shape;
 
 function waitingIn(work: Work, table: Query): Promise<RowOf<typeof WAITING>[]> {
   const { outcome } = work.t;
@@ -40,7 +46,7 @@ function waitingIn(work: Work, table: Query): Promise<RowOf<typeof WAITING>[]> {
     sql`select w.lane, count(*) as n, sum(case when w.run > 1 and exists (
         select 1 from ${outcome} o where o.job_id = w.id and o.run = w.run - 1
           and o.state in (${RUN_STATES.failed}, ${RUN_STATES.crashed})) then 1 else 0 end) as failed,
-        min(w.run_at) as first
+        min(w.run_at) as first, sum(case when w.run_at > ${work.now} then 1 else 0 end) as later
       from ${table} w group by w.lane`,
     WAITING,
   );

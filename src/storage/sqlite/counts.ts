@@ -14,11 +14,13 @@ interface Waiting {
   n: number;
   failed: number;
   first: number;
+  later: number;
 }
 
 const waitingIn = (
   table: "qudo_ready" | "qudo_delayed",
-) => `select w.lane, count(*) as n, min(w.run_at) as first, coalesce(sum(w.run > 1 and exists (
+) => `select w.lane, count(*) as n, min(w.run_at) as first, sum(w.run_at > ?) as later,
+  coalesce(sum(w.run > 1 and exists (
     select 1 from qudo_outcome o where o.job_id = w.id and o.run = w.run - 1
     and o.state in (${RUN_STATES.failed}, ${RUN_STATES.crashed}))), 0) as failed
   from ${table} w group by w.lane`;
@@ -32,11 +34,11 @@ export function counts(engine: Engine, query: CountQuery): Promise<LaneCounts[]>
       query,
     );
     for (const table of ["qudo_ready", "qudo_delayed"] as const)
-      for (const { lane, n, failed, first } of db.all<Waiting>(waitingIn(table))) {
+      for (const { lane, n, failed, first, later } of db.all<Waiting>(waitingIn(table), now)) {
         totals.add(lane, "pending", n - failed);
         totals.add(lane, "failed", failed);
+        totals.add(lane, "delayed", later);
         if (first <= now) totals.waits(lane, first);
-        if (table === "qudo_delayed") totals.add(lane, "delayed", n);
       }
     for (const { lane, running } of leasedRuns(db))
       totals.add(lane, running ? "running" : "reserved", 1);

@@ -140,18 +140,21 @@ export const lookLaws: readonly Law[] = [
   },
   {
     id: "look.counts-due-since",
-    law: "Counts say since when the first of the due ones waits, also where nobody has promoted it.",
+    law: "Counts say since when the first of the due ones waits, and how many are not due, whether anybody has promoted them or not.",
     requires: ["clock"],
     async run(h) {
+      const delayed = async (): Promise<number> => (await h.totals()).delayed;
       const since = async (kind: string): Promise<number | null> =>
         (await h.driver.counts({ kind }))[0]!.dueSince;
       const start = h.clock.now();
       await h.enqueueAll([{ kind: "fax" }, { kind: "mail", delayMs: 20 }]);
       h.clock.advance(10);
       await h.enqueueAll([{ kind: "fax", priority: 9 }]);
-      deepEqual([await since("fax"), await since("mail")], [start, null]);
+      deepEqual([await since("fax"), await since("mail"), await delayed()], [start, null, 1]);
       h.clock.advance(20);
-      equal(await since("mail"), start + 20);
+      deepEqual([await since("mail"), await delayed()], [start + 20, 0]);
+      await h.driver.promote(10);
+      deepEqual([await since("mail"), await delayed()], [start + 20, 0]);
       const worker = await h.worker();
       await worker.claim({ kinds: ["fax"] });
       equal(await since("fax"), null);

@@ -213,6 +213,12 @@ export const standingMutants: readonly Mutant[] = [
     }),
   },
   {
+    name: "counts-delayed-by-place",
+    breaks: "What nobody has promoted counts as not due.",
+    caughtBy: ["look.counts-due-since"],
+    rewrites: [{ find: "sum(w.run_at > ?) as later", put: "sum(w.run_at > ? - 60000) as later" }],
+  },
+  {
     name: "counts-due-of-delayed",
     breaks: "What is not due yet counts among what waits since.",
     caughtBy: ["look.counts-due-since"],
