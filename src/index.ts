@@ -49,12 +49,35 @@ export type { DatabaseReport, DoctorReport } from "./client/doctor.js";
 export type { RenameOptions } from "./client/naming.js";
 export type { Transaction } from "./client/transaction.js";
 export type { ResultOptions } from "./client/results.js";
-export type { AttemptFilter } from "./client/attempts.js";
+export type {
+  AttemptFilter,
+  AttemptListOptions,
+  AttemptPageOptions,
+  AttemptsPage,
+} from "./client/attempts.js";
+export type { Change, ChangesOptions, FollowOptions } from "./client/changes.js";
+export type { Explanation } from "./client/explain.js";
+export { WHY_CODES, type Why, type WhyCode } from "./core/explain.js";
+export type { DatabaseFigures, Figures } from "./client/figures.js";
+export type {
+  ExceptionInfo,
+  JobCount,
+  JobStatusInfo,
+  LoggedRun,
+  LogOptionsOfRuns,
+} from "./client/logs.js";
+export type { OverdueOptions, RunningInfo, WaitingInfo } from "./client/overdue.js";
 export type { BulkOptions, BulkOutcome, Refusal } from "./client/bulk.js";
 export type { JobFilter } from "./client/filter.js";
 export type { AttemptInfo, JobInfo, JobLogLine } from "./client/info.js";
 export type { DatabaseInfo } from "./client/databases.js";
-export type { CountFilter, DatabaseCounts, DatabaseFilter, Throughput } from "./client/monitor.js";
+export type {
+  CountFilter,
+  CountOptions,
+  DatabaseCounts,
+  DatabaseFilter,
+  Throughput,
+} from "./client/monitor.js";
 export type { JobsPage, LogOptions, PageOptions, RescheduleOptions } from "./client/jobs.js";
 export type { Purged, PurgeOptions } from "./client/purge.js";
 export type { FailedRun, FromFailed } from "./client/revive.js";

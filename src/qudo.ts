@@ -5,7 +5,15 @@ import { tellChanges } from "./client/databases.js";
 import { examine, type DoctorReport } from "./client/doctor.js";
 import { Emitter, type Listener } from "./client/emitter.js";
 import type { Enqueued } from "./client/enqueued.js";
+import { explainJob, type Explanation } from "./client/explain.js";
 import { Jobs } from "./client/jobs.js";
+import {
+  Logs,
+  type ExceptionInfo,
+  type JobCount,
+  type JobStatusInfo,
+  type LogOptionsOfRuns,
+} from "./client/logs.js";
 import { Monitor } from "./client/monitor.js";
 import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { EnqueueOptions, Order } from "./client/orders.js";
@@ -110,6 +118,7 @@ export class Qudo<
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
+  private readonly logs: Logs;
   private readonly results: Results;
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
@@ -147,7 +156,8 @@ export class Qudo<
     this.producer = new Producer(driver, this.results, this.emitter.emit, wake, this.time);
     this.jobs = new Jobs(driver, this.results, wake);
     this.attempts = new Attempts(driver);
-    this.monitor = new Monitor(driver);
+    this.monitor = new Monitor(driver, this.time);
+    this.logs = new Logs(driver);
     this.upkeep = new Upkeep(driver, this.keep, this.time);
   }
 
@@ -344,6 +354,38 @@ export class Qudo<
       "QUDO_UNSUPPORTED",
       `${driver.label} knows no roles. Who may use a file is said by the rights of the file and its folder.`,
     );
+  }
+
+  /**
+   * Why a job is not running, or what it is doing: reasons, the gravest first, each with a code and what to do about it.
+   * @throws QudoError QUDO_JOB_ABSENT when there is no such job (any more).
+   */
+  async explain(id: string): Promise<Explanation> {
+    return explainJob(await this.#opening.ready(), id);
+  }
+
+  /**
+   * Runs that failed, ten at a time, oldest first: the exception log.
+   * @throws IncompleteError, with the rows of the others in `found`, when one of several databases could not be asked.
+   */
+  exceptionList(options: LogOptionsOfRuns = {}): Promise<ExceptionInfo[]> {
+    return this.logs.exceptions(options);
+  }
+
+  /**
+   * Runs that ended, be it well or not, ten at a time, oldest first: the job status log.
+   * @throws IncompleteError, with the rows of the others in `found`, when one of several databases could not be asked.
+   */
+  jobStatusList(options: LogOptionsOfRuns = {}): Promise<JobStatusInfo[]> {
+    return this.logs.statuses(options);
+  }
+
+  /**
+   * How many jobs of this kind, or of these kinds, or of all, have not ended: of each database by itself, or of the one named.
+   * @throws IncompleteError, with the counts of the others in `found`, when one of several databases could not be asked.
+   */
+  jobCount(kinds?: string | readonly string[], database?: string): Promise<JobCount[]> {
+    return this.logs.count(kinds, database);
   }
 
   /** Which database this is, as people may see it: engine and place, never a password. */

@@ -1,8 +1,9 @@
 /** A job as `qudo show` tells it to people. */
 import type { AttemptInfo, JobInfo, JobLogLine } from "../client/info.js";
 import { humanDuration } from "../core/duration.js";
-import type { Reason, RunState } from "../core/states.js";
+import type { Reason } from "../core/states.js";
 import type { SessionRow } from "../storage/driver.js";
+import { outcome, runPaint, took } from "./attempt-table.js";
 import { hasEnded, statePaint } from "./job-text.js";
 import { painter, plural, type Paint, type Painter } from "./output.js";
 import { table, type Column } from "./table.js";
@@ -143,7 +144,7 @@ function runLines({ attempts, workers }: Known, now: number, paint: Painter): st
     { title: "run", cell: ({ run }) => run },
     {
       title: "came to",
-      cell: ({ state, reason }) => (reason === null ? state : `${state} (${reason})`),
+      cell: outcome,
       paint: ({ state }) => runPaint(state, paint),
       whole: true,
     },
@@ -162,18 +163,6 @@ function runLines({ attempts, workers }: Known, now: number, paint: Painter): st
   return earlier > 0
     ? [...lines, `${INDENT}… and ${plural(earlier, "earlier run")} (--json has all)`]
     : lines;
-}
-
-function took({ startedAt, endedAt }: AttemptInfo): string {
-  return startedAt === null
-    ? ""
-    : humanDuration(Math.max(0, endedAt.getTime() - startedAt.getTime()));
-}
-
-function runPaint(state: RunState, paint: Painter): Paint | undefined {
-  if (state === "done") return paint.green;
-  if (state === "failed" || state === "crashed") return paint.yellow;
-  return state === "abandoned" ? paint.red : undefined;
 }
 
 /** Lines by run; within one the time, and how grave it is where that is not usual. */

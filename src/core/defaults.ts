@@ -75,6 +75,8 @@ export const LIMITS = {
   depth: 64,
   priority: 32_767,
   delayMs: 10 * 365 * 86_400_000,
+  /** As far as jobs are counted that come before another one: beyond it they are "10,000 and more". */
+  countedAhead: 10_001,
   rowsPerStatement: 1_000,
   bytesPerStatement: 4 * 1_048_576,
   /** Payloads up to this size come with the claim; larger ones are fetched when the job starts. */

@@ -45,7 +45,10 @@ import type {
 import type {
   AttemptPage,
   AttemptQuery,
+  CountQuery,
   DatabaseStatus,
+  DuePage,
+  DueQuery,
   Ending,
   JobPage,
   JobQuery,
@@ -53,6 +56,9 @@ import type {
   LaneCounts,
   LogQuery,
   LogRow,
+  RunningPage,
+  RunningQuery,
+  Situation,
   TallyRow,
   Violation,
 } from "./views.js";
@@ -111,6 +117,14 @@ export type {
   AttemptRow,
   AttemptQuery,
   AttemptPage,
+  RunningQuery,
+  RunningRow,
+  RunningPage,
+  DueQuery,
+  DueRow,
+  DuePage,
+  Situation,
+  CountQuery,
   LaneCounts,
   DatabaseStatus,
   Violation,
@@ -204,9 +218,15 @@ export interface Driver {
   listLog(query: LogQuery): Promise<LogRow[]>;
   /** What happened per minute, queue and kind, from this moment on. */
   tally(since: number): Promise<TallyRow[]>;
-  /** Outcomes, oldest first by (ended_at, job, run). */
+  /** Outcomes, oldest first by (ended_at, job, run), or newest first. */
   listAttempts(query: AttemptQuery): Promise<AttemptPage>;
-  counts(filter: { queue?: string; kind?: string }): Promise<LaneCounts[]>;
+  /** What is shown as running, oldest first by (started_at, job, run). */
+  listRunning(query: RunningQuery): Promise<RunningPage>;
+  /** What waits although it is due, also where nobody has promoted it, by (due, id): whatever its priority. */
+  listDue(query: DueQuery): Promise<DuePage>;
+  /** Null for a job that is not there. */
+  situation(id: string): Promise<Situation | null>;
+  counts(query: CountQuery): Promise<LaneCounts[]>;
   /** Checks invariants I1 to I6 over the whole database: what `qudo doctor` prints. */
   audit(): Promise<Violation[]>;
 

@@ -126,6 +126,9 @@ function looking(part: Guarded) {
     listLog: call(part, "listLog", LOOKING),
     tally: call(part, "tally", LOOKING),
     listAttempts: call(part, "listAttempts", LOOKING),
+    listRunning: call(part, "listRunning", LOOKING),
+    listDue: call(part, "listDue", LOOKING),
+    situation: call(part, "situation", LOOKING),
     counts: call(part, "counts", LOOKING),
     audit: call(part, "audit", LOOKING),
   } satisfies Partial<Driver>;

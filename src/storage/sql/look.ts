@@ -79,14 +79,19 @@ export async function readJobs(
   );
 }
 
-interface Found {
+/** One job, as {@link getJobs} finds it; null when it is not there, or shown to nobody any more. */
+export async function findJob(work: Work, id: string): Promise<FoundJob | null> {
+  return (await foundJobs(work, [id]))[0] ?? null;
+}
+
+export interface FoundJob {
   readonly job: RowOf<typeof JOB>;
   readonly last: AttemptColumns | undefined;
   readonly place: { readonly prio: number; readonly run_at: number };
 }
 
 /** Jobs that are shown, in whatever order, each with its last outcome and the place of the run that is shown. */
-async function foundJobs(work: Work, ids: readonly string[]): Promise<Found[]> {
+async function foundJobs(work: Work, ids: readonly string[]): Promise<FoundJob[]> {
   const { t, dialect } = work;
   const find = (some: readonly string[]) =>
     sql`select ${columnsOf(ASKED, "j")}, ${columnsOf(NAMES, "l")} from ${t.job} j
@@ -106,7 +111,7 @@ async function foundJobs(work: Work, ids: readonly string[]): Promise<Found[]> {
   });
 }
 
-function hasEnded(last: { readonly state: number } | undefined): boolean {
+export function hasEnded(last: { readonly state: number } | undefined): boolean {
   return last !== undefined && isTerminal(runStateOf(last.state));
 }
 

@@ -7,9 +7,12 @@ import type { Engine } from "./engine.js";
 import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
 import { listLog } from "./log.js";
+import { listDue } from "./due.js";
 import { endings, getJobs } from "./look.js";
 import { promote } from "./maintain.js";
 import { cancel, purge, retry } from "./operate.js";
+import { listRunning } from "./running-list.js";
+import { situation } from "./situation.js";
 import { setPaused } from "./pause.js";
 import { prune } from "./prune.js";
 import { reschedule } from "./reschedule.js";
@@ -31,6 +34,9 @@ export type Looking = Pick<
   | "listLog"
   | "tally"
   | "listAttempts"
+  | "listRunning"
+  | "listDue"
+  | "situation"
   | "counts"
   | "audit"
   | "identify"
@@ -54,7 +60,10 @@ export function looking(engine: Engine): Looking {
     listLog: (query) => listLog(engine, query),
     tally: (since) => tally(engine, since),
     listAttempts: (query) => listAttempts(engine, query),
-    counts: (filter) => counts(engine, filter),
+    listRunning: (query) => listRunning(engine, query),
+    listDue: (query) => listDue(engine, query),
+    situation: (id) => situation(engine, id),
+    counts: (query) => counts(engine, query),
     audit: () => audit(engine),
     identify: (name) => identify(engine, name),
     rename: (name, copy) => rename(engine, name, copy),

@@ -124,7 +124,7 @@ export interface LaneColumns {
 }
 
 type Counts = { -readonly [K in keyof LaneCounts]: LaneCounts[K] };
-type CountedState = Exclude<keyof LaneCounts, "queue" | "kind" | "paused">;
+type CountedState = Exclude<keyof LaneCounts, "queue" | "kind" | "paused" | "dueSince">;
 
 /** Counts of the lanes that are asked for; what is counted in others is left out. */
 export class Totals {
@@ -140,6 +140,12 @@ export class Totals {
     if (counts !== undefined) counts[state] += n;
   }
 
+  /** Since `at` one of them is due. */
+  waits(lane: number, at: number): void {
+    const counts = this.byLane.get(lane);
+    if (counts !== undefined) counts.dueSince = Math.min(at, counts.dueSince ?? at);
+  }
+
   /** By queue, then by kind. */
   get rows(): LaneCounts[] {
     return [...this.byLane.values()].toSorted((a, b) =>
@@ -148,12 +154,24 @@ export class Totals {
   }
 }
 
+/** What a query says of lanes. */
+export interface LaneFilter {
+  readonly queue?: string | undefined;
+  readonly kind?: string | undefined;
+  /** Any of these. */
+  readonly kinds?: readonly string[] | undefined;
+}
+
 /** Whether a lane passes a filter. What the filter leaves out restricts nothing. */
 export function isOf(
   lane: { readonly queue: string; readonly kind: string },
-  { queue, kind }: { readonly queue?: string; readonly kind?: string },
+  { queue, kind, kinds }: LaneFilter,
 ): boolean {
-  return (queue ?? lane.queue) === lane.queue && (kind ?? lane.kind) === lane.kind;
+  return (
+    (queue ?? lane.queue) === lane.queue &&
+    (kind ?? lane.kind) === lane.kind &&
+    (kinds?.includes(lane.kind) ?? true)
+  );
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
@@ -166,6 +184,7 @@ function emptyCounts({ queue, kind, paused }: LaneColumns): Counts {
     pending: 0,
     failed: 0,
     delayed: 0,
+    dueSince: null,
     reserved: 0,
     running: 0,
     done: 0,

@@ -19,6 +19,7 @@ import { enqueueFromFailed } from "./revive.js";
 import { migrate, migrationSql, refuseNewer, schemaVersion } from "./schema.js";
 import { closeSession, dismiss, heartbeat, openSession, reap, sessions } from "./sessions.js";
 import { markStarted, release, trip } from "./settle.js";
+import { listDue, listRunning, situation } from "./standing.js";
 import { subscribe } from "./subscribe.js";
 
 export type { HandleLike } from "./connection.js";
@@ -88,7 +89,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     dismiss: (sessions, how) => dismiss(engine, sessions, how),
     getJobs: (ids) => getJobs(engine, ids),
     listAttempts: (query) => listAttempts(engine, query),
-    counts: (filter) => counts(engine, filter),
+    listRunning: (query) => listRunning(engine, query),
+    listDue: (query) => listDue(engine, query),
+    situation: (id) => situation(engine, id),
+    counts: (query) => counts(engine, query),
     audit: () => audit(engine),
     identify: (name) => identify(engine, name),
     rename: (name, copy) => rename(engine, name, copy),

@@ -31,15 +31,8 @@ export function whereabouts(
   const at = locate(db, id, run);
   const waiting =
     at !== undefined &&
-    (db.get(
-      "select 1 from qudo_ready where lane = ? and prio = ? and run_at = ? and id = ?",
-      at.lane,
-      at.prio,
-      at.run_at,
-      id,
-    ) !== undefined ||
-      db.get("select 1 from qudo_delayed where run_at = ? and id = ?", at.run_at, id) !==
-        undefined);
+    (db.get(SQL.isReady, at.lane, at.prio, at.run_at, id) !== undefined ||
+      db.get(SQL.isDelayed, at.run_at, id) !== undefined);
   return {
     lastOutcome: last === undefined ? null : runStateOf(last.state),
     waiting,

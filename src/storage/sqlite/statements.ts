@@ -115,6 +115,24 @@ export const SQL = {
       order by ended_at desc, job_id desc, run desc limit ?) k
     join qudo_outcome o on o.job_id = k.job_id and o.run = k.run left join qudo_job j on j.id = k.job_id
     order by k.ended_at desc, k.job_id desc, k.run desc`,
+  /** More conditions follow. */
+  listRunning: `select r.job_id, r.run, r.worker, r.started_at, r.progress, l.queue, l.kind
+    from qudo_running r join qudo_job j on j.id = r.job_id join qudo_lane l on l.id = j.lane
+    where not exists (select 1 from qudo_outcome o where o.job_id = r.job_id and o.run = r.run)`,
+  nextPrio: "select prio from qudo_ready where lane = ? and prio > ? order by prio limit 1",
+  dueReady: `select lane, prio, run_at, id, run, fails, crashes from qudo_ready
+    where lane = ? and prio = ? and (run_at, id) > (?, ?) and run_at >= ? and run_at < ? order by run_at, id limit ?`,
+  /** The lanes follow. */
+  dueDelayed: `select lane, prio, run_at, id, run, fails, crashes from qudo_delayed
+    where (run_at, id) > (?, ?) and run_at >= ? and run_at < ?`,
+  isReady: "select 1 from qudo_ready where lane = ? and prio = ? and run_at = ? and id = ?",
+  isDelayed: "select 1 from qudo_delayed where run_at = ? and id = ?",
+  pauses: `select l.queue, q.paused_at as queue_paused, l.paused_at as kind_paused
+    from qudo_lane l left join qudo_queue q on q.name = l.queue where l.id = ?`,
+  openLanesOf: "select id from qudo_lane where queue = ? and paused_at is null",
+  ahead: `select count(*) as n from (
+    select 1 from qudo_ready where lane = ? and (prio, run_at, id) < (?, ?, ?) limit ?)`,
+  claims: "select claimed_at, jobs from qudo_lease",
 
   // — sessions
   insertSession: `insert or ignore into qudo_worker (id, name, host, pid, process, lease_ms, beat, seen_at, started_at, kinds, version)

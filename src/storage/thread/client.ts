@@ -29,7 +29,7 @@ export interface ThreadOptions extends Pick<Birth, "database" | "clock"> {
 export async function openInThread(options: ThreadOptions): Promise<Driver> {
   const client = new Client(options);
   const { label, capabilities, optional } = await client.opened();
-  const call = <K extends Operation>(operation: K): Driver[K] =>
+  const call: Call = <K extends Operation>(operation: K): Driver[K] =>
     ((...values: readonly unknown[]) => client.call(operation, values)) as Driver[K];
   return {
     label,
@@ -67,14 +67,7 @@ export async function openInThread(options: ThreadOptions): Promise<Driver> {
     enqueueFromFailed: call("enqueueFromFailed"),
     dismiss: call("dismiss"),
     setPaused: call("setPaused"),
-    getJobs: call("getJobs"),
-    listJobs: call("listJobs"),
-    endings: call("endings"),
-    listLog: call("listLog"),
-    tally: call("tally"),
-    listAttempts: call("listAttempts"),
-    counts: call("counts"),
-    audit: call("audit"),
+    ...looking(call),
     identify: call("identify"),
     rename: call("rename"),
     setMode: call("setMode"),
@@ -84,6 +77,25 @@ export async function openInThread(options: ThreadOptions): Promise<Driver> {
       subscribe: (onChange: () => void) => client.subscribe(onChange),
     }),
   };
+}
+
+/** Operations that go over as they are. */
+type Call = <K extends Operation>(operation: K) => Driver[K];
+
+function looking(call: Call) {
+  return {
+    getJobs: call("getJobs"),
+    listJobs: call("listJobs"),
+    endings: call("endings"),
+    listLog: call("listLog"),
+    tally: call("tally"),
+    listAttempts: call("listAttempts"),
+    listRunning: call("listRunning"),
+    listDue: call("listDue"),
+    situation: call("situation"),
+    counts: call("counts"),
+    audit: call("audit"),
+  } satisfies Partial<Driver>;
 }
 
 class Client {

@@ -5,6 +5,7 @@
  *
  * That each law can fail is proved by the mutants in test/conformance.
  */
+import { attemptLaws } from "./attempts.js";
 import { cancelLaws } from "./cancel.js";
 import { claimLaws } from "./claim.js";
 import { dismissLaws } from "./dismiss.js";
@@ -31,6 +32,7 @@ import { reviveLaws } from "./revive.js";
 import { sessionLaws } from "./sessions.js";
 import { setLaws } from "./sets.js";
 import { settleLaws } from "./settle.js";
+import { standingLaws } from "./standing.js";
 import { tallyLaws } from "./tally.js";
 import { uniqueLaws } from "./unique.js";
 
@@ -85,6 +87,10 @@ export const laws: readonly Law[] = [
   ...pruneLaws,
   // Looking: states are derived, counts are exact, pages have no gaps.
   ...lookLaws,
+  // The log of outcomes: which part of it, from which end.
+  ...attemptLaws,
+  // What runs, what is due and waits, and where one job stands.
+  ...standingLaws,
   // Lists of jobs: where each stands, page by page.
   ...listLaws,
   // Finished jobs: the last word on each, and how long it is shown.

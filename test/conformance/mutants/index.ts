@@ -13,6 +13,7 @@ import { reportMutants } from "./report.js";
 import { reviveMutants } from "./revive.js";
 import { sessionMutants } from "./sessions.js";
 import { settleMutants } from "./settle.js";
+import { standingMutants } from "./standing.js";
 import { tallyMutants } from "./tally.js";
 import { upkeepMutants } from "./upkeep.js";
 
@@ -28,6 +29,7 @@ export const mutants: readonly Mutant[] = [
   ...dismissMutants,
   ...upkeepMutants,
   ...listMutants,
+  ...standingMutants,
   ...reportMutants,
   ...tallyMutants,
   ...pruneMutants,
