@@ -35,7 +35,9 @@ import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
 import { Fleet } from "./worker/fleet.js";
 import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
+import { joinParent } from "./worker/prefork/link.js";
 import type { RunningWorker } from "./worker/running.js";
+import { startWorker } from "./worker/start.js";
 import type { Surroundings } from "./worker/surroundings.js";
 import { Worker } from "./worker/worker.js";
 
@@ -184,16 +186,18 @@ export class Qudo<
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
-    const driver = await this.#opening.ready();
-    if (this.closing !== null) throw closedError();
-    const given = (database?: string): Surroundings => this.surroundings(database);
-    const worker =
-      driver.parts === undefined
-        ? new Worker(driver, this.registry, settings, given())
-        : new Fleet(driver.parts, this.registry, settings, given);
+    const worker = await startWorker(this.registry, settings, async (registry) => {
+      const driver = await this.#opening.ready();
+      if (this.closing !== null) throw closedError();
+      const given = (database?: string): Surroundings => this.surroundings(database);
+      return driver.parts === undefined
+        ? new Worker(driver, registry, settings, given())
+        : new Fleet(driver.parts, registry, settings, given);
+    });
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);
+    joinParent(worker, (ready) => this.once("worker:started", ready));
     return worker;
   }
 

@@ -5,6 +5,7 @@ import { DEFAULTS } from "./defaults.js";
 import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
 import { checkPaths } from "./redact.js";
+import { checkIsolation, checkModule, type Isolation } from "./isolation.js";
 import { keepTimes, type Keep } from "./keep.js";
 import { checkMaxAttempts, checkName, checkOptions, checkPriority, show } from "./options.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
@@ -78,6 +79,13 @@ export interface JobOptions<Input, Payload, Result, Context = unknown> {
    * has it deleted.
    */
   keep?: Duration | Keep;
+  /**
+   * Runs the handler in a worker thread or a child process of its own, one job at a time in each, so that one that blocks or
+   * dies fails alone, and a time-out ends it for certain. It loads `module` there. Default: among the worker's others.
+   */
+  isolate?: Isolation;
+  /** The module that exports this definition, for `isolate`: `import.meta.url`. Under `qudo work` it is known. */
+  module?: string | URL;
   /** Runs one job. May run more than once: a process can die before it has told that it was done. */
   run: Handler<Payload, Result, Context>;
 }
@@ -100,6 +108,10 @@ export interface JobDefinition<
   readonly keepDoneMs: number | null;
   readonly keepOtherMs: number | null;
   readonly schema: StandardSchema<Input, Payload> | null;
+  /** Null for none of its own. */
+  readonly isolate: Isolation | null;
+  /** Address of the module that exports it; null where nobody said. */
+  readonly module: string | null;
   readonly run: Handler<Payload, Result, Context>;
 }
 
@@ -129,6 +141,8 @@ const KNOWN = [
   "timeout",
   "redact",
   "keep",
+  "isolate",
+  "module",
   "run",
 ] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
@@ -186,6 +200,8 @@ function define<Input, Payload, Result, Context>(
     redact: options.redact === undefined ? null : checkPaths(options.redact),
     ...keepTimes(options.keep, `defineJob("${kind}")`),
     schema: options.payload ?? null,
+    isolate: options.isolate === undefined ? null : checkIsolation(options.isolate),
+    module: options.module === undefined ? null : checkModule(options.module),
     run: options.run,
   });
 }

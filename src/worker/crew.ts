@@ -1,6 +1,7 @@
 /** What one worker holds and runs: jobs start where there are places, suspects start alone, nothing is kept that stands still. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULTS } from "../core/defaults.js";
+import { timerMs } from "../core/duration.js";
 import { DatabaseError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
 import { afterRelease } from "../core/outcome.js";
@@ -59,6 +60,8 @@ export class Crew {
     queues: ReadonlyMap<string, number>,
     private readonly worker: CrewOf,
     private readonly trouble: Trouble,
+    /** The part of the time that a place may be busy. */
+    private readonly throttle = 1,
   ) {
     const kinds = [...registry.keys()];
     const owner = this.queueOwner();
@@ -142,11 +145,25 @@ export class Crew {
     queue.started();
     this.suspects.started();
     void this.runToEnd(run).finally(() => {
-      queue.ended(run.elapsedMs);
       this.runs.delete(run);
+      if (this.throttle === 1) queue.ended(run.elapsedMs);
+      else this.rest(queue, run.elapsedMs);
       this.suspects.ended(mustRunAlone({ job, lease }));
       this.startNext(queue);
     });
+  }
+
+  /** Its place is taken for as long as it may not be busy. */
+  private rest(queue: HeldQueue, busyMs: number): void {
+    const wholeMs = busyMs / this.throttle;
+    const rested = setTimeout(
+      () => {
+        queue.ended(wholeMs);
+        this.startNext(queue);
+      },
+      timerMs(wholeMs - busyMs),
+    );
+    rested.unref();
   }
 
   /** The usual case without a turn of the pump: the next held job takes the free place. */

@@ -30,11 +30,7 @@ export class Journal {
 
   /** @throws InvalidInputError for a level that does not exist. */
   log(message: unknown, level: LogLevel): void {
-    if (!Object.hasOwn(LOG_LEVELS, level))
-      throw new InvalidInputError(
-        "QUDO_INVALID_OPTION",
-        `There is no level ${show(level)}. There are: ${Object.keys(LOG_LEVELS).join(", ")}.`,
-      );
+    checkLevel(level);
     if (this.written >= LIMITS.logLines) return;
     const seq = ++this.written;
     const at = performance.now();
@@ -75,6 +71,15 @@ export class Journal {
   rest(): readonly LogLine[] | undefined {
     return this.lines.length === 0 ? undefined : linesAt(this.lines);
   }
+}
+
+/** @throws InvalidInputError for a level that does not exist. */
+export function checkLevel(level: LogLevel): LogLevel {
+  if (Object.hasOwn(LOG_LEVELS, level)) return level;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `There is no level ${show(level)}. There are: ${Object.keys(LOG_LEVELS).join(", ")}.`,
+  );
 }
 
 function linesAt(lines: readonly Line[]): LogLine[] {

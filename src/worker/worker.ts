@@ -85,7 +85,8 @@ export class Worker implements RunningWorker {
       chance: Math.random,
     });
     this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
-    this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), trouble());
+    const { queues, throttle } = settings;
+    this.crew = new Crew(driver, registry, queues, this.crewOwner(), trouble(), throttle);
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
     this.heartbeats = new Heartbeats(driver, this.heart(), settings, trouble());
     this.maintenance = new Maintenance(

@@ -1,0 +1,174 @@
+/** One host as its worker sees it: loading, then one job at a time, until it ends or is ended. */
+import { DEFAULTS } from "../../core/defaults.js";
+import { JobError, QudoError } from "../../core/errors.js";
+import type { Isolation } from "../../core/isolation.js";
+import type { JobContext } from "../../core/job.js";
+import { snooze } from "../../core/snooze.js";
+import { openLine, type Line } from "./line.js";
+import {
+  packThrown,
+  unpackThrown,
+  type Ending,
+  type FromHost,
+  type Packed,
+  type PlainContext,
+} from "./wire.js";
+
+/** A run that is under way in the host. */
+interface Under {
+  readonly job: JobContext;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+export class Remote {
+  /** The kinds that the module exports. Rejects with QUDO_ISOLATE_FAILED when it cannot be loaded. */
+  readonly kinds: Promise<ReadonlySet<string>>;
+  private loaded!: (kinds: ReadonlySet<string>) => void;
+  private failed!: (error: Error) => void;
+  private readonly line: Line;
+  private readonly patience: NodeJS.Timeout;
+  private under: Under | null = null;
+  private dying: Packed | null = null;
+  private isOver = false;
+
+  /** `onOver` is called once, when it has ended, however. */
+  constructor(
+    private readonly isolation: Isolation,
+    private readonly module: string,
+    private readonly onOver: (remote: Remote) => void,
+  ) {
+    this.kinds = new Promise((resolve, reject) => {
+      this.loaded = resolve;
+      this.failed = reject;
+    });
+    this.kinds.catch(() => undefined);
+    this.line = openLine(isolation, module, {
+      heard: (message) => this.heard(message),
+      ended: (how) => this.ended(how),
+    });
+    this.patience = setTimeout(
+      () => this.unusable(`it was not loaded within ${DEFAULTS.isolateStartMs / 1_000} s`),
+      DEFAULTS.isolateStartMs,
+    );
+  }
+
+  /** It takes no job any more. */
+  get over(): boolean {
+    return this.isOver;
+  }
+
+  /**
+   * Runs one job; resolves and rejects as its handler does. Once its signal is aborted the handler has a little time, then all of
+   * it is ended.
+   */
+  async run(payload: unknown, job: JobContext): Promise<unknown> {
+    const { signal } = job;
+    this.line.hold(true);
+    let last: NodeJS.Timeout | undefined;
+    const stop = (): void => {
+      last = setTimeout(() => this.kill(), DEFAULTS.killGraceMs);
+      this.line.say({ abort: packThrown(signal.reason) });
+    };
+    try {
+      if (!(await this.kinds).has(job.kind)) throw noSuchKind(job.kind, this.module);
+      signal.throwIfAborted();
+      const ended = new Promise<unknown>((resolve, reject) => {
+        this.under = { job, resolve, reject };
+      });
+      this.line.say({ run: { payload, job: plain(job) } });
+      signal.addEventListener("abort", stop);
+      return await ended;
+    } finally {
+      signal.removeEventListener("abort", stop);
+      clearTimeout(last);
+      this.under = null;
+      this.line.hold(false);
+    }
+  }
+
+  /** It waits for nothing: lets it end by itself. */
+  end(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.line.say("end");
+  }
+
+  kill(): void {
+    this.isOver = true;
+    this.line.kill();
+  }
+
+  private heard(message: FromHost): void {
+    if ("kinds" in message) {
+      clearTimeout(this.patience);
+      if (this.under === null) this.line.hold(false);
+      this.loaded(new Set(message.kinds));
+    } else if ("unusable" in message) this.unusable(String(unpackThrown(message.unusable)));
+    else if ("dying" in message) this.dying = message.dying;
+    else this.heardOf(message);
+  }
+
+  private heardOf(message: Exclude<FromHost, { kinds: unknown } | { unusable: unknown }>): void {
+    const { under } = this;
+    if (under === null) return;
+    if ("log" in message) under.job.log(unpackThrown(message.log) as string, message.level);
+    else if ("progress" in message) under.job.progress(JSON.parse(message.progress));
+    else if ("ended" in message) settle(message.ended, under);
+  }
+
+  private unusable(why: string): void {
+    this.failed(
+      new QudoError(
+        "QUDO_ISOLATE_FAILED",
+        `The ${this.isolation} for handlers cannot use ${this.module}: ${why}. Its module must define jobs and start nothing that needs the worker's own thread.`,
+      ),
+    );
+    this.kill();
+  }
+
+  private ended(how: string): void {
+    this.isOver = true;
+    clearTimeout(this.patience);
+    // What a broken module or a loading one ends with is told; a promise that was kept before stays so.
+    this.unusable(`it ended while loading (${how})${this.because}`);
+    this.under?.reject(this.died(how));
+    this.onOver(this);
+  }
+
+  private died(how: string): JobError {
+    return new JobError(
+      "QUDO_HANDLER_DIED",
+      `The ${this.isolation} of its own in which the handler ran ended under it (${how})${this.because}. Nothing but this run was in it.`,
+      { cause: this.dying === null ? undefined : unpackThrown(this.dying) },
+    );
+  }
+
+  private get because(): string {
+    return this.dying === null ? "" : `: ${String(unpackThrown(this.dying))}`;
+  }
+}
+
+function settle(ended: Ending, { job, resolve, reject }: Under): void {
+  if ("result" in ended) resolve(ended.result === null ? undefined : JSON.parse(ended.result));
+  else if ("snoozeMs" in ended) resolve(snooze(ended.snoozeMs / 1_000));
+  else if ("thrown" in ended) reject(unpackThrown(ended.thrown));
+  else
+    try {
+      job.abort(ended.aborted);
+    } catch (error) {
+      reject(error);
+    }
+}
+
+function plain(job: JobContext): PlainContext {
+  const { id, kind, queue, database, attempt, run, maxAttempts, priority } = job;
+  return { id, kind, queue, database, attempt, run, maxAttempts, priority };
+}
+
+function noSuchKind(kind: string, module: string): QudoError {
+  return new QudoError(
+    "QUDO_ISOLATE_FAILED",
+    `${module} does not export "${kind}". Export what defineJob returns, or correct its module: import.meta.url.`,
+  );
+}

@@ -1,0 +1,79 @@
+/**
+ * The child's side of prefork: tells the parent that it is ready, lives, and leaves. Any program whose parent is prefork has it, from
+ * its first worker on.
+ */
+import { DEFAULTS } from "../../core/defaults.js";
+import type { RunningWorker } from "../running.js";
+import { superviseSignals } from "../signals.js";
+import { sumOf } from "../stats.js";
+import { ENVIRONMENT, isToParent, type ToParent } from "./wire.js";
+
+/** Null in a program that prefork did not start. */
+export interface Parent {
+  /** After how many jobs a child leaves; null for never. */
+  readonly maxJobs: number | null;
+}
+
+export function parent(): Parent | null {
+  const [pid, maxJobs] = (process.env[ENVIRONMENT] ?? "").split(" ").map(Number);
+  // What a child starts inherits its environment.
+  if (pid !== process.ppid || process.send === undefined) return null;
+  return { maxJobs: maxJobs || null };
+}
+
+class Link {
+  private readonly workers = new Set<RunningWorker>();
+  private readonly force = superviseSignals();
+
+  constructor() {
+    process.on("message", (message) => {
+      if (isToParent(message) && (message.qudo as string) === "force") this.force();
+    });
+    // Without a parent nobody would ever replace or stop it.
+    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+    // Listeners hold the channel, and the channel would hold a process that has nothing left to do.
+    process.channel?.unref();
+    setInterval(() => this.sign(), DEFAULTS.childSignMs).unref();
+  }
+
+  join(worker: RunningWorker): void {
+    this.workers.add(worker);
+    const left = (): void => {
+      this.sign();
+      if (this.isDone(worker)) this.say({ qudo: "leaving" });
+    };
+    void worker.stopped.then(left, left);
+  }
+
+  ready(): void {
+    this.sign();
+    this.say({ qudo: "ready" });
+  }
+
+  private readonly over = new Set<RunningWorker>();
+
+  private isDone(worker: RunningWorker): boolean {
+    this.over.add(worker);
+    return this.over.size === this.workers.size;
+  }
+
+  private sign(): void {
+    const stats = sumOf(Array.from(this.workers, (worker) => worker.stats));
+    this.say({ qudo: "sign", figures: { stats, memory: process.memoryUsage.rss() } });
+  }
+
+  private say(message: ToParent): void {
+    if (process.connected) process.send!(message, undefined, undefined, () => undefined);
+  }
+}
+
+let link: Link | undefined;
+
+/** `onStarted` is given what to call when the worker's session is open. */
+export function joinParent(worker: RunningWorker, onStarted: (ready: () => void) => void): void {
+  if (parent() === null) return;
+  link ??= new Link();
+  const one = link;
+  one.join(worker);
+  onStarted(() => one.ready());
+}
