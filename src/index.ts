@@ -65,6 +65,8 @@ export type {
   Pruned,
   PruneOptions,
 } from "./client/upkeep.js";
+export type { OnDie } from "./worker/dying.js";
+export type { WorkOnceOptions } from "./worker/once.js";
 export type { Logger, WorkerOptions } from "./worker/options.js";
 export { prefork, type Prefork } from "./worker/prefork/index.js";
 export type { PreforkOptions } from "./worker/prefork/options.js";

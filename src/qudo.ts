@@ -34,10 +34,17 @@ import type { Placement } from "./storage/database.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
 import { Fleet } from "./worker/fleet.js";
-import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
-import { joinParent } from "./worker/prefork/link.js";
+import { Apart } from "./worker/isolate/apart.js";
+import { workOnce, type WorkOnceOptions } from "./worker/once.js";
+import {
+  checkLogger,
+  onceSettings,
+  workerSettings,
+  type Logger,
+  type WorkerOptions,
+} from "./worker/options.js";
+import { joinParent, underParent } from "./worker/prefork/link.js";
 import type { RunningWorker } from "./worker/running.js";
-import { startWorker } from "./worker/start.js";
 import type { Surroundings } from "./worker/surroundings.js";
 import { Worker } from "./worker/worker.js";
 
@@ -102,6 +109,7 @@ export class Qudo<
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
   private readonly workers = new Set<RunningWorker>();
+  private readonly apart = new Apart();
   private waking = false;
   private closing: Promise<void> | null = null;
 
@@ -185,20 +193,44 @@ export class Qudo<
    * start in none of them.
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
-    const settings = workerSettings(options, this.registry, this.keep);
-    const worker = await startWorker(this.registry, settings, async (registry) => {
-      const driver = await this.#opening.ready();
-      if (this.closing !== null) throw closedError();
-      const given = (database?: string): Surroundings => this.surroundings(database);
-      return driver.parts === undefined
-        ? new Worker(driver, registry, settings, given())
-        : new Fleet(driver.parts, registry, settings, given);
+    const settings = await this.apart.served(
+      workerSettings(underParent(options), this.registry, this.keep),
+    );
+    const driver = await this.#opening.ready();
+    if (this.closing !== null) throw closedError();
+    const given = (database?: string): Surroundings => this.surroundings(database);
+    const { abilities } = settings;
+    const worker =
+      driver.parts === undefined
+        ? new Worker(driver, abilities, settings, given())
+        : new Fleet(driver.parts, abilities, settings, given);
+    this.begins(worker);
+    joinParent(worker, (ready) => this.once("worker:started", ready));
+    return worker;
+  }
+
+  /**
+   * Runs one job, if there is one that may run now: resolves to true when it has ended, however it did, and to false where there was none.
+   * Of several databases one after the other is asked, in an order of chance. Each call opens a session and closes it again:
+   * for many jobs use `work({ maxJobs, idleTimeout })`.
+   * @throws DatabaseError when the database could not be asked; of several, when none of them could.
+   */
+  async workOnce(options: WorkOnceOptions = {}): Promise<boolean> {
+    const settings = await this.apart.served(onceSettings(options, this.registry, this.keep));
+    return workOnce(await this.#opening.ready(), settings, {
+      surroundings: (database) => {
+        if (this.closing !== null) throw closedError();
+        return this.surroundings(database);
+      },
+      begins: (worker) => this.begins(worker),
     });
+  }
+
+  /** It is stopped when this Qudo is closed. */
+  private begins(worker: RunningWorker): void {
     this.workers.add(worker);
     const forget = (): boolean => this.workers.delete(worker);
     void worker.stopped.then(forget, forget);
-    joinParent(worker, (ready) => this.once("worker:started", ready));
-    return worker;
   }
 
   /**
@@ -312,6 +344,7 @@ export class Qudo<
   private async closeAll(): Promise<void> {
     // A worker that failed has said so; the others and the database are closed all the same.
     await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
+    this.apart.close();
     await this.producer.close();
     await this.results.close(closedError());
     await this.#opening.close();

@@ -47,6 +47,8 @@ export const ERROR_CODES = {
   QUDO_SESSION_LOST: "A worker's session was ended by another process.",
   QUDO_JOB_TIMEOUT: "A handler ran longer than its time-out.",
   QUDO_RUN_LOST: "A run that is not this worker's any more was to be completed.",
+  QUDO_NOT_COMPLETED:
+    "A handler that has to say how its run ends (explicitCompletion) ended without a word.",
   QUDO_COMPLETE_ROLLED_BACK: "A handler completed its job in a transaction that was rolled back.",
   QUDO_RESULT_TIMEOUT: "A job whose result was waited for did not end in time.",
   QUDO_JOB_FAILED: "A job whose result was waited for was abandoned or cancelled.",

@@ -3,14 +3,21 @@ import type { Backoff } from "./backoff.js";
 import { linearThenExponential } from "./backoff.js";
 import { DEFAULTS } from "./defaults.js";
 import { durationMs, type Duration } from "./duration.js";
-import { InvalidInputError } from "./errors.js";
+import { InvalidInputError, QudoError } from "./errors.js";
 import { checkPaths } from "./redact.js";
 import { checkIsolation, checkModule, type Isolation } from "./isolation.js";
 import { keepTimes, type Keep } from "./keep.js";
-import { checkMaxAttempts, checkName, checkOptions, checkPriority, show } from "./options.js";
+import {
+  checkFlag,
+  checkMaxAttempts,
+  checkName,
+  checkOptions,
+  checkPriority,
+  show,
+} from "./options.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
 import type { Snooze } from "./snooze.js";
-import type { LogLevel } from "./states.js";
+import type { LogLevel, RunState } from "./states.js";
 
 /** What a handler is given beside its payload. */
 export interface JobContext<Context = unknown> {
@@ -25,6 +32,12 @@ export interface JobContext<Context = unknown> {
   readonly run: number;
   readonly maxAttempts: number;
   readonly priority: number;
+  /** The payload as it stands in the database, before it was read: text or bytes. */
+  readonly payloadOrigin: string | Uint8Array | null;
+  /** Milliseconds since this run began, by a clock that nobody sets. */
+  readonly elapsedMs: number;
+  /** What has been decided about this run; null while it is open. */
+  readonly outcome: RunState | null;
   /** Aborted when the job timed out, was cancelled, was lost to another worker, or its worker must stop. */
   readonly signal: AbortSignal;
   /** What `new Qudo({ context })` was given: database handles, clients, settings. */
@@ -43,6 +56,16 @@ export interface JobContext<Context = unknown> {
    * @throws RunLostError when the run is not ours any more: let it roll the transaction back.
    */
   completeIn(transaction: object, result?: unknown): void | Promise<void>;
+  /**
+   * The run is done, from now on: what the handler returns or throws afterwards changes nothing. False when it was decided before,
+   * by `fail`, by `completeIn` or by a time-out.
+   * @throws InvalidInputError QUDO_INVALID_RESULT for a result that cannot be stored; the run is open then as before.
+   */
+  done(result?: unknown): boolean;
+  /** The run has failed, from now on, as if this had been thrown: it is tried again, or abandoned. False when it was decided before. */
+  fail(error: unknown): boolean;
+  /** Its worker takes no more jobs, over all its databases, and stops when this one and those beside it have ended. */
+  quit(): void;
 }
 
 /** The code of a job. What it returns is kept as the result; what it throws is a failure, and is tried again. */
@@ -86,6 +109,11 @@ export interface JobOptions<Input, Payload, Result, Context = unknown> {
   isolate?: Isolation;
   /** The module that exports this definition, for `isolate`: `import.meta.url`. Under `qudo work` it is known. */
   module?: string | URL;
+  /**
+   * A handler that ends without having said how counts as failed (QUDO_NOT_COMPLETED). Said it is by `job.done`, `job.fail`, `job.abort`,
+   * `job.snooze` or `job.completeIn`; what it throws is a failure as ever. Default false: who returns is done.
+   */
+  explicitCompletion?: boolean;
   /** Runs one job. May run more than once: a process can die before it has told that it was done. */
   run: Handler<Payload, Result, Context>;
 }
@@ -112,6 +140,8 @@ export interface JobDefinition<
   readonly isolate: Isolation | null;
   /** Address of the module that exports it; null where nobody said. */
   readonly module: string | null;
+  /** Returning is not enough: the handler has to say that it is done. */
+  readonly explicitCompletion: boolean;
   readonly run: Handler<Payload, Result, Context>;
 }
 
@@ -143,6 +173,7 @@ const KNOWN = [
   "keep",
   "isolate",
   "module",
+  "explicitCompletion",
   "run",
 ] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
@@ -202,6 +233,7 @@ function define<Input, Payload, Result, Context>(
     schema: options.payload ?? null,
     isolate: options.isolate === undefined ? null : checkIsolation(options.isolate),
     module: options.module === undefined ? null : checkModule(options.module),
+    explicitCompletion: checkFlag(options.explicitCompletion ?? false, "explicitCompletion"),
     run: options.run,
   });
 }
@@ -235,5 +267,38 @@ function notDefinitions(value: unknown): InvalidInputError {
   return new InvalidInputError(
     "QUDO_INVALID_OPTION",
     `jobs takes a list of what defineJob made, not ${show(value)}.`,
+  );
+}
+
+/**
+ * Those of the registered kinds that a worker is to be able to do; without a list all of them.
+ * @throws QudoError QUDO_NO_JOBS when there is none; InvalidInputError for a kind that was not registered.
+ */
+export function abilities(
+  known: Registry,
+  kinds?: readonly (string | AnyJobDefinition)[],
+): Registry {
+  if (kinds !== undefined && !Array.isArray(kinds))
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `kinds is ${show(kinds)}; give a list of definitions or their names, as in ["mail"].`,
+    );
+  const able =
+    kinds === undefined
+      ? known
+      : new Map(kinds.map((kind) => ability(known, kind)).map((job) => [job.kind, job]));
+  if (able.size > 0) return able;
+  throw new QudoError(
+    "QUDO_NO_JOBS",
+    "A worker needs job definitions: new Qudo({ databases, jobs: [defineJob(…)] }), and at least one of them where it is given kinds.",
+  );
+}
+
+function ability(known: Registry, kind: string | AnyJobDefinition): AnyJobDefinition {
+  const job = known.get(typeof kind === "string" ? kind : kind?.kind);
+  if (job !== undefined && (typeof kind === "string" || kind === job)) return job;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `kinds names ${show(typeof kind === "string" ? kind : kind?.kind)}, which is none of this Qudo's jobs: ${[...known.keys()].join(", ")}.`,
   );
 }

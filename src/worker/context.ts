@@ -5,11 +5,15 @@ import { JobError, RunLostError } from "../core/errors.js";
 import type { AnyJobDefinition, JobContext } from "../core/job.js";
 import { maskText, secretsOf } from "../core/redact.js";
 import { snooze } from "../core/snooze.js";
+import type { RunState } from "../core/states.js";
 import type { ClaimedJob, StoredPayload, UserTransaction } from "../storage/driver.js";
 import { Journal } from "./journal.js";
 
 /** Why a run's signal was aborted. */
 export type AbortCause = "timeout" | "stop" | "lost";
+
+/** What a handler says of its run: its result as it is stored, or what went wrong. */
+export type Word = { readonly result: string | null } | { readonly error: unknown };
 
 /** What a run needs of its worker. */
 export interface RunOf {
@@ -18,6 +22,10 @@ export interface RunOf {
   /** Which one of several databases it works on. Default: there is one. */
   readonly database?: string;
   session(): string;
+  /** Its handler has said how the run ends. False when that was decided before. */
+  said(run: Run, word: Word): boolean;
+  /** Takes no more jobs. */
+  quit(): void;
   /** A user's open transaction as the database's engine knows it. */
   transaction(of: object): UserTransaction;
 }
@@ -40,6 +48,8 @@ export class Run implements JobContext {
   marked = false;
   /** Its outcome has been decided here; the handler may still be running. */
   decided = false;
+  /** What was decided; null while it is open. */
+  outcome: RunState | null = null;
   /** Its handler has recorded it as done in a transaction of its own, which may have been rolled back since. */
   completed = false;
   cause: AbortCause | null = null;
@@ -114,7 +124,7 @@ export class Run implements JobContext {
     throw snooze(delay);
   }
 
-  // These three are getters, so that they can be taken out of the context, as abort and snooze can.
+  // These are getters, so that they can be taken out of the context, as abort and snooze can.
 
   get progress(): JobContext["progress"] {
     return (value) => this.write().say(value);
@@ -129,6 +139,21 @@ export class Run implements JobContext {
 
   get completeIn(): JobContext["completeIn"] {
     return (transaction, result) => this.complete(transaction, result);
+  }
+
+  get done(): JobContext["done"] {
+    return (result) => {
+      const end = { result: encodeResult(result) };
+      return !this.completed && this.worker.said(this, end);
+    };
+  }
+
+  get fail(): JobContext["fail"] {
+    return (error) => !this.completed && this.worker.said(this, { error });
+  }
+
+  get quit(): JobContext["quit"] {
+    return () => this.worker.quit();
   }
 
   private write(): Journal {
@@ -160,6 +185,10 @@ export class Run implements JobContext {
     } catch {
       return undefined;
     }
+  }
+
+  get payloadOrigin(): string | Uint8Array | null {
+    return this.stored?.text ?? this.stored?.bin ?? null;
   }
 
   /** Hides the payload's secrets in a text. Looked for only when there is a text: most runs leave none. */

@@ -7,6 +7,7 @@ import type { Registry } from "../core/job.js";
 import { afterRelease } from "../core/outcome.js";
 import type {
   ClaimedJob,
+  ClaimRequest,
   Driver,
   RunKey,
   Settlement,
@@ -14,17 +15,21 @@ import type {
   Want,
 } from "../storage/driver.js";
 import { Run, type AbortCause, type RunOf } from "./context.js";
-import { execute, givenBack, type ExecutorOf } from "./executor.js";
+import { execute, givenBack, said, type ExecutorOf } from "./executor.js";
+import type { WorkerSettings } from "./options.js";
 import { Places } from "./places.js";
 import { Promptness } from "./promptness.js";
 import { HeldQueue, mustRunAlone, type HeldJob, type HeldQueueOf } from "./queue.js";
 import { Reports } from "./reports.js";
+import type { Shift } from "./shift.js";
 import { Suspects } from "./suspects.js";
 import { isOut, type Trouble } from "./trouble.js";
 import { Turns } from "./turns.js";
 
 /** What a crew needs of its worker. */
-export interface CrewOf extends RunOf {
+export interface CrewOf extends Omit<RunOf, "said" | "quit"> {
+  /** How many runs may still be started. */
+  readonly shift: Shift;
   /** False as soon as it stops: nothing new is started then. */
   working(): boolean;
   mayClaim(): boolean;
@@ -33,6 +38,8 @@ export interface CrewOf extends RunOf {
   /** The handler of this job is about to start. */
   started(job: ClaimedJob): void;
   settle(held: HeldJob, settlement: Settlement): void;
+  /** A run has failed by itself. */
+  died(error: unknown, run: Run): void;
   /** A place is free, and no held job took it without delay. */
   idle(): void;
   /** There are so many completions that they should go before more are made. */
@@ -52,24 +59,30 @@ export class Crew {
     fetchPayload: (run) => this.fetchPayload(run),
     started: ({ claimed }) => this.worker.started(claimed),
     settle: (run, settlement) => this.settle(run, settlement),
+    died: (run, error) => this.worker.died(error, run),
   };
+  private readonly runOwner: RunOf;
 
   constructor(
     private readonly driver: Driver,
     private readonly registry: Registry,
-    queues: ReadonlyMap<string, number>,
+    private readonly settings: Pick<WorkerSettings, "queues" | "batch" | "throttle">,
     private readonly worker: CrewOf,
     private readonly trouble: Trouble,
-    /** The part of the time that a place may be busy. */
-    private readonly throttle = 1,
   ) {
+    const { queues, batch } = settings;
     const kinds = [...registry.keys()];
     const owner = this.queueOwner();
     this.queues = Array.from(
       queues,
       ([name, total]) =>
-        new HeldQueue(name, worker.places(name) ?? new Places(total), kinds, owner),
+        new HeldQueue(name, worker.places(name) ?? new Places(total, batch), kinds, owner),
     );
+    this.runOwner = {
+      ...worker,
+      said: (run, word) => said(run, word, this.executor),
+      quit: () => worker.shift.finish(),
+    };
     this.suspects = new Suspects(() => worker.idle());
     this.reports = new Reports(driver, () => worker.session(), trouble);
   }
@@ -83,9 +96,39 @@ export class Crew {
     return Array.from(this.runs, ({ claimed: { job, run } }) => ({ job, run }));
   }
 
-  /** A suspect runs, or places are kept free for one: more jobs would only wait. */
+  /** A suspect runs, or places are kept free for one, or enough are held: more jobs would only wait. */
   get blocked(): boolean {
-    return this.suspects.blocking;
+    return this.suspects.blocking || this.left <= 0;
+  }
+
+  /** Jobs that may be asked for: those that may be started, without those that are held. */
+  private get left(): number {
+    const { left } = this.worker.shift;
+    if (left === Infinity) return left;
+    return this.queues.reduce((rest, { held }) => rest - held, left - this.suspects.size);
+  }
+
+  /** What it asks for: in each queue as many as there is room for, and in all no more than may still be started. */
+  wants(): Want[] {
+    let { left } = this;
+    const wants: Want[] = [];
+    for (const queue of this.queues) {
+      const want = queue.want();
+      const limit = Math.min(want.limit, left);
+      left -= Math.max(0, limit);
+      if (limit > 0) wants.push({ ...want, limit });
+    }
+    return wants;
+  }
+
+  /** What a claim has brought. */
+  hold(claim: ClaimRequest, claimed: readonly ClaimedJob[], more: boolean): void {
+    for (const { queue: name, limit } of claim.wants) {
+      const queue = this.queue(name);
+      const jobs = claimed.filter((job) => job.queue === name);
+      for (const job of jobs) queue.hold({ job, lease: claim.lease });
+      if (more || jobs.length >= limit) queue.mayBeMore = true;
+    }
   }
 
   queue(name: string): HeldQueue {
@@ -125,13 +168,13 @@ export class Crew {
 
   startHeld(): void {
     for (const queue of this.queues) while (this.startOne(queue));
-    const suspect = this.suspects.next();
+    const suspect = this.mayStart ? this.suspects.next() : undefined;
     if (suspect !== undefined) this.start(this.queue(suspect.job.queue), suspect);
   }
 
   /** False when nothing of this queue may start now. */
   private startOne(queue: HeldQueue): boolean {
-    if (this.suspects.blocking) return false;
+    if (this.suspects.blocking || !this.mayStart) return false;
     const held = queue.next();
     if (held === undefined) return false;
     if (mustRunAlone(held)) this.suspects.add(held);
@@ -139,23 +182,30 @@ export class Crew {
     return true;
   }
 
+  /** Of those that it was asked to run some are left. */
+  private get mayStart(): boolean {
+    return this.worker.shift.left > 0;
+  }
+
   private start(queue: HeldQueue, { job, lease }: HeldJob): void {
-    const run = new Run(job, lease, this.registry.get(job.kind)!, this.worker);
+    const run = new Run(job, lease, this.registry.get(job.kind)!, this.runOwner);
     this.runs.add(run);
     queue.started();
     this.suspects.started();
+    this.worker.shift.took();
     void this.runToEnd(run).finally(() => {
       this.runs.delete(run);
-      if (this.throttle === 1) queue.ended(run.elapsedMs);
+      if (this.settings.throttle === 1) queue.ended(run.elapsedMs);
       else this.rest(queue, run.elapsedMs);
       this.suspects.ended(mustRunAlone({ job, lease }));
+      this.worker.shift.ended(run.outcome !== null && run.outcome !== "released");
       this.startNext(queue);
     });
   }
 
   /** Its place is taken for as long as it may not be busy. */
   private rest(queue: HeldQueue, busyMs: number): void {
-    const wholeMs = busyMs / this.throttle;
+    const wholeMs = busyMs / this.settings.throttle;
     const rested = setTimeout(
       () => {
         queue.ended(wholeMs);
@@ -272,6 +322,7 @@ export class Crew {
     for (const run of this.runs) {
       if (!run.decided) this.settle(run, givenBack(run));
       run.decided = true;
+      run.outcome ??= "released";
     }
     this.runs.clear();
   }

@@ -15,7 +15,7 @@ import {
 import { validate } from "../core/schema.js";
 import { Snooze } from "../core/snooze.js";
 import type { Settlement, StoredPayload } from "../storage/driver.js";
-import { AbortedByHandler, reasonFor, type Run } from "./context.js";
+import { AbortedByHandler, reasonFor, type Run, type Word } from "./context.js";
 import type { Turns } from "./turns.js";
 
 /** What the executor needs of the crew. */
@@ -24,6 +24,8 @@ export interface ExecutorOf {
   /** Its handler is about to start. */
   started(run: Run): void;
   settle(run: Run, settlement: Settlement): void;
+  /** It has failed by itself: this was thrown, or time was up. */
+  died(run: Run, error: unknown): void;
 }
 
 /**
@@ -31,12 +33,7 @@ export interface ExecutorOf {
  * which after a time-out may be later than the settlement: until then its slot stays taken.
  */
 export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise<void> {
-  const decide = (settlement: Settlement): void => {
-    if (run.decided) return;
-    run.decided = true;
-    crew.settle(run, settlement);
-  };
-  let clock = startClock(run, decide);
+  let clock = startClock(run, crew);
   try {
     // Mostly there is nothing to wait for.
     const { payload: stored } = run.claimed;
@@ -48,14 +45,29 @@ export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise
       // The time in which others compute is not the handler's.
       clock?.stop();
       while (turns.due) await turns.next();
-      clock = startClock(run, decide);
+      clock = startClock(run, crew);
     }
-    decide(await finish(run, payload, crew));
+    await finish(run, payload, crew);
   } catch (error) {
-    decide(failed(run, error));
+    if (!run.decided) decide(run, failed(run, error, crew), crew);
   } finally {
     clock?.stop();
   }
+}
+
+/** The first decision counts. */
+function decide(run: Run, settlement: Settlement, crew: ExecutorOf): void {
+  run.decided = true;
+  run.outcome = settlement.state;
+  crew.settle(run, settlement);
+}
+
+/** The handler has said how its run ends, and may go on. False when that was decided before. */
+export function said(run: Run, word: Word, crew: ExecutorOf): boolean {
+  if (run.decided) return false;
+  const end = "error" in word ? failure(run, word.error) : done(run, word.result);
+  decide(run, end, crew);
+  return true;
 }
 
 async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
@@ -67,15 +79,32 @@ async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
     : validate(definition.schema, payload, `Payload of "${claimed.kind}"`);
 }
 
-async function finish(run: Run, payload: unknown, crew: ExecutorOf): Promise<Settlement> {
+async function finish(run: Run, payload: unknown, crew: ExecutorOf): Promise<void> {
   const { definition, claimed, cause } = run;
   // Interrupted while it was made ready: its handler never starts.
   if (cause !== null) throw reasonFor(cause, claimed);
   crew.started(run);
   const returned = await definition.run(payload, run);
+  if (!run.decided) decide(run, ended(run, returned), crew);
+}
+
+/** The handler has returned this. */
+function ended(run: Run, returned: unknown): Settlement {
   if (Snooze.is(returned)) return snoozed(run, returned);
   if (run.completed) return rolledBack(run, "");
-  return settlement(run, afterSuccess(claimed), encodeResult(returned), null);
+  if (run.definition.explicitCompletion) throw unsaid();
+  return done(run, encodeResult(returned));
+}
+
+function unsaid(): JobError {
+  return new JobError(
+    "QUDO_NOT_COMPLETED",
+    "The job did not explicitly complete or fail: its handler ended without job.done() or job.fail().",
+  );
+}
+
+function done(run: Run, result: string | null): Settlement {
+  return settlement(run, afterSuccess(run.claimed), result, null);
 }
 
 function readPayload(stored: StoredPayload | null): unknown {
@@ -87,7 +116,7 @@ function readPayload(stored: StoredPayload | null): unknown {
   return decode(stored.text);
 }
 
-function failed(run: Run, error: unknown): Settlement {
+function failed(run: Run, error: unknown, crew: ExecutorOf): Settlement {
   const { claimed, cause } = run;
   // What the handler asks for stands, whatever else happened.
   if (Snooze.is(error)) return snoozed(run, error);
@@ -95,13 +124,16 @@ function failed(run: Run, error: unknown): Settlement {
     return settlement(run, afterAbort(claimed), null, encodeError(error, masked(run)));
   // Interrupted from outside and then thrown: it is not its fault, and it runs no more.
   if (cause === "stop" || cause === "lost") return givenBack(run);
-  if (cause === "timeout") return timedOut(run);
+  if (cause === "timeout") return timedOut(run, crew);
+  crew.died(run, error);
   if (run.completed) return rolledBack(run, ` Then it threw: ${encodeError(error, masked(run))}`);
   return failure(run, error);
 }
 
-function timedOut(run: Run): Settlement {
-  return failure(run, reasonFor("timeout", run.claimed));
+function timedOut(run: Run, crew: ExecutorOf): Settlement {
+  const error = reasonFor("timeout", run.claimed);
+  crew.died(run, error);
+  return failure(run, error);
 }
 
 /**
@@ -169,11 +201,13 @@ function settlement(
 }
 
 /** Aborts the signal when time is up; a handler that goes on all the same is failed a little later. */
-function startClock(run: Run, decide: (s: Settlement) => void): { stop(): void } | null {
+function startClock(run: Run, crew: ExecutorOf): { stop(): void } | null {
   const { timeoutMs } = run.claimed;
   if (timeoutMs === null) return null;
   let timer: NodeJS.Timeout;
-  const giveUp = (): void => decide(timedOut(run));
+  const giveUp = (): void => {
+    if (!run.decided) decide(run, timedOut(run, crew), crew);
+  };
   const timeUp = (): void => {
     run.interrupt("timeout");
     timer = setTimeout(giveUp, DEFAULTS.abortGraceMs);

@@ -47,6 +47,12 @@ export class FleetWorker {
     this.worker?.wake();
   }
 
+  /** Takes no more jobs; what runs comes to its end. */
+  quit(): void {
+    this.leave();
+    void this.worker?.quit();
+  }
+
   async stop(options: StopOptions): Promise<void> {
     this.leave();
     await this.worker?.stop(options);
@@ -111,7 +117,8 @@ export class FleetWorker {
   }
 }
 
-const givesJobs = ({ state, mode }: DatabaseStatus): boolean =>
+/** Whether jobs may be claimed from a database that stands like this. */
+export const givesJobs = ({ state, mode }: DatabaseStatus): boolean =>
   state === "healthy" && mode !== "off";
 
 /** Says of which database it speaks. */

@@ -21,6 +21,8 @@ export interface LooksOf {
   /** Whether writes of others are told at this moment. */
   woken(): boolean;
   chance(): number;
+  /** So long from one look to the next, whatever wakes; null: as the database allows. */
+  readonly sleepMs: number | null;
 }
 
 export class Looks {
@@ -46,9 +48,12 @@ export class Looks {
 
   /** Milliseconds until the next look is due; none left, or fewer, when it is. */
   get dueInMs(): number {
-    const gap = this.owner.woken()
-      ? DEFAULTS.pollMs
-      : lookGapMs(this.lookedAt - this.workedAt, this.chance);
+    const gap = this.owner.sleepMs ?? this.usualGap;
     return this.lookedAt + gap - this.owner.now();
+  }
+
+  private get usualGap(): number {
+    if (this.owner.woken()) return DEFAULTS.pollMs;
+    return lookGapMs(this.lookedAt - this.workedAt, this.chance);
   }
 }

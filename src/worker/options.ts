@@ -1,12 +1,14 @@
 /** A worker's settings, checked and completed. */
 import { hostname } from "node:os";
-import { DEFAULTS } from "../core/defaults.js";
+import { DEFAULTS, LIMITS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
-import { InvalidInputError, QudoError } from "../core/errors.js";
+import { InvalidInputError } from "../core/errors.js";
 import { checkIsolation, type Isolation } from "../core/isolation.js";
-import type { Registry } from "../core/job.js";
+import { abilities, type AnyJobDefinition, type Registry } from "../core/job.js";
 import type { KeepPolicyTimes } from "../core/keep.js";
 import { checkFlag, checkInteger, checkName, checkOptions, show } from "../core/options.js";
+import type { OnDie } from "./dying.js";
+import type { ShiftTimes } from "./shift.js";
 
 /** Four methods that console and pino have. */
 export interface Logger {
@@ -22,6 +24,27 @@ export interface WorkerOptions {
   queues?: readonly string[] | Readonly<Record<string, number>>;
   /** Jobs at once in each queue that has no number of its own, over all databases together. Default 10. */
   concurrency?: number;
+  /** What this worker is able to do: definitions, or their names. Jobs of other kinds stay untouched. Default: all that its Qudo was given. */
+  kinds?: readonly (string | AnyJobDefinition)[];
+  /**
+   * At most so many jobs of a queue are taken at a look. Those that find no free place wait here, out of reach of others. Default: as
+   * many as 50 ms of work are, up to 500.
+   */
+  batch?: number;
+  /**
+   * How long it waits, with nothing to do, before it looks again by itself; wake-ups end the wait. Default: 1 s where the database wakes
+   * it, elsewhere 10 to 400 ms, the longer the quieter it is.
+   */
+  sleep?: Duration;
+  /** It stops by itself when it has had nothing to do for so long. Default: it never does. */
+  idleTimeout?: Duration;
+  /** It stops by itself when so many runs have ended, over all queues and databases together. Default: no limit. */
+  maxJobs?: number;
+  /**
+   * Hears of each run that fails because its handler threw or took too long, before that is written. What it throws itself is a
+   * warning, and changes nothing.
+   */
+  onDie?: OnDie;
   /** Shown in `qudo status`. Default: host:pid. */
   name?: string;
   /** How long after this worker's last heartbeat others may take its jobs. At least 1 s. Default 30 s. */
@@ -51,6 +74,12 @@ export interface WorkerOptions {
 const KNOWN = [
   "queues",
   "concurrency",
+  "kinds",
+  "batch",
+  "sleep",
+  "idleTimeout",
+  "maxJobs",
+  "onDie",
   "name",
   "lease",
   "watchdog",
@@ -60,11 +89,27 @@ const KNOWN = [
   "isolate",
   "throttle",
   "logger",
-] as const;
+] as const satisfies readonly (keyof WorkerOptions)[];
+
+const NOT_ONCE: readonly string[] = [
+  "concurrency",
+  "batch",
+  "sleep",
+  "idleTimeout",
+  "maxJobs",
+  "prune",
+];
+const KNOWN_ONCE = KNOWN.filter((name) => !NOT_ONCE.includes(name));
 
 /** The times to keep are those of its Qudo. */
-export interface WorkerSettings extends KeepPolicyTimes {
+export interface WorkerSettings extends KeepPolicyTimes, ShiftTimes {
   readonly queues: ReadonlyMap<string, number>;
+  /** What it is able to do. */
+  readonly abilities: Registry;
+  readonly batch: number;
+  /** Null: as the database allows. */
+  readonly sleepMs: number | null;
+  readonly onDie: OnDie | null;
   readonly name: string;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
@@ -90,15 +135,17 @@ export function workerSettings(
   keep: KeepPolicyTimes = DEFAULTS,
 ): WorkerSettings {
   checkOptions(options, KNOWN, "work");
-  if (registry.size === 0)
-    throw new QudoError(
-      "QUDO_NO_JOBS",
-      "A worker needs job definitions: new Qudo({ databases, jobs: [defineJob(…)] }).",
-    );
+  const able = abilities(registry, options.kinds);
   const leaseMs = patience(options.lease, DEFAULTS.leaseMs, "lease");
   const watchdogMs = patience(options.watchdog, DEFAULTS.watchdogMs, "watchdog");
   return {
-    queues: queueSizes(options, registry),
+    queues: queueSizes(options, able),
+    abilities: able,
+    batch: checkInteger(options.batch ?? DEFAULTS.claimLimit, "batch", 1, LIMITS.rowsPerStatement),
+    sleepMs: options.sleep === undefined ? null : pause(options.sleep, "sleep"),
+    idleMs: options.idleTimeout === undefined ? null : pause(options.idleTimeout, "idleTimeout"),
+    maxJobs: options.maxJobs === undefined ? null : atLeastOne(options.maxJobs, "maxJobs"),
+    onDie: checkOnDie(options.onDie),
     name: checkName(options.name ?? `${hostname()}:${process.pid}`, "worker name"),
     leaseMs,
     heartbeatMs: Math.min(DEFAULTS.heartbeatMs, Math.floor(leaseMs / 3)),
@@ -117,9 +164,37 @@ export function workerSettings(
   };
 }
 
+/** Those of a worker that runs a single job. */
+export function onceSettings(
+  options: object,
+  registry: Registry,
+  keep?: KeepPolicyTimes,
+): WorkerSettings {
+  checkOptions(options, KNOWN_ONCE, "workOnce");
+  return workerSettings({ ...options, concurrency: 1, prune: false }, registry, keep);
+}
+
 function patience(value: Duration | undefined, usualMs: number, name: string): number {
   const ms = value === undefined ? usualMs : durationMs(value, name);
   return checkInteger(ms, `${name} (in ms)`, 1_000, 86_400_000);
+}
+
+/** Of nothing at all a worker would not come to rest. */
+function pause(value: Duration, name: string): number {
+  return checkInteger(durationMs(value, name), `${name} (in ms)`, 1, LIMITS.delayMs);
+}
+
+function atLeastOne(value: unknown, name: string): number {
+  return checkInteger(value, name, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function checkOnDie(value: unknown): OnDie | null {
+  if (value === undefined) return null;
+  if (typeof value === "function") return value as OnDie;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `onDie is ${show(value)}; give a function: (error, job) => { … }.`,
+  );
 }
 
 function queueSizes(

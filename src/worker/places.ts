@@ -39,7 +39,11 @@ export class Places {
   private meanMs: number | null = null;
   private later: NodeJS.Timeout | undefined;
 
-  constructor(readonly total: number) {}
+  /** `most`: so many jobs are asked for at once, and held. */
+  constructor(
+    readonly total: number,
+    readonly most: number = DEFAULTS.claimLimit,
+  ) {}
 
   join(seat: Seat): void {
     this.seats = [...this.seats, seat];
@@ -90,7 +94,7 @@ export class Places {
     const { keepsBusy, total } = this;
     if (keepsBusy <= total) return total;
     const share = 1 / (1 + this.rivals(seat).length);
-    return Math.ceil(Math.max(total * share, Math.min(keepsBusy * share, DEFAULTS.claimLimit)));
+    return Math.ceil(Math.max(total * share, Math.min(keepsBusy * share, this.most)));
   }
 
   /** How many more jobs this one may ask for. */

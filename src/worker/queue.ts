@@ -1,5 +1,4 @@
 /** One queue as one worker sees it: jobs held, jobs running, and how many more to ask for. */
-import { DEFAULTS } from "../core/defaults.js";
 import { isSuspect } from "../core/outcome.js";
 import type { ClaimedJob, Want } from "../storage/driver.js";
 import type { Places, Seat } from "./places.js";
@@ -116,7 +115,7 @@ export class HeldQueue implements Seat {
   }
 
   want(): Want {
-    return { queue: this.name, kinds: this.kinds, limit: Math.min(this.room, DEFAULTS.claimLimit) };
+    return { queue: this.name, kinds: this.kinds, limit: Math.min(this.room, this.places.most) };
   }
 }
 

@@ -9,7 +9,7 @@
  * There is one pump, and it makes one trip at a time, so that at most one settle per lease is under way.
  */
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
-import { durationMs, timerMs } from "../core/duration.js";
+import { durationMs } from "../core/duration.js";
 import { SessionLostError } from "../core/errors.js";
 import { silent } from "../core/events.js";
 import type { Registry } from "../core/job.js";
@@ -23,17 +23,20 @@ import type {
 } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import { Crew, type CrewOf } from "./crew.js";
+import { tell } from "./dying.js";
 import { Ends, type EndsOf } from "./ends.js";
 import { Heartbeats, type HeartOf } from "./heartbeat.js";
 import { Herald } from "./herald.js";
 import { Looks } from "./looks.js";
 import { Maintenance } from "./maintenance.js";
 import type { WorkerSettings } from "./options.js";
+import { waitFor } from "./patience.js";
 import { Pruning } from "./pruning.js";
 import type { HeldJob } from "./queue.js";
 import type { RunningWorker, StopOptions } from "./running.js";
 import { Session, type SessionOf } from "./session.js";
 import { Settler } from "./settler.js";
+import { Shift } from "./shift.js";
 import { Bell } from "./signal.js";
 import { stopAtSignals } from "./signals.js";
 import type { WorkerStats } from "./stats.js";
@@ -49,6 +52,7 @@ export class Worker implements RunningWorker {
   private phase: Phase = "starting";
   private readonly crew: Crew;
   private readonly looks: Looks;
+  private readonly shift: Shift;
   /** A claim on its way, or one whose answer was lost: it is sent again under its id, which takes what it took before. */
   private unanswered: ClaimRequest | null = null;
   private readonly session: Session;
@@ -83,10 +87,11 @@ export class Worker implements RunningWorker {
       now: () => performance.now(),
       woken: () => driver.capabilities.wakeups && (driver.listens?.() ?? true),
       chance: Math.random,
+      sleepMs: settings.sleepMs,
     });
+    this.shift = surroundings.shift ?? new Shift(settings, () => void this.quit());
     this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
-    const { queues, throttle } = settings;
-    this.crew = new Crew(driver, registry, queues, this.crewOwner(), trouble(), throttle);
+    this.crew = new Crew(driver, registry, settings, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
     this.heartbeats = new Heartbeats(driver, this.heart(), settings, trouble());
     this.maintenance = new Maintenance(
@@ -126,23 +131,21 @@ export class Worker implements RunningWorker {
     this.abandonShip();
   }
 
+  quit(): Promise<void> {
+    if (this.phase === "starting" || this.phase === "working") this.phase = "stopping";
+    this.session.hurry();
+    this.bell.ring();
+    return this.stopped;
+  }
+
   async stop(options: StopOptions = {}): Promise<void> {
     checkOptions(options, ["grace", "exiting"], "stop");
     const { grace } = options;
     const graceMs = grace === undefined ? this.settings.graceMs : durationMs(grace, "grace");
-    if (this.phase === "starting" || this.phase === "working") this.phase = "stopping";
-    this.session.hurry();
-    this.bell.ring();
-    const lastMs = graceMs + DEFAULTS.abortGraceMs;
-    const timers = [
-      setTimeout(() => this.crew.interruptAll("stop"), timerMs(graceMs)),
-      setTimeout(() => this.giveUp(options.exiting ?? false), timerMs(lastMs)),
-    ];
-    try {
-      await this.stopped;
-    } finally {
-      timers.forEach(clearTimeout);
-    }
+    await waitFor(this.quit(), graceMs, {
+      interrupt: () => this.crew.interruptAll("stop"),
+      giveUp: () => this.giveUp(options.exiting ?? false),
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -173,6 +176,7 @@ export class Worker implements RunningWorker {
       this.phase = "stopped";
       leave();
       this.unsubscribe();
+      if (this.surroundings.shift === undefined) this.shift.stop();
       clearInterval(this.ticker);
       // Suspects of a worker that failed would be waited for by the others.
       this.crew.drop();
@@ -259,7 +263,7 @@ export class Worker implements RunningWorker {
   private claimRequest(): ClaimRequest | null {
     if (!this.mayClaim()) return null;
     if (this.unanswered !== null) return this.unanswered;
-    const wants = this.crew.queues.map((queue) => queue.want()).filter((want) => want.limit > 0);
+    const wants = this.crew.wants();
     return wants.length === 0 ? null : { lease: newId(), session: this.session.id, wants };
   }
 
@@ -275,12 +279,7 @@ export class Worker implements RunningWorker {
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
     if (claimed.length > 0) this.settler.opened(claim.lease, claimed.length);
-    for (const { queue: name, limit } of claim.wants) {
-      const queue = this.crew.queue(name);
-      const jobs = claimed.filter((job) => job.queue === name);
-      for (const job of jobs) queue.hold({ job, lease: claim.lease });
-      if (more || jobs.length >= limit) queue.mayBeMore = true;
-    }
+    this.crew.hold(claim, claimed, more);
   }
 
   private madeReady(): void {
@@ -342,8 +341,11 @@ export class Worker implements RunningWorker {
 
   private crewOwner(): CrewOf {
     const { context, transaction, part } = this.surroundings;
+    const { onDie, logger } = this.settings;
     return {
       context,
+      shift: this.shift,
+      died: (error, job) => void (onDie && tell(onDie, error, job, logger)),
       ...(part && { database: part.name }),
       session: () => this.session.id,
       transaction: transaction ?? refuseTransaction,
@@ -361,11 +363,8 @@ export class Worker implements RunningWorker {
 
   private sessionOwner(): SessionOf {
     return {
-      name: this.settings.name,
+      ...this.settings,
       kinds: [...this.registry.keys()],
-      leaseMs: this.settings.leaseMs,
-      heartbeatMs: this.settings.heartbeatMs,
-      watchdogMs: this.settings.watchdogMs,
       wanted: () => this.phase === "starting" || this.phase === "working",
       lost: (session) => {
         this.forgetAll();

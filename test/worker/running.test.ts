@@ -365,12 +365,19 @@ describe("time-outs", () => {
         },
         newId(),
         registry([job]).get("ages")!,
-        { context: null, session: newId, transaction: refuseTransaction },
+        {
+          context: null,
+          session: newId,
+          transaction: refuseTransaction,
+          said: () => false,
+          quit: () => undefined,
+        },
       );
       void execute(run, new Turns(), {
         fetchPayload: () => Promise.resolve(null),
         started: () => undefined,
         settle: () => undefined,
+        died: () => undefined,
       });
       await vi.advanceTimersByTimeAsync(days - 1);
       expect(run.cause).toBeNull();

@@ -1,8 +1,10 @@
 /** What a handler in a host is given beside its payload: the same as elsewhere, with what it says sent to its worker. */
+import { encodeResult } from "../../core/codec.js";
 import { JobError, QudoError } from "../../core/errors.js";
 import type { Duration } from "../../core/duration.js";
 import type { JobContext } from "../../core/job.js";
 import { snooze } from "../../core/snooze.js";
+import type { RunState } from "../../core/states.js";
 import { AbortedByHandler } from "../context.js";
 import { checkLevel } from "../journal.js";
 import { packProgress, packThrown, unpackThrown, type FromHost, type Packed } from "./wire.js";
@@ -10,6 +12,8 @@ import type { PlainContext } from "./wire.js";
 
 export class HostedRun implements JobContext {
   private readonly controller = new AbortController();
+  private readonly begunAt = performance.now();
+  private said: RunState | null = null;
   private over = false;
 
   constructor(
@@ -42,6 +46,15 @@ export class HostedRun implements JobContext {
   get priority(): number {
     return this.job.priority;
   }
+  get payloadOrigin(): string | Uint8Array | null {
+    return this.job.payloadOrigin;
+  }
+  get elapsedMs(): number {
+    return this.job.elapsedMs + performance.now() - this.begunAt;
+  }
+  get outcome(): RunState | null {
+    return this.said;
+  }
   get signal(): AbortSignal {
     return this.controller.signal;
   }
@@ -73,6 +86,33 @@ export class HostedRun implements JobContext {
         `"${this.kind}" runs in a thread or process of its own, from where a job cannot be completed in a transaction: define it without isolate.`,
       );
     };
+  }
+
+  get done(): JobContext["done"] {
+    return (result) => {
+      const json = encodeResult(result);
+      return this.decide("done", { done: json });
+    };
+  }
+
+  get fail(): JobContext["fail"] {
+    return (error) => {
+      const { attempt, maxAttempts } = this.job;
+      const isLast = maxAttempts !== -1 && attempt >= maxAttempts;
+      return this.decide(isLast ? "abandoned" : "failed", { fail: packThrown(error) });
+    };
+  }
+
+  get quit(): JobContext["quit"] {
+    return () => this.tell("quit");
+  }
+
+  /** The first word counts. */
+  private decide(state: RunState, message: FromHost): boolean {
+    if (this.said !== null || this.over) return false;
+    this.said = state;
+    this.tell(message);
+    return true;
   }
 
   /** What an ended run still says has no place any more: it would be taken for the next one's. */

@@ -1,15 +1,13 @@
 /**
- * The threads and processes in which the handlers of one worker run that are kept apart: as many as jobs run in them, each with
- * one job at a time, kept for a while when they have none.
+ * The threads, or processes, in which one module's handlers run: as many as jobs run in them, each with one job at a time, kept for
+ * a while when they have none.
  */
 import { DEFAULTS } from "../../core/defaults.js";
-import { QudoError } from "../../core/errors.js";
 import type { Isolation } from "../../core/isolation.js";
-import type { AnyJobDefinition, JobContext, Registry } from "../../core/job.js";
-import { Remote } from "./remote.js";
+import type { JobContext } from "../../core/job.js";
+import { noSuchKind, Remote } from "./remote.js";
 
-/** What may be in one host: one module's handlers, in a thread or in a process. */
-class Pool {
+export class Pool {
   private readonly all = new Set<Remote>();
   /** The one that was used last comes last, and is taken first. */
   private idle: Remote[] = [];
@@ -27,10 +25,7 @@ class Pool {
     const missing = kinds.find((kind) => !found.has(kind));
     if (missing === undefined) return this.giveBack(remote);
     remote.kill();
-    throw new QudoError(
-      "QUDO_ISOLATE_FAILED",
-      `${this.module} does not export "${missing}". Export what defineJob returns, or correct its module: import.meta.url.`,
-    );
+    throw noSuchKind(missing, this.module);
   }
 
   async run(payload: unknown, job: JobContext): Promise<unknown> {
@@ -79,58 +74,4 @@ class Pool {
     clearTimeout(this.tooLong.get(remote));
     this.tooLong.delete(remote);
   }
-}
-
-/** The handlers of one worker, some of which run apart. */
-export interface Isolated {
-  /** What the worker runs: handlers that are kept apart are asked for where they are. */
-  readonly registry: Registry;
-  /** Ends what is left of the threads and processes. */
-  close(): void;
-}
-
-/**
- * Makes threads and processes ready for the kinds that ask for them, and, with `usual`, for all others too. Without any it is the
- * same registry, and costs nothing.
- * @throws QudoError QUDO_ISOLATE_FAILED when their modules cannot be used there.
- */
-export async function isolate(jobs: Registry, usual: Isolation | null): Promise<Isolated> {
-  const apart = [...jobs.values()].filter((job) => whereOf(job, usual) !== null);
-  if (apart.length === 0) return { registry: jobs, close: () => undefined };
-  const pools = new Map<string, Pool>();
-  const poolOf = (job: AnyJobDefinition): Pool => {
-    const where = whereOf(job, usual)!;
-    const key = `${where} ${moduleOf(job)}`;
-    const pool = pools.get(key) ?? new Pool(where, moduleOf(job));
-    pools.set(key, pool);
-    return pool;
-  };
-  const close = (): void => pools.forEach((pool) => pool.close());
-  const registry = new Map(jobs);
-  const kinds = new Map<Pool, string[]>();
-  for (const job of apart) {
-    const pool = poolOf(job);
-    kinds.set(pool, [...(kinds.get(pool) ?? []), job.kind]);
-    // Its schema is asked where its handler runs.
-    const run = (payload: unknown, context: JobContext): unknown => pool.run(payload, context);
-    registry.set(job.kind, { ...job, schema: null, run });
-  }
-  try {
-    await Promise.all(Array.from(kinds, ([pool, names]) => pool.prove(names)));
-  } catch (error) {
-    close();
-    throw error;
-  }
-  return { registry, close };
-}
-
-const whereOf = (job: AnyJobDefinition, usual: Isolation | null): Isolation | null =>
-  job.isolate ?? usual;
-
-function moduleOf({ kind, module }: AnyJobDefinition): string {
-  if (module) return module;
-  throw new QudoError(
-    "QUDO_ISOLATE_FAILED",
-    `"${kind}" is to run in a thread or process of its own, which has to load it: add module: import.meta.url to its definition, in a module that exports it and starts nothing.`,
-  );
 }

@@ -14,6 +14,16 @@ import {
   type PlainContext,
 } from "./wire.js";
 
+/** What is said of a run. */
+type Words = Extract<
+  FromHost,
+  | { log: unknown }
+  | { progress: unknown }
+  | { done: unknown }
+  | { fail: unknown }
+  | { ended: unknown }
+>;
+
 /** A run that is under way in the host. */
 interface Under {
   readonly job: JobContext;
@@ -100,7 +110,8 @@ export class Remote {
   }
 
   private heard(message: FromHost): void {
-    if ("kinds" in message) {
+    if (message === "quit") this.under?.job.quit();
+    else if ("kinds" in message) {
       clearTimeout(this.patience);
       if (this.under === null) this.line.hold(false);
       this.loaded(new Set(message.kinds));
@@ -109,12 +120,15 @@ export class Remote {
     else this.heardOf(message);
   }
 
-  private heardOf(message: Exclude<FromHost, { kinds: unknown } | { unusable: unknown }>): void {
+  private heardOf(message: Words): void {
     const { under } = this;
     if (under === null) return;
-    if ("log" in message) under.job.log(unpackThrown(message.log) as string, message.level);
-    else if ("progress" in message) under.job.progress(JSON.parse(message.progress));
-    else if ("ended" in message) settle(message.ended, under);
+    const { job } = under;
+    if ("log" in message) job.log(unpackThrown(message.log) as string, message.level);
+    else if ("progress" in message) job.progress(JSON.parse(message.progress));
+    else if ("done" in message) job.done(resultOf(message.done));
+    else if ("fail" in message) job.fail(unpackThrown(message.fail));
+    else settle(message.ended, under);
   }
 
   private unusable(why: string): void {
@@ -150,7 +164,7 @@ export class Remote {
 }
 
 function settle(ended: Ending, { job, resolve, reject }: Under): void {
-  if ("result" in ended) resolve(ended.result === null ? undefined : JSON.parse(ended.result));
+  if ("result" in ended) resolve(resultOf(ended.result));
   else if ("snoozeMs" in ended) resolve(snooze(ended.snoozeMs / 1_000));
   else if ("thrown" in ended) reject(unpackThrown(ended.thrown));
   else
@@ -161,12 +175,26 @@ function settle(ended: Ending, { job, resolve, reject }: Under): void {
     }
 }
 
+const resultOf = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json));
+
 function plain(job: JobContext): PlainContext {
   const { id, kind, queue, database, attempt, run, maxAttempts, priority } = job;
-  return { id, kind, queue, database, attempt, run, maxAttempts, priority };
+  const { payloadOrigin, elapsedMs } = job;
+  return {
+    id,
+    kind,
+    queue,
+    database,
+    attempt,
+    run,
+    maxAttempts,
+    priority,
+    payloadOrigin,
+    elapsedMs,
+  };
 }
 
-function noSuchKind(kind: string, module: string): QudoError {
+export function noSuchKind(kind: string, module: string): QudoError {
   return new QudoError(
     "QUDO_ISOLATE_FAILED",
     `${module} does not export "${kind}". Export what defineJob returns, or correct its module: import.meta.url.`,

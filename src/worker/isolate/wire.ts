@@ -9,7 +9,16 @@ import type { LogLevel } from "../../core/states.js";
 /** What a handler is told of its job: everything in its context that is a value. */
 export type PlainContext = Pick<
   JobContext,
-  "id" | "kind" | "queue" | "database" | "attempt" | "run" | "maxAttempts" | "priority"
+  | "id"
+  | "kind"
+  | "queue"
+  | "database"
+  | "attempt"
+  | "run"
+  | "maxAttempts"
+  | "priority"
+  | "payloadOrigin"
+  | "elapsedMs"
 >;
 
 /** A job to run now. */
@@ -33,6 +42,11 @@ export type FromHost =
   | { readonly log: Packed; readonly level: LogLevel }
   /** As JSON. */
   | { readonly progress: string }
+  /** The handler has said how its run ends, and may go on. Result as JSON. */
+  | { readonly done: string | null }
+  | { readonly fail: Packed }
+  /** Its worker is to take no more jobs. */
+  | "quit"
   | { readonly ended: Ending }
   /** The last thing it says: nobody caught this. */
   | { readonly dying: Packed };

@@ -21,6 +21,12 @@ export function parent(): Parent | null {
   return { maxJobs: maxJobs || null };
 }
 
+/** The options of a worker here: after how many jobs it leaves is said by the parent, where the program does not. */
+export function underParent<Options extends { maxJobs?: number }>(options: Options): Options {
+  const maxJobs = parent()?.maxJobs ?? null;
+  return maxJobs === null || options.maxJobs !== undefined ? options : { ...options, maxJobs };
+}
+
 class Link {
   private readonly workers = new Set<RunningWorker>();
   private readonly force = superviseSignals();
