@@ -319,36 +319,36 @@ function lives(pid: number): boolean {
 
 const HERE = new URL("fixtures/", import.meta.url);
 
-describe("a worker does not start", () => {
-  const refuses = async (job: AnyJobDefinition, options = {}): Promise<Error> => {
-    const qudo = newQudo([job]);
-    const error = await refused(qudo.work({ logger: silent(), signals: false, ...options }));
-    expect(error.code).toBe("QUDO_ISOLATE_FAILED");
-    return error;
-  };
-  const job = (module: string | URL | undefined, kind = "any"): AnyJobDefinition =>
-    defineJob(kind, { isolate: "thread", module, run: () => undefined });
+const refuses = async (job: AnyJobDefinition, options = {}): Promise<Error> => {
+  const qudo = newQudo([job]);
+  const error = await refused(qudo.work({ logger: silent(), signals: false, ...options }));
+  expect(error.code).toBe("QUDO_ISOLATE_FAILED");
+  return error;
+};
+const jobIn = (module: string | URL | undefined, kind = "any"): AnyJobDefinition =>
+  defineJob(kind, { isolate: "thread", module, run: () => undefined });
 
+describe("a worker does not start", () => {
   test("where a module is not named, is not there, or cannot be loaded", async () => {
-    expect((await refuses(job(undefined))).message).toMatch(/"any" .*module: import\.meta\.url/);
+    expect((await refuses(jobIn(undefined))).message).toMatch(/"any" .*module: import\.meta\.url/);
     const all = defineJob("all", { run: () => undefined });
     expect((await refuses(all, { isolate: "process" })).message).toContain('"all"');
-    expect((await refuses(job(new URL("nowhere.mjs", HERE)))).message).toContain("nowhere.mjs");
+    expect((await refuses(jobIn(new URL("nowhere.mjs", HERE)))).message).toContain("nowhere.mjs");
     for (const isolate of ["thread", "process"] as const) {
-      const bad = { ...job(new URL(`data:text/javascript,export const = 1;`)), isolate };
+      const bad = { ...jobIn(new URL(`data:text/javascript,export const = 1;`)), isolate };
       expect((await refuses(bad)).message).toContain("SyntaxError");
     }
   });
 
   test("where a module lacks the kind", async () => {
-    const missing = job(new URL("apart.mjs", HERE), "missing");
+    const missing = jobIn(new URL("apart.mjs", HERE), "missing");
     expect((await refuses(missing)).message).toContain('does not export "missing"');
   });
 
   test.each(["thread", "process"] as const)(
     "where a module starts a worker itself (%s)",
     async (isolate) => {
-      const starts = job(new URL("starts-a-worker.mjs", HERE), "starts a worker");
+      const starts = jobIn(new URL("starts-a-worker.mjs", HERE), "starts a worker");
       expect((await refuses({ ...starts, isolate })).message).toContain("starts a worker");
     },
   );
@@ -356,7 +356,7 @@ describe("a worker does not start", () => {
   test("where a module never comes to its end", async () => {
     tune({ isolateStartMs: 300 });
     const endless = new URL(`data:text/javascript,for (;;);`);
-    expect((await refuses(job(endless))).message).toContain("was not loaded within 0.3 s");
+    expect((await refuses(jobIn(endless))).message).toContain("was not loaded within 0.3 s");
   });
 
   test("with options that cannot be", async () => {
@@ -368,9 +368,8 @@ describe("a worker does not start", () => {
       { throttle: "1" },
     ])
       expect((await refused(qudo.work(options as object))).code).toBe("QUDO_INVALID_OPTION");
-    const run = (): undefined => undefined;
     for (const options of [{ isolate: true }, { module: "./jobs.js" }, { module: 1 }])
-      expect(() => defineJob("bad", { run, ...options } as never)).toThrow(
+      expect(() => defineJob("bad", { run: () => 1, ...options } as never)).toThrow(
         expect.objectContaining({ code: "QUDO_INVALID_OPTION" }),
       );
   });
