@@ -10,7 +10,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { timerMs } from "../../core/duration.js";
 import { NOTHING_DONE } from "../stats.js";
 import type { PreforkSettings } from "./options.js";
-import { ENVIRONMENT, isToParent, type ChildFigures, type ToChild } from "./wire.js";
+import { isToParent, type ChildFigures, type ToChild } from "./wire.js";
 
 export type ChildState = "starting" | "ready" | "stopping" | "ended";
 
@@ -46,7 +46,7 @@ export class Child {
     private readonly onChange: (child: Child) => void,
   ) {
     this.process = fork(settings.script, [...settings.args], {
-      env: { ...process.env, [ENVIRONMENT]: `${process.pid} ${settings.maxJobs ?? 0}` },
+      env: { ...process.env, QUDO_PREFORK: `${process.pid} ${settings.maxJobs ?? 0}` },
       execArgv: process.execArgv.filter((flag) => !flag.startsWith("--inspect")),
     });
     let isReady!: (ready: boolean) => void;

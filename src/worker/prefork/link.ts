@@ -6,7 +6,7 @@ import { DEFAULTS } from "../../core/defaults.js";
 import type { RunningWorker } from "../running.js";
 import { superviseSignals } from "../signals.js";
 import { sumOf } from "../stats.js";
-import { ENVIRONMENT, isToParent, type ToParent } from "./wire.js";
+import { isToParent, type ToParent } from "./wire.js";
 
 /** Null in a program that prefork did not start. */
 export interface Parent {
@@ -15,8 +15,8 @@ export interface Parent {
 }
 
 export function parent(): Parent | null {
-  const [pid, maxJobs] = (process.env[ENVIRONMENT] ?? "").split(" ").map(Number);
-  // What a child starts inherits its environment.
+  const [pid, maxJobs] = (process.env["QUDO_PREFORK"] ?? "").split(" ").map(Number);
+  // The parent's pid, and after how many jobs a child leaves. What a child starts inherits its environment.
   if (pid !== process.ppid || process.send === undefined) return null;
   return { maxJobs: maxJobs || null };
 }

@@ -20,9 +20,6 @@ export interface ChildFigures {
   readonly memory: number;
 }
 
-/** In a child's environment: its parent's pid, and after how many jobs it leaves (0: never). A child's own children are no children of that parent. */
-export const ENVIRONMENT = "QUDO_PREFORK";
-
 export function isToParent(message: unknown): message is ToParent {
   return typeof message === "object" && message !== null && "qudo" in message;
 }
