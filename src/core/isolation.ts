@@ -13,12 +13,12 @@ export function checkIsolation(value: unknown): Isolation {
   );
 }
 
-/** The address of a module: what `import.meta.url` says, or the URL of a file. */
+/** Where a module is: what `import.meta.url` says, the URL of a file, or (as `__filename` says) its whole path. */
 export function checkModule(value: unknown): string {
   const text = value instanceof URL ? value.href : value;
-  if (typeof text === "string" && /^(?:file|data):/.test(text)) return text;
+  if (typeof text === "string" && /^(?:file:|data:|\/|[a-z]:[\\/])/i.test(text)) return text;
   throw new InvalidInputError(
     "QUDO_INVALID_OPTION",
-    `module is ${show(value)}; give import.meta.url of the module that exports the job.`,
+    `module is ${show(value)}; give import.meta.url of the module that exports the job (__filename in CommonJS).`,
   );
 }

@@ -1,4 +1,5 @@
 /** The handlers of one Qudo's workers that run apart from them, and the threads and processes in which they do. */
+import { pathToFileURL } from "node:url";
 import { QudoError } from "../../core/errors.js";
 import type { Isolation } from "../../core/isolation.js";
 import type { AnyJobDefinition, JobContext } from "../../core/job.js";
@@ -51,7 +52,7 @@ function runBy(pool: Pool, job: AnyJobDefinition): AnyJobDefinition {
 }
 
 function moduleOf({ kind, module }: AnyJobDefinition): string {
-  if (module) return module;
+  if (module) return /^(?:file|data):/i.test(module) ? module : pathToFileURL(module).href;
   throw new QudoError(
     "QUDO_ISOLATE_FAILED",
     `"${kind}" is to run in a thread or process of its own, which has to load it: add module: import.meta.url to its definition, in a module that exports it and starts nothing.`,

@@ -31,6 +31,7 @@ class Host {
   private async run({ job, payload }: Order): Promise<void> {
     const run = new HostedRun(job, this.context, say);
     this.current = run;
+    say("begun");
     const ended = await ending(this.jobs.get(job.kind)!, payload, run);
     run.end();
     this.current = null;

@@ -54,8 +54,14 @@ function toProcess(module: string, { heard, ended }: Listener): Line {
     serialization: "advanced",
   });
   child.on("message", heard);
-  child.on("exit", (code, signal) => ended(signal ?? `exit code ${code}`));
-  child.on("error", (error) => ended(error.message));
+  child.once("exit", (code, signal) => {
+    const how = signal ?? `exit code ${code}`;
+    // What it has said before comes after the news of its end, where that is quicker.
+    if (child.connected) child.once("disconnect", () => ended(how));
+    else ended(how);
+  });
+  // It could not be started at all.
+  child.on("error", (error) => child.pid === undefined && ended(error.message));
   return {
     say: (message) => {
       if (child.connected) child.send(message, () => undefined);

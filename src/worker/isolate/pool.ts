@@ -5,7 +5,7 @@
 import { DEFAULTS } from "../../core/defaults.js";
 import type { Isolation } from "../../core/isolation.js";
 import type { JobContext } from "../../core/job.js";
-import { noSuchKind, Remote } from "./remote.js";
+import { NeverBegan, noSuchKind, Remote } from "./remote.js";
 
 export class Pool {
   private readonly all = new Set<Remote>();
@@ -28,12 +28,18 @@ export class Pool {
     throw noSuchKind(missing, this.module);
   }
 
+  /** One that ended while it had nothing to do may be found out by the next job: that one is asked of another. */
   async run(payload: unknown, job: JobContext): Promise<unknown> {
-    const remote = this.take();
-    try {
-      return await remote.run(payload, job);
-    } finally {
-      this.giveBack(remote);
+    for (;;) {
+      const remote = this.take();
+      try {
+        return await remote.run(payload, job);
+      } catch (error) {
+        if (!(error instanceof NeverBegan)) throw error;
+        job.signal.throwIfAborted();
+      } finally {
+        this.giveBack(remote);
+      }
     }
   }
 

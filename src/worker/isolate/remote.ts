@@ -24,9 +24,13 @@ type Words = Extract<
   | { ended: unknown }
 >;
 
+/** The host had ended before it began with the job. */
+export class NeverBegan extends Error {}
+
 /** A run that is under way in the host. */
 interface Under {
   readonly job: JobContext;
+  begun: boolean;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
@@ -37,10 +41,12 @@ export class Remote {
   private loaded!: (kinds: ReadonlySet<string>) => void;
   private failed!: (error: Error) => void;
   private readonly line: Line;
-  private readonly patience: NodeJS.Timeout;
+  private patience: NodeJS.Timeout;
   private under: Under | null = null;
   private dying: Packed | null = null;
   private isOver = false;
+  /** Nobody is there any more. */
+  private gone = false;
 
   /** `onOver` is called once, when it has ended, however. */
   constructor(
@@ -71,24 +77,24 @@ export class Remote {
   /**
    * Runs one job; resolves and rejects as its handler does. Once its signal is aborted the handler has a little time, then all of
    * it is ended.
+   * @throws NeverBegan when it had ended before the handler began: another one may run the job.
    */
   async run(payload: unknown, job: JobContext): Promise<unknown> {
     const { signal } = job;
+    signal.throwIfAborted();
     this.line.hold(true);
     let last: NodeJS.Timeout | undefined;
     const stop = (): void => {
+      // While it loads there is nobody in it who could listen.
+      if (this.under === null) return this.kill();
       last = setTimeout(() => this.kill(), DEFAULTS.killGraceMs);
       this.line.say({ abort: packThrown(signal.reason) });
     };
+    signal.addEventListener("abort", stop);
     try {
       if (!(await this.kinds).has(job.kind)) throw noSuchKind(job.kind, this.module);
       signal.throwIfAborted();
-      const ended = new Promise<unknown>((resolve, reject) => {
-        this.under = { job, resolve, reject };
-      });
-      this.line.say({ run: { payload, job: plain(job) } });
-      signal.addEventListener("abort", stop);
-      return await ended;
+      return await this.ask(payload, job);
     } finally {
       signal.removeEventListener("abort", stop);
       clearTimeout(last);
@@ -97,11 +103,20 @@ export class Remote {
     }
   }
 
-  /** It waits for nothing: lets it end by itself. */
+  private ask(payload: unknown, job: JobContext): Promise<unknown> {
+    return new Promise<unknown>((resolve, reject) => {
+      this.under = { job, begun: false, resolve, reject };
+      if (this.gone) reject(new NeverBegan());
+      else this.line.say({ run: { payload, job: plain(job) } });
+    });
+  }
+
+  /** It waits for nothing: lets it end by itself, if it does so soon. */
   end(): void {
     if (this.isOver) return;
     this.isOver = true;
     this.line.say("end");
+    this.patience = setTimeout(() => this.line.kill(), DEFAULTS.killGraceMs).unref();
   }
 
   kill(): void {
@@ -110,7 +125,8 @@ export class Remote {
   }
 
   private heard(message: FromHost): void {
-    if (message === "quit") this.under?.job.quit();
+    if (message === "begun") this.begun();
+    else if (message === "quit") this.under?.job.quit();
     else if ("kinds" in message) {
       clearTimeout(this.patience);
       if (this.under === null) this.line.hold(false);
@@ -118,6 +134,10 @@ export class Remote {
     } else if ("unusable" in message) this.unusable(String(unpackThrown(message.unusable)));
     else if ("dying" in message) this.dying = message.dying;
     else this.heardOf(message);
+  }
+
+  private begun(): void {
+    if (this.under !== null) this.under.begun = true;
   }
 
   private heardOf(message: Words): void {
@@ -143,10 +163,11 @@ export class Remote {
 
   private ended(how: string): void {
     this.isOver = true;
+    this.gone = true;
     clearTimeout(this.patience);
     // What a broken module or a loading one ends with is told; a promise that was kept before stays so.
     this.unusable(`it ended while loading (${how})${this.because}`);
-    this.under?.reject(this.died(how));
+    this.under?.reject(this.under.begun ? this.died(how) : new NeverBegan());
     this.onOver(this);
   }
 

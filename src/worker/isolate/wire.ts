@@ -39,6 +39,8 @@ export type FromHost =
   | { readonly kinds: readonly string[] }
   /** It cannot be loaded. */
   | { readonly unusable: Packed }
+  /** The handler of the job that was sent is about to start. */
+  | "begun"
   | { readonly log: Packed; readonly level: LogLevel }
   /** As JSON. */
   | { readonly progress: string }

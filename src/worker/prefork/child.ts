@@ -36,6 +36,8 @@ export class Child {
   readonly ready: Promise<boolean>;
   readonly ended: Promise<Ended>;
   private readonly process: ChildProcess;
+  /** Its workers have said that they cannot work. */
+  failed = false;
   private signedAt = performance.now();
   private told = false;
   private last: NodeJS.Timeout | undefined;
@@ -55,7 +57,8 @@ export class Child {
     this.ended = new Promise((resolve) => {
       const end = (code: number | null, how: string): void => {
         clearTimeout(this.last);
-        const expected = this.told || (this.state === "stopping" && code === 0);
+        const left = this.state === "stopping" && !this.failed && code === 0;
+        const expected = this.told || left;
         this.state = "ended";
         isReady(false);
         resolve({ how, code, expected });
@@ -117,7 +120,8 @@ export class Child {
       this.readyAt = performance.now();
       this.become("ready");
       isReady(true);
-    } else if (message.qudo === "leaving" && !this.told) {
+    } else if ((message.qudo === "leaving" || message.qudo === "failed") && !this.told) {
+      this.failed = message.qudo === "failed";
       this.become("stopping");
       // Whatever else is open in it must not keep it for ever.
       this.killIn(this.settings.stopMs);

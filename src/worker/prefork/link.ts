@@ -29,12 +29,16 @@ export function underParent<Options extends { maxJobs?: number }>(options: Optio
 
 class Link {
   private readonly workers = new Set<RunningWorker>();
+  /** Those that have stopped. */
+  private readonly over = new Set<RunningWorker>();
   private readonly force = superviseSignals();
 
   constructor() {
     process.on("message", (message) => {
       if (isToParent(message) && (message.qudo as string) === "force") this.force();
     });
+    // A terminal that is closed tells all of a group; whether that is a reason to end or to restart is the parent's to say.
+    process.on("SIGHUP", () => undefined);
     // Without a parent nobody would ever replace or stop it.
     process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
     // Listeners hold the channel, and the channel would hold a process that has nothing left to do.
@@ -44,23 +48,20 @@ class Link {
 
   join(worker: RunningWorker): void {
     this.workers.add(worker);
-    const left = (): void => {
+    const ended = (what: "leaving" | "failed"): void => {
       this.sign();
-      if (this.isDone(worker)) this.say({ qudo: "leaving" });
+      this.over.add(worker);
+      if (this.over.size === this.workers.size) this.say({ qudo: what });
     };
-    void worker.stopped.then(left, left);
+    void worker.stopped.then(
+      () => ended("leaving"),
+      () => ended("failed"),
+    );
   }
 
   ready(): void {
     this.sign();
     this.say({ qudo: "ready" });
-  }
-
-  private readonly over = new Set<RunningWorker>();
-
-  private isDone(worker: RunningWorker): boolean {
-    this.over.add(worker);
-    return this.over.size === this.workers.size;
   }
 
   private sign(): void {

@@ -18,6 +18,7 @@ export class Place {
   private current: Child | null = null;
   /** Crashes in a row. */
   private crashes = 0;
+  private spawnedAt = 0;
   private waiting: NodeJS.Timeout | undefined;
 
   constructor(private readonly parent: PlaceOf) {}
@@ -55,6 +56,7 @@ export class Place {
   }
 
   private spawn(): Child {
+    this.spawnedAt = performance.now();
     const child = new Child(this.parent.settings, (one) => this.changed(one));
     this.parent.born(child);
     void child.ended.then((end) => this.ended(child, end));
@@ -65,28 +67,40 @@ export class Place {
   private changed(child: Child): void {
     const { logger } = this.parent.settings;
     if (child.state === "ready") logger.info(`qudo: child ${child.pid} is ready`);
-    if (child === this.current && child.state === "stopping" && this.parent.working()) this.fill();
+    const leaves = child.state === "stopping" && !child.failed;
+    if (child === this.current && leaves && this.parent.working()) this.fillIn(this.restMs);
   }
 
   private ended(child: Child, end: Ended): void {
     const isOurs = child === this.current;
     if (isOurs) this.current = null;
-    const crashed = !end.expected && end.code !== 0;
+    const crashed = !end.expected && (child.failed || end.code !== 0);
     this.parent.ended(child, end, crashed);
     if (!isOurs || !this.parent.working()) return;
-    const ms = this.pauseMs(child, crashed);
+    // The one that is to follow it may be on its way: it left, and has ended before that.
+    const ms = crashed ? this.pauseMs(child) : this.restMs;
     const { logger } = this.parent.settings;
-    const next = ms === 0 ? "" : `; another one starts in ${humanDuration(ms)}`;
-    if (crashed) logger.warn(`qudo: child ${child.pid} crashed (${end.how})${next}`);
+    if (crashed)
+      logger.warn(
+        `qudo: child ${child.pid} crashed (${end.how}); another one starts in ${humanDuration(ms)}`,
+      );
+    this.fillIn(ms);
+  }
+
+  private fillIn(ms: number): void {
+    clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.fill(), ms);
   }
 
+  /** Children that leave as soon as they have come are no reason to start them without a pause. */
+  private get restMs(): number {
+    return Math.max(0, this.spawnedAt + DEFAULTS.respawnFirstMs - performance.now());
+  }
+
   /** One crash after the other makes the pauses longer; whoever lived for long has shown that it can. */
-  private pauseMs(child: Child, crashed: boolean): number {
+  private pauseMs(child: Child): number {
     const { respawnFirstMs, respawnLastMs } = DEFAULTS;
     const livedMs = child.readyAt === null ? 0 : performance.now() - child.readyAt;
-    // Neither is a program run in a circle that ends by itself at once.
-    if (!crashed) return Math.max(0, respawnFirstMs - livedMs);
     if (livedMs >= respawnLastMs) this.crashes = 0;
     return Math.min(respawnLastMs, respawnFirstMs * 2 ** Math.min(this.crashes++, 20));
   }

@@ -7,7 +7,9 @@ export type ToParent =
   /** It lives; said once a second. */
   | { readonly qudo: "sign"; readonly figures: ChildFigures }
   /** Its workers take no more jobs, though nobody told them to stop: another child may take its place. */
-  | { readonly qudo: "leaving" };
+  | { readonly qudo: "leaving" }
+  /** They cannot work, and have said why. */
+  | { readonly qudo: "failed" };
 
 /** What a second signal asks for: give back what runs, and end. */
 export type ToChild = { readonly qudo: "force" };
