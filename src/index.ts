@@ -74,6 +74,16 @@ export type { ChildInfo, PreforkFigures } from "./worker/prefork/parent.js";
 export type { RunningWorker as Worker, StopOptions } from "./worker/running.js";
 export type { WorkerStats } from "./worker/stats.js";
 export type {
+  Added,
+  EachOptions,
+  FetchOptions,
+  MessageOptions,
+  Task,
+  TaskQueue,
+  TaskQueueOptions,
+  TaskState,
+} from "./worker/tasks/api.js";
+export type {
   Database,
   DatabaseOptions,
   Databases,

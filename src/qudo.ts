@@ -9,6 +9,7 @@ import { Monitor } from "./client/monitor.js";
 import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { EnqueueOptions, Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
+import { purge } from "./client/purge.js";
 import { hinting, Results } from "./client/results.js";
 import { Transaction } from "./client/transaction.js";
 import {
@@ -30,12 +31,13 @@ import {
 } from "./core/job.js";
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
+import type { Time } from "./core/time.js";
 import type { Placement } from "./storage/database.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
-import { Fleet } from "./worker/fleet.js";
-import { Apart } from "./worker/isolate/apart.js";
-import { workOnce, type WorkOnceOptions } from "./worker/once.js";
+import { REAL } from "./storage/time.js";
+import type { World } from "./storage/world.js";
+import type { WorkOnceOptions } from "./worker/once.js";
 import {
   checkLogger,
   onceSettings,
@@ -43,10 +45,12 @@ import {
   type Logger,
   type WorkerOptions,
 } from "./worker/options.js";
-import { joinParent, underParent } from "./worker/prefork/link.js";
+import { parentToTell, underParent } from "./worker/prefork/link.js";
 import type { RunningWorker } from "./worker/running.js";
+import { Staff } from "./worker/staff.js";
 import type { Surroundings } from "./worker/surroundings.js";
-import { Worker } from "./worker/worker.js";
+import type { InputOf, PayloadOf, TaskQueue, TaskQueueOptions } from "./worker/tasks/api.js";
+import { Consumer } from "./worker/tasks/queue.js";
 
 /** What {@link Qudo} is made with. */
 export interface QudoOptions<
@@ -102,37 +106,49 @@ export class Qudo<
   readonly #context: unknown;
   /** Out of reach of `inspect`, for an address may hold a password. */
   readonly #opening: Opening;
+  private readonly time: Time;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
   private readonly results: Results;
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
-  private readonly workers = new Set<RunningWorker>();
-  private readonly apart = new Apart();
-  private waking = false;
+  private readonly staff: Staff;
   private closing: Promise<void> | null = null;
 
-  /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
-  constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>) {
+  /**
+   * Opens nothing yet: that happens at first use, and errors of the database appear there.
+   * `world`: for tests and simulations; `testQudo` of qudo/testing gives it.
+   */
+  constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>, world: World = {}) {
     // Not even to be left out: there is no database to begin with.
     checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.#context = options.context;
     const logger = checkLogger(options.logger);
-    this.#opening = new Opening(options, (driver) =>
-      tellChanges(driver, this.emitter.emit, logger),
+    this.time = world.time ?? REAL;
+    this.#opening = new Opening(
+      options,
+      (driver) => tellChanges(driver, this.emitter.emit, logger, this.time),
+      world,
     );
-    this.registry = registry(options.jobs ?? []);
+    const { wrapJob } = world;
+    const jobs = registry(options.jobs ?? []);
+    this.registry = wrapJob === undefined ? jobs : registry([...jobs.values()].map(wrapJob));
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.#opening.ready();
-    const wake = (database?: string): void => this.wakeWorkers(database);
-    this.results = new Results(driver);
-    this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
+    const wake = (database?: string): void => this.staff.wake(database);
+    this.staff = new Staff({
+      time: this.time,
+      driver,
+      surroundings: (database) => this.surroundings(database),
+    });
+    this.results = new Results(driver, this.time);
+    this.producer = new Producer(driver, this.results, this.emitter.emit, wake, this.time);
     this.jobs = new Jobs(driver, this.results, wake);
     this.attempts = new Attempts(driver);
     this.monitor = new Monitor(driver);
-    this.upkeep = new Upkeep(driver, this.keep);
+    this.upkeep = new Upkeep(driver, this.keep, this.time);
   }
 
   /**
@@ -169,7 +185,7 @@ export class Qudo<
     if (this.closing !== null) throw closedError();
     const direct = this.#opening.direct();
     const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
-      this.wakeSoon();
+      this.staff.wakeSoon();
       if (direct.committed()) tellEnqueued(this.emitter.emit, jobs, outcomes);
     });
     return transaction.enqueueSync(job, payload, options);
@@ -183,7 +199,7 @@ export class Qudo<
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
     return new Transaction(this.#opening.transaction(transaction), this.results, () =>
-      this.wakeSoon(),
+      this.staff.wakeSoon(),
     );
   }
 
@@ -193,20 +209,31 @@ export class Qudo<
    * start in none of them.
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
-    const settings = await this.apart.served(
-      workerSettings(underParent(options), this.registry, this.keep),
-    );
-    const driver = await this.#opening.ready();
-    if (this.closing !== null) throw closedError();
-    const given = (database?: string): Surroundings => this.surroundings(database);
-    const { abilities } = settings;
-    const worker =
-      driver.parts === undefined
-        ? new Worker(driver, abilities, settings, given())
-        : new Fleet(driver.parts, abilities, settings, given);
-    this.begins(worker);
-    joinParent(worker, (ready) => this.once("worker:started", ready));
+    const settings = workerSettings(underParent(options), this.registry, this.keep);
+    const join = parentToTell((ready) => this.once("worker:started", ready));
+    const worker = await this.staff.start(settings.abilities, settings);
+    join?.(worker);
     return worker;
+  }
+
+  /**
+   * This queue, to be consumed by hand instead of by handlers: `for await (const task of qudo.queue("http"))`. Make one and keep it: each
+   * has a session of its own from its first fetch on, until it is closed, or this Qudo is.
+   */
+  queue<const Kinds extends readonly (AnyJobDefinition | string)[] = readonly string[]>(
+    name: string,
+    options: TaskQueueOptions<Kinds> = {},
+  ): TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>> {
+    if (this.closing !== null) throw closedError();
+    const queue: Consumer = new Consumer(name, options, {
+      registry: this.registry,
+      keep: this.keep,
+      time: this.time,
+      start: (kinds, settings, hand) => this.staff.start(kinds, settings, { hand, as: queue }),
+      enqueue: (job, payload, more) => this.producer.enqueue(job, payload, more),
+      purge: async (of) => (await purge(() => this.#opening.ready(), of)).changed,
+    });
+    return queue as TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>>;
   }
 
   /**
@@ -216,21 +243,7 @@ export class Qudo<
    * @throws DatabaseError when the database could not be asked; of several, when none of them could.
    */
   async workOnce(options: WorkOnceOptions = {}): Promise<boolean> {
-    const settings = await this.apart.served(onceSettings(options, this.registry, this.keep));
-    return workOnce(await this.#opening.ready(), settings, {
-      surroundings: (database) => {
-        if (this.closing !== null) throw closedError();
-        return this.surroundings(database);
-      },
-      begins: (worker) => this.begins(worker),
-    });
-  }
-
-  /** It is stopped when this Qudo is closed. */
-  private begins(worker: RunningWorker): void {
-    this.workers.add(worker);
-    const forget = (): boolean => this.workers.delete(worker);
-    void worker.stopped.then(forget, forget);
+    return this.staff.once(onceSettings(options, this.registry, this.keep));
   }
 
   /**
@@ -266,7 +279,7 @@ export class Qudo<
   /** Takes back {@link pause}. False when it was not paused. A kind that was paused by itself stays so. */
   async resume(queue: string, options: PauseOptions = {}): Promise<boolean> {
     const changed = await this.upkeep.setPaused(queue, options, false);
-    if (changed) this.wakeWorkers();
+    if (changed) this.staff.wake();
     return changed;
   }
 
@@ -291,6 +304,11 @@ export class Qudo<
   /** Creates or upgrades the tables now. */
   migrate(): Promise<MigrationReport> {
     return this.#opening.migrate();
+  }
+
+  /** What {@link migrate} would do now, as SQL that somebody may run in its place; "" where the tables are current. Changes nothing. */
+  async migrationSql(): Promise<string> {
+    return (await this.#opening.open()).migrationSql();
   }
 
   /**
@@ -343,8 +361,7 @@ export class Qudo<
 
   private async closeAll(): Promise<void> {
     // A worker that failed has said so; the others and the database are closed all the same.
-    await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
-    this.apart.close();
+    await this.staff.close();
     await this.producer.close();
     await this.results.close(closedError());
     await this.#opening.close();
@@ -354,28 +371,13 @@ export class Qudo<
     return this.close();
   }
 
-  /** `database`: of several, the one with new jobs. */
-  private wakeWorkers(database?: string): void {
-    for (const worker of this.workers) worker.wake(database);
-  }
-
   /** What a worker is given; `database`: where it works on one of several. */
   private surroundings(database?: string): Surroundings {
     return {
-      onWork: () => this.wakeWorkers(database),
+      time: this.time,
       context: this.#context,
       emit: hinting(this.results, this.emitter.emit),
       transaction: (of) => this.#opening.transaction(of, database),
     };
-  }
-
-  /** After the caller's turn: by then a synchronous transaction has committed. */
-  private wakeSoon(): void {
-    if (this.waking || this.workers.size === 0) return;
-    this.waking = true;
-    setImmediate(() => {
-      this.waking = false;
-      this.wakeWorkers();
-    });
   }
 }

@@ -7,7 +7,9 @@ import {
   InvalidInputError,
 } from "../core/errors.js";
 import type { Emit } from "../core/events.js";
+import type { Time } from "../core/time.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 import { Batcher } from "../core/batcher.js";
 import { Enqueued } from "./enqueued.js";
 import { prepare, type Order } from "./orders.js";
@@ -27,6 +29,7 @@ export class Producer {
     private readonly emit: Emit,
     /** Called with the name of the database, of several. */
     private readonly onInserted: (database?: string) => void,
+    time: Time = REAL,
   ) {
     const send = async (jobs: NewJob[]): Promise<InsertOutcome[]> =>
       this.send(await this.driver(), jobs);
@@ -35,9 +38,8 @@ export class Producer {
       bytes: LIMITS.bytesPerStatement,
       sizeOf: (job: NewJob) => Buffer.byteLength(job.payload.text ?? ""),
     };
-    const turns = { soon: (then: () => void) => void setImmediate(then) };
-    this.plain = new Batcher(send, limits, turns);
-    this.unique = new Batcher(send, limits, turns);
+    this.plain = new Batcher(send, limits, time);
+    this.unique = new Batcher(send, limits, time);
   }
 
   enqueue<Input>(...order: Order<Input>): Promise<Enqueued> {

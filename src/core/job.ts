@@ -295,10 +295,11 @@ export function abilities(
 }
 
 function ability(known: Registry, kind: string | AnyJobDefinition): AnyJobDefinition {
-  const job = known.get(typeof kind === "string" ? kind : kind?.kind);
-  if (job !== undefined && (typeof kind === "string" || kind === job)) return job;
+  const name = typeof kind === "string" ? kind : kind?.kind;
+  const job = known.get(name);
+  if (job !== undefined) return job;
   throw new InvalidInputError(
     "QUDO_INVALID_OPTION",
-    `kinds names ${show(typeof kind === "string" ? kind : kind?.kind)}, which is none of this Qudo's jobs: ${[...known.keys()].join(", ")}.`,
+    `kinds names ${show(name)}, which is none of this Qudo's jobs: ${[...known.keys()].join(", ")}.`,
   );
 }

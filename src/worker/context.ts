@@ -6,6 +6,7 @@ import type { AnyJobDefinition, JobContext } from "../core/job.js";
 import { maskText, secretsOf } from "../core/redact.js";
 import { snooze } from "../core/snooze.js";
 import type { RunState } from "../core/states.js";
+import type { Time } from "../core/time.js";
 import type { ClaimedJob, StoredPayload, UserTransaction } from "../storage/driver.js";
 import { Journal } from "./journal.js";
 
@@ -17,6 +18,7 @@ export type Word = { readonly result: string | null } | { readonly error: unknow
 
 /** What a run needs of its worker. */
 export interface RunOf {
+  readonly time: Time;
   /** What handlers find as `job.context`. */
   readonly context: unknown;
   /** Which one of several databases it works on. Default: there is one. */
@@ -43,7 +45,7 @@ export class AbortedByHandler extends JobError {
 
 export class Run implements JobContext {
   /** Monotonic milliseconds. */
-  readonly startedMono = performance.now();
+  startedMono: number;
   /** Shown as running in the database. */
   marked = false;
   /** Its outcome has been decided here; the handler may still be running. */
@@ -53,6 +55,8 @@ export class Run implements JobContext {
   /** Its handler has recorded it as done in a transaction of its own, which may have been rolled back since. */
   completed = false;
   cause: AbortCause | null = null;
+  /** Hears of the cause, after the signal. */
+  onInterrupt: ((cause: AbortCause) => void) | null = null;
   /** Null until the handler says something. */
   journal: Journal | null = null;
   stored: StoredPayload | null;
@@ -65,7 +69,12 @@ export class Run implements JobContext {
     readonly definition: AnyJobDefinition,
     private readonly worker: RunOf,
   ) {
+    this.startedMono = worker.time.now();
     this.stored = claimed.payload;
+  }
+
+  get time(): Time {
+    return this.worker.time;
   }
 
   get id(): string {
@@ -113,6 +122,7 @@ export class Run implements JobContext {
     if (this.cause !== null) return;
     this.cause = cause;
     this.controller?.abort(reasonFor(cause, this.claimed));
+    this.onInterrupt?.(cause);
   }
 
   abort(reason: string): never {
@@ -157,7 +167,7 @@ export class Run implements JobContext {
   }
 
   private write(): Journal {
-    this.journal ??= new Journal((text) => this.mask(text));
+    this.journal ??= new Journal((text) => this.mask(text), this.time);
     return this.journal;
   }
 
@@ -198,7 +208,7 @@ export class Run implements JobContext {
   }
 
   get elapsedMs(): number {
-    return performance.now() - this.startedMono;
+    return this.time.now() - this.startedMono;
   }
 }
 

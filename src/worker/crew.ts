@@ -1,10 +1,10 @@
 /** What one worker holds and runs: jobs start where there are places, suspects start alone, nothing is kept that stands still. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULTS } from "../core/defaults.js";
 import { timerMs } from "../core/duration.js";
 import { DatabaseError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
 import { afterRelease } from "../core/outcome.js";
+import { sleep } from "../core/time.js";
 import type {
   ClaimedJob,
   ClaimRequest,
@@ -15,24 +15,29 @@ import type {
   Want,
 } from "../storage/driver.js";
 import { Run, type AbortCause, type RunOf } from "./context.js";
-import { execute, givenBack, said, type ExecutorOf } from "./executor.js";
+import { execute, givenBack, said } from "./executor.js";
+import type { Hand, HandCrew } from "./hand.js";
 import type { WorkerSettings } from "./options.js";
 import { Places } from "./places.js";
 import { Promptness } from "./promptness.js";
-import { HeldQueue, mustRunAlone, type HeldJob, type HeldQueueOf } from "./queue.js";
+import { HeldQueue, type HeldJob, type HeldQueueOf } from "./queue.js";
 import { Reports } from "./reports.js";
 import type { Shift } from "./shift.js";
-import { Suspects } from "./suspects.js";
+import { NoSuspects, Suspects } from "./suspects.js";
 import { isOut, type Trouble } from "./trouble.js";
 import { Turns } from "./turns.js";
 
 /** What a crew needs of its worker. */
 export interface CrewOf extends Omit<RunOf, "said" | "quit"> {
+  /** Jobs are handed out, instead of run. */
+  readonly hand?: Hand;
   /** How many runs may still be started. */
   readonly shift: Shift;
   /** False as soon as it stops: nothing new is started then. */
   working(): boolean;
   mayClaim(): boolean;
+  /** It is about to begin. */
+  opening(): boolean;
   /** The places of a queue, where they are shared with other databases. */
   places(queue: string): Places | undefined;
   /** The handler of this job is about to start. */
@@ -50,16 +55,18 @@ export class Crew {
   readonly queues: readonly HeldQueue[];
   private readonly runs = new Set<Run>();
   private readonly suspects: Suspects;
-  private readonly turns = new Turns();
-  private readonly promptness = new Promptness();
+  private readonly turns: Turns;
+  private readonly promptness: Promptness;
   private readonly reports: Reports;
   /** Under way: what is told to the database of runs that go on. */
   private telling: Promise<void> | null = null;
-  private readonly executor: ExecutorOf = {
+  private readonly executor: HandCrew = {
     fetchPayload: (run) => this.fetchPayload(run),
     started: ({ claimed }) => this.worker.started(claimed),
     settle: (run, settlement) => this.settle(run, settlement),
     died: (run, error) => this.worker.died(error, run),
+    mark: async (run) => (await this.markAll([run]))[0]!,
+    ask: (run) => this.reports.ask(run),
   };
   private readonly runOwner: RunOf;
 
@@ -71,20 +78,22 @@ export class Crew {
     private readonly trouble: Trouble,
   ) {
     const { queues, batch } = settings;
-    const kinds = [...registry.keys()];
+    const { hand, time } = worker;
+    this.turns = new Turns(time);
+    this.promptness = new Promptness(time);
+    const kinds = hand === undefined ? [...registry.keys()] : hand.kinds;
     const owner = this.queueOwner();
-    this.queues = Array.from(
-      queues,
-      ([name, total]) =>
-        new HeldQueue(name, worker.places(name) ?? new Places(total, batch), kinds, owner),
-    );
+    this.queues = Array.from(queues, ([name, total]) => {
+      const places = hand?.places ?? worker.places(name) ?? new Places(total, time, batch);
+      return new HeldQueue(name, places, kinds, owner);
+    });
     this.runOwner = {
       ...worker,
       said: (run, word) => said(run, word, this.executor),
       quit: () => worker.shift.finish(),
     };
-    this.suspects = new Suspects(() => worker.idle());
-    this.reports = new Reports(driver, () => worker.session(), trouble);
+    this.suspects = new (hand === undefined ? Suspects : NoSuspects)(() => worker.idle(), time);
+    this.reports = new Reports(driver, () => worker.session(), trouble, time);
   }
 
   /** Runs whose handlers have not returned, decided ones too: they still take a place. */
@@ -177,7 +186,7 @@ export class Crew {
     if (this.suspects.blocking || !this.mayStart) return false;
     const held = queue.next();
     if (held === undefined) return false;
-    if (mustRunAlone(held)) this.suspects.add(held);
+    if (this.suspects.concerns(held)) this.suspects.add(held);
     else this.start(queue, held);
     return true;
   }
@@ -187,7 +196,8 @@ export class Crew {
     return this.worker.shift.left > 0;
   }
 
-  private start(queue: HeldQueue, { job, lease }: HeldJob): void {
+  private start(queue: HeldQueue, held: HeldJob): void {
+    const { job, lease } = held;
     const run = new Run(job, lease, this.registry.get(job.kind)!, this.runOwner);
     this.runs.add(run);
     queue.started();
@@ -197,7 +207,7 @@ export class Crew {
       this.runs.delete(run);
       if (this.settings.throttle === 1) queue.ended(run.elapsedMs);
       else this.rest(queue, run.elapsedMs);
-      this.suspects.ended(mustRunAlone({ job, lease }));
+      this.suspects.ended(this.suspects.concerns(held));
       this.worker.shift.ended(run.outcome !== null && run.outcome !== "released");
       this.startNext(queue);
     });
@@ -206,14 +216,11 @@ export class Crew {
   /** Its place is taken for as long as it may not be busy. */
   private rest(queue: HeldQueue, busyMs: number): void {
     const wholeMs = busyMs / this.settings.throttle;
-    const rested = setTimeout(
-      () => {
-        queue.ended(wholeMs);
-        this.startNext(queue);
-      },
-      timerMs(wholeMs - busyMs),
-    );
-    rested.unref();
+    const rested = (): void => {
+      queue.ended(wholeMs);
+      this.startNext(queue);
+    };
+    this.worker.time.aside(rested, timerMs(wholeMs - busyMs));
   }
 
   /** The usual case without a turn of the pump: the next held job takes the free place. */
@@ -225,7 +232,9 @@ export class Crew {
   private queueOwner(): HeldQueueOf {
     const { worker, promptness } = this;
     return {
+      time: worker.time,
       mayClaim: () => worker.mayClaim(),
+      opening: () => worker.opening(),
       get prompt() {
         return promptness.prompt;
       },
@@ -235,6 +244,8 @@ export class Crew {
   }
 
   private async runToEnd(run: Run): Promise<void> {
+    const { hand } = this.worker;
+    if (hand !== undefined) return hand.take(run, this.executor);
     // A job that may have killed its worker before is shown as running first: if it does so again, it is found out.
     const ours = run.claimed.crashes === 0 || (await this.mark([run]))[0];
     if (run.decided) return;
@@ -255,7 +266,7 @@ export class Crew {
         // Its place is wanted for jobs of other databases: given back, it comes again when its own is back.
         if (isOut(error)) run.interrupt("stop");
         if (run.cause !== null || !(error instanceof DatabaseError && error.transient)) throw error;
-        await sleep(this.trouble.met("reading a payload", error));
+        await sleep(run.time, this.trouble.met("reading a payload", error));
       }
     }
   }
@@ -263,15 +274,19 @@ export class Crew {
   /** False for runs that are not ours any more: they must not start. */
   private async mark(runs: readonly Run[]): Promise<boolean[]> {
     for (const run of runs) run.marked = true;
-    const session = this.worker.session();
     try {
-      return await this.driver.markStarted(
-        runs.map(({ claimed: { job, run }, lease }) => ({ job, run, lease, session })),
-      );
+      return await this.markAll(runs);
     } catch {
       for (const run of runs) run.marked = false;
       return runs.map(() => false);
     }
+  }
+
+  private markAll(runs: readonly Run[]): Promise<boolean[]> {
+    const session = this.worker.session();
+    return this.driver.markStarted(
+      runs.map(({ claimed: { job, run }, lease }) => ({ job, run, lease, session })),
+    );
   }
 
   /** Called a few times a second. */
@@ -282,7 +297,8 @@ export class Crew {
 
   /** First that they run, then how far they are. */
   private async tell(): Promise<void> {
-    const long = [...this.runs].filter(isUnmarkedAndLong);
+    // What is handed out runs when its owner says so.
+    const long = this.worker.hand ? [] : [...this.runs].filter(isUnmarkedAndLong);
     if (long.length > 0) await this.mark(long);
     await this.reports.send(this.runs);
   }
@@ -307,6 +323,12 @@ export class Crew {
 
   interruptAll(cause: AbortCause): void {
     for (const run of this.runs) run.interrupt(cause);
+  }
+
+  /** Others may have taken everything. */
+  overdue(): void {
+    this.interruptAll("lost");
+    this.giveBackHeld();
   }
 
   interrupt(runs: readonly RunKey[]): void {

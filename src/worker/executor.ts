@@ -14,6 +14,7 @@ import {
 } from "../core/outcome.js";
 import { validate } from "../core/schema.js";
 import { Snooze } from "../core/snooze.js";
+import type { Cancel } from "../core/time.js";
 import type { Settlement, StoredPayload } from "../storage/driver.js";
 import { AbortedByHandler, reasonFor, type Run, type Word } from "./context.js";
 import type { Turns } from "./turns.js";
@@ -33,7 +34,10 @@ export interface ExecutorOf {
  * which after a time-out may be later than the settlement: until then its slot stays taken.
  */
 export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise<void> {
-  let clock = startClock(run, crew);
+  const giveUp = (): void => {
+    if (!run.decided) decide(run, timedOut(run, crew), crew);
+  };
+  let clock = startClock(run, giveUp);
   try {
     // Mostly there is nothing to wait for.
     const { payload: stored } = run.claimed;
@@ -45,7 +49,7 @@ export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise
       // The time in which others compute is not the handler's.
       clock?.stop();
       while (turns.due) await turns.next();
-      clock = startClock(run, crew);
+      clock = startClock(run, giveUp);
     }
     await finish(run, payload, crew);
   } catch (error) {
@@ -70,7 +74,7 @@ export function said(run: Run, word: Word, crew: ExecutorOf): boolean {
   return true;
 }
 
-async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
+export async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
   const { definition, claimed } = run;
   run.stored ??= await crew.fetchPayload(run);
   const payload = readPayload(run.stored);
@@ -116,7 +120,7 @@ function readPayload(stored: StoredPayload | null): unknown {
   return decode(stored.text);
 }
 
-function failed(run: Run, error: unknown, crew: ExecutorOf): Settlement {
+export function failed(run: Run, error: unknown, crew: ExecutorOf): Settlement {
   const { claimed, cause } = run;
   // What the handler asks for stands, whatever else happened.
   if (Snooze.is(error)) return snoozed(run, error);
@@ -130,7 +134,7 @@ function failed(run: Run, error: unknown, crew: ExecutorOf): Settlement {
   return failure(run, error);
 }
 
-function timedOut(run: Run, crew: ExecutorOf): Settlement {
+export function timedOut(run: Run, crew: ExecutorOf): Settlement {
   const error = reasonFor("timeout", run.claimed);
   crew.died(run, error);
   return failure(run, error);
@@ -140,19 +144,19 @@ function timedOut(run: Run, crew: ExecutorOf): Settlement {
  * Counts only where the handler's transaction, in which it completed the job, is not there: otherwise the run is done,
  * whatever the handler did after it.
  */
-function rolledBack(run: Run, then: string): Settlement {
+export function rolledBack(run: Run, then: string): Settlement {
   const message = `The handler completed its job in a transaction that was rolled back.${then}`;
   return failure(run, new JobError("QUDO_COMPLETE_ROLLED_BACK", message));
 }
 
-function snoozed(run: Run, { delayMs }: Snooze): Settlement {
+export function snoozed(run: Run, { delayMs }: Snooze): Settlement {
   return settlement(run, afterSnooze(run.claimed, delayMs), null, null);
 }
 
-function failure(run: Run, error: unknown): Settlement {
+export function failure(run: Run, error: unknown): Settlement {
   const { claimed, definition } = run;
   const decision = afterFailure(claimed, (fails) =>
-    clampDelay(backoff(definition.backoff, fails, failedJob(run, error))),
+    clampDelay(backoff(definition.backoff, fails, run.time.chance(), failedJob(run, error))),
   );
   return settlement(run, decision, null, encodeError(error, masked(run)));
 }
@@ -174,9 +178,9 @@ function failedJob(run: Run, error: unknown): FailedJob {
 }
 
 /** A user's backoff function that throws must not keep the failure from being recorded. */
-function backoff(delay: Backoff, fails: number, job: FailedJob): number {
+function backoff(delay: Backoff, fails: number, chance: number, job: FailedJob): number {
   try {
-    return delay(fails, Math.random(), job);
+    return delay(fails, chance, job);
   } catch {
     return 60_000 * fails;
   }
@@ -187,7 +191,7 @@ export function givenBack(run: Run): Settlement {
   return settlement(run, afterRelease(run.claimed), null, null);
 }
 
-function settlement(
+export function settlement(
   run: Run,
   decision: Decision,
   result: string | null,
@@ -201,22 +205,19 @@ function settlement(
 }
 
 /** Aborts the signal when time is up; a handler that goes on all the same is failed a little later. */
-function startClock(run: Run, crew: ExecutorOf): { stop(): void } | null {
+export function startClock(run: Run, giveUp: () => void): { stop(): void } | null {
   const { timeoutMs } = run.claimed;
   if (timeoutMs === null) return null;
-  let timer: NodeJS.Timeout;
-  const giveUp = (): void => {
-    if (!run.decided) decide(run, timedOut(run, crew), crew);
-  };
+  let cancel: Cancel;
   const timeUp = (): void => {
     run.interrupt("timeout");
-    timer = setTimeout(giveUp, DEFAULTS.abortGraceMs);
+    cancel = run.time.later(giveUp, DEFAULTS.abortGraceMs);
   };
   // A timer cannot wait for longer than 25 days: it is set again for the rest.
   const wait = (ms: number): void => {
     const rest = ms - LIMITS.timerMs;
-    timer = setTimeout(rest > 0 ? () => wait(rest) : timeUp, timerMs(ms));
+    cancel = run.time.later(rest > 0 ? () => wait(rest) : timeUp, timerMs(ms));
   };
   wait(timeoutMs);
-  return { stop: () => clearTimeout(timer) };
+  return { stop: () => cancel() };
 }

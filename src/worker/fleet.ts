@@ -6,6 +6,7 @@
 import { DEFAULTS } from "../core/defaults.js";
 import type { Registry } from "../core/job.js";
 import type { Part } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 import type { WorkerSettings } from "./options.js";
 import { Places } from "./places.js";
 import type { RunningWorker, StopOptions } from "./running.js";
@@ -27,14 +28,16 @@ export class Fleet implements RunningWorker {
     settings: WorkerSettings,
     surroundings: (database: string) => Surroundings,
   ) {
+    const given = parts.map((part) => surroundings(part.name));
+    const time = given[0]?.time ?? REAL;
     const places = new Map(
-      Array.from(settings.queues, ([name, n]) => [name, new Places(n, settings.batch)]),
+      Array.from(settings.queues, ([name, n]) => [name, new Places(n, time, settings.batch)]),
     );
     const share = (queue: string): Places => places.get(queue)!;
-    this.shift = new Shift(settings, () => void this.quit());
-    this.workers = parts.map((part) => {
-      const given = { ...surroundings(part.name), places: share, shift: this.shift };
-      return new FleetWorker(part, registry, settings, given);
+    this.shift = new Shift(settings, () => void this.quit(), time);
+    this.workers = parts.map((part, i) => {
+      const shared = { ...given[i], places: share, shift: this.shift };
+      return new FleetWorker(part, registry, settings, shared);
     });
     this.stopped = this.live(settings.signals);
     this.stopped.catch(() => undefined);

@@ -16,6 +16,9 @@ export class Herald {
     private readonly logger: Logger,
     /** Which one of several databases this is about. */
     private readonly database?: string,
+    /** Hears of every end, whoever listens. */
+    private readonly onEnd: (settlement: Settlement, state: RunState | "lost") => void = () =>
+      undefined,
   ) {}
 
   tell<Name extends EventName>(name: Name, make: () => QudoEvents[Name]): void {
@@ -47,6 +50,7 @@ export class Herald {
 
   /** The database has answered: this became of it. */
   ended(settlement: Settlement, state: RunState | "lost"): void {
+    this.onEnd(settlement, state);
     const job = this.jobs.get(settlement);
     if (job === undefined) return;
     const end: RunEnd = { ...runRef(job), elapsedMs: settlement.elapsedMs };

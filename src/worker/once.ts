@@ -2,7 +2,9 @@
  * One job, if there is one: a worker that claims once. Of several databases one after the other is asked, in an order of chance, until one
  * had a job; one that is out costs nobody a job of the others.
  */
+import type { Time } from "../core/time.js";
 import type { Driver, Part } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 import { givesJobs } from "./fleet-worker.js";
 import type { Logger, WorkerOptions, WorkerSettings } from "./options.js";
 import { Places } from "./places.js";
@@ -37,9 +39,11 @@ export async function workOnce(
   const { parts } = driver;
   if (parts === undefined) return workOn(driver, settings, of.surroundings(), of);
   const errors: unknown[] = [];
-  for (const part of shuffled(parts))
+  const { chance } = of.surroundings().time ?? REAL;
+  for (const part of shuffled(parts, chance))
     try {
-      const surroundings = { ...of.surroundings(part.name), part: partly(part, settings) };
+      const given = of.surroundings(part.name);
+      const surroundings = { ...given, part: partly(part, settings, given.time ?? REAL) };
       if (await workOn(part.driver, settings, surroundings, of)) return true;
     } catch (error) {
       errors.push(error);
@@ -54,7 +58,8 @@ async function workOn(
   surroundings: Surroundings,
   of: OnceOf,
 ): Promise<boolean> {
-  const shift = new Shift({ maxJobs: 1, idleMs: null }, () => void worker.quit());
+  const { time = REAL } = surroundings;
+  const shift = new Shift({ maxJobs: 1, idleMs: null }, () => void worker.quit(), time);
   const look = new OneLook(driver, () => shift.finish());
   const logger = quietUntil(() => shift.left === 0, settings.logger);
   const worker: Worker = new Worker(
@@ -108,10 +113,10 @@ class OneLook {
 }
 
 /** What it must know as the worker of one of several databases. There are no others with whom it would share its place. */
-function partly(part: Part, { queues, batch }: WorkerSettings): PartSurroundings {
+function partly(part: Part, { queues, batch }: WorkerSettings, time: Time): PartSurroundings {
   return {
     name: part.name,
-    places: (queue) => new Places(queues.get(queue)!, batch),
+    places: (queue) => new Places(queues.get(queue)!, time, batch),
     givesJobs: () => givesJobs(part.status()),
     isOut: () => part.status().state !== "healthy",
   };
@@ -126,7 +131,7 @@ function quietUntil(working: () => boolean, logger: Logger): Logger {
   return { debug: says("debug"), info: says("info"), warn: says("warn"), error: says("error") };
 }
 
-function shuffled<T>(all: readonly T[]): T[] {
-  const drawn = Array.from(all, (one) => ({ one, lot: Math.random() }));
+function shuffled<T>(all: readonly T[], chance: () => number): T[] {
+  const drawn = Array.from(all, (one) => ({ one, lot: chance() }));
   return drawn.toSorted((a, b) => a.lot - b.lot).map(({ one }) => one);
 }

@@ -1,6 +1,7 @@
 /** Waiting for handlers to come to their end. */
 import { DEFAULTS } from "../core/defaults.js";
 import { timerMs } from "../core/duration.js";
+import type { Time } from "../core/time.js";
 
 /** What is done to those that take longer. */
 export interface Impatience {
@@ -13,15 +14,16 @@ export interface Impatience {
 export async function waitFor(
   ended: Promise<void>,
   graceMs: number,
+  time: Time,
   { interrupt, giveUp }: Impatience,
 ): Promise<void> {
   const timers = [
-    setTimeout(interrupt, timerMs(graceMs)),
-    setTimeout(giveUp, timerMs(graceMs + DEFAULTS.abortGraceMs)),
+    time.later(interrupt, timerMs(graceMs)),
+    time.later(giveUp, timerMs(graceMs + DEFAULTS.abortGraceMs)),
   ];
   try {
     await ended;
   } finally {
-    timers.forEach(clearTimeout);
+    timers.forEach((cancel) => cancel());
   }
 }

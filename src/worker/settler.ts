@@ -1,4 +1,5 @@
 /** Finished runs on their way to the database, by lease. One group per lease is under way at a time; the last one closes it. */
+import type { Time } from "../core/time.js";
 import type { SettleGroup, Settlement } from "../storage/driver.js";
 
 interface OpenLease {
@@ -13,7 +14,10 @@ export class Settler {
   private waitingCount = 0;
   private oldest: number | null = null;
 
-  constructor(private readonly session: () => string) {}
+  constructor(
+    private readonly session: () => string,
+    private readonly time: Time,
+  ) {}
 
   /** Settlements that wait for a trip. */
   get waiting(): number {
@@ -22,7 +26,7 @@ export class Settler {
 
   /** How long the oldest has waited. */
   get waitingMs(): number {
-    return this.oldest === null ? 0 : performance.now() - this.oldest;
+    return this.oldest === null ? 0 : this.time.now() - this.oldest;
   }
 
   /** Runs of it are open, or settlements on their way. */
@@ -42,7 +46,7 @@ export class Settler {
     entry.waiting.push(settlement);
     this.touched.add(lease);
     this.waitingCount++;
-    this.oldest ??= performance.now();
+    this.oldest ??= this.time.now();
     return true;
   }
 
@@ -77,7 +81,7 @@ export class Settler {
       entry.waiting.unshift(...settlements);
       this.touched.add(lease);
       this.waitingCount += settlements.length;
-      this.oldest ??= performance.now();
+      this.oldest ??= this.time.now();
     }
     return dropped;
   }

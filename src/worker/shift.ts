@@ -3,6 +3,7 @@
  * handler says so. Where nothing of that was asked for it only counts.
  */
 import { timerMs } from "../core/duration.js";
+import type { Cancel, Time } from "../core/time.js";
 
 /** When a shift is over by itself; null: never. */
 export interface ShiftTimes {
@@ -14,15 +15,17 @@ export class Shift {
   private started = 0;
   private endedRuns = 0;
   private running = 0;
-  private idleSince = performance.now();
-  private timer: NodeJS.Timeout | undefined;
+  private idleSince: number;
+  private cancelWatch: Cancel | null = null;
   private isOver = false;
 
   /** `onOver` is called once: whoever hears it takes no more jobs and lets those that run come to their end. */
   constructor(
     private readonly times: ShiftTimes,
     private readonly onOver: () => void,
+    private readonly time: Time,
   ) {
+    this.idleSince = time.now();
     this.watch();
   }
 
@@ -46,7 +49,7 @@ export class Shift {
   /** Its handler has returned, or never started. `counts`: it was not given back for others to run. */
   ended(counts: boolean): void {
     this.running--;
-    this.idleSince = performance.now();
+    this.idleSince = this.time.now();
     if (!counts) this.started--;
     else if (++this.endedRuns === this.times.maxJobs) this.finish();
   }
@@ -61,17 +64,15 @@ export class Shift {
   /** Whoever worked has stopped. */
   stop(): void {
     this.isOver = true;
-    clearTimeout(this.timer);
+    this.cancelWatch?.();
   }
 
   /** One timer for all the jobs of an idle time: it looks how long there has been nothing, and waits for the rest. */
   private watch(): void {
     const { idleMs } = this.times;
     if (idleMs === null || this.isOver) return;
-    const leftMs =
-      this.running > 0 ? idleMs : Math.ceil(this.idleSince + idleMs - performance.now());
+    const leftMs = this.running > 0 ? idleMs : Math.ceil(this.idleSince + idleMs - this.time.now());
     if (leftMs <= 0) return this.finish();
-    this.timer = setTimeout(() => this.watch(), timerMs(leftMs));
-    this.timer.unref();
+    this.cancelWatch = this.time.aside(() => this.watch(), timerMs(leftMs));
   }
 }

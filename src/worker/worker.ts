@@ -14,6 +14,7 @@ import { SessionLostError } from "../core/errors.js";
 import { silent } from "../core/events.js";
 import type { Registry } from "../core/job.js";
 import { checkOptions } from "../core/options.js";
+import { every, type Cancel, type Time } from "../core/time.js";
 import type {
   ClaimRequest,
   Driver,
@@ -22,6 +23,7 @@ import type {
   TripOutcome,
 } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
+import { REAL } from "../storage/time.js";
 import { Crew, type CrewOf } from "./crew.js";
 import { tell } from "./dying.js";
 import { Ends, type EndsOf } from "./ends.js";
@@ -56,8 +58,9 @@ export class Worker implements RunningWorker {
   /** A claim on its way, or one whose answer was lost: it is sent again under its id, which takes what it took before. */
   private unanswered: ClaimRequest | null = null;
   private readonly session: Session;
-  private readonly settler = new Settler(() => this.session.id);
-  private readonly bell = new Bell();
+  private readonly settler: Settler;
+  private readonly bell: Bell;
+  private readonly time: Time;
   private readonly trouble: Trouble;
   private readonly herald: Herald;
   private readonly ends: Ends;
@@ -65,7 +68,7 @@ export class Worker implements RunningWorker {
   private readonly maintenance: Maintenance;
   private readonly pruning: Pruning;
   private unsubscribe: () => void = () => undefined;
-  private ticker: NodeJS.Timeout | undefined;
+  private cancelTick: Cancel = () => undefined;
   /** The database is back: waiting for that is over. */
   private hurried = false;
 
@@ -78,18 +81,17 @@ export class Worker implements RunningWorker {
     private readonly surroundings: Surroundings = {},
   ) {
     const { logger } = settings;
-    const { emit = silent, part } = surroundings;
+    const { emit = silent, part, hand, time = REAL } = surroundings;
+    this.time = time;
+    this.settler = new Settler(() => this.session.id, time);
+    this.bell = new Bell(time);
     const trouble = (): Trouble =>
-      new Trouble(logger, (what, error) => this.herald.trouble(what, error), part?.isOut);
-    this.herald = new Herald(emit, logger, part?.name);
+      new Trouble(logger, (what, error) => this.herald.trouble(what, error), part?.isOut, time);
+    this.herald = new Herald(emit, logger, part?.name, hand?.ended);
     this.trouble = trouble();
-    this.looks = new Looks({
-      now: () => performance.now(),
-      woken: () => driver.capabilities.wakeups && (driver.listens?.() ?? true),
-      chance: Math.random,
-      sleepMs: settings.sleepMs,
-    });
-    this.shift = surroundings.shift ?? new Shift(settings, () => void this.quit());
+    const woken = (): boolean => driver.capabilities.wakeups && (driver.listens?.() ?? true);
+    this.looks = new Looks(time, woken, settings.sleepMs);
+    this.shift = surroundings.shift ?? new Shift(settings, () => void this.quit(), time);
     this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
     this.crew = new Crew(driver, registry, settings, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
@@ -101,8 +103,9 @@ export class Worker implements RunningWorker {
       () => this.madeReady(),
       logger,
       trouble(),
+      time,
     );
-    this.pruning = new Pruning(driver, settings, () => this.maintenance.sessions, trouble());
+    this.pruning = new Pruning(driver, settings, () => this.maintenance.sessions, trouble(), time);
     this.stopped = this.live();
     this.stopped.catch(() => undefined);
   }
@@ -142,7 +145,7 @@ export class Worker implements RunningWorker {
     checkOptions(options, ["grace", "exiting"], "stop");
     const { grace } = options;
     const graceMs = grace === undefined ? this.settings.graceMs : durationMs(grace, "grace");
-    await waitFor(this.quit(), graceMs, {
+    await waitFor(this.quit(), graceMs, this.time, {
       interrupt: () => this.crew.interruptAll("stop"),
       giveUp: () => this.giveUp(options.exiting ?? false),
     });
@@ -163,8 +166,7 @@ export class Worker implements RunningWorker {
       if (prune) this.pruning.start();
       this.heartbeats.start();
       this.unsubscribe = this.driver.subscribe?.(() => this.wake()) ?? this.unsubscribe;
-      this.ticker = setInterval(() => this.crew.tick(), DEFAULTS.markStartedAfterMs / 4);
-      this.ticker.unref();
+      this.cancelTick = every(this.time, DEFAULTS.markStartedAfterMs / 4, () => this.crew.tick());
       if (this.phase === "starting") this.phase = "working";
       await this.pump();
     } catch (error) {
@@ -177,7 +179,7 @@ export class Worker implements RunningWorker {
       leave();
       this.unsubscribe();
       if (this.surroundings.shift === undefined) this.shift.stop();
-      clearInterval(this.ticker);
+      this.cancelTick();
       // Suspects of a worker that failed would be waited for by the others.
       this.crew.drop();
       this.crew.leave();
@@ -290,10 +292,7 @@ export class Worker implements RunningWorker {
   /** The database is in trouble: neither wake-ups nor completions shorten the wait, only stop() does, and that it is back. */
   private async sitOut(ms: number): Promise<void> {
     const { phase } = this;
-    const until = performance.now() + ms;
-    const waits = (): boolean => this.phase === phase && !this.hurried;
-    for (let left = ms; left > 0 && waits(); left = until - performance.now())
-      await this.bell.wait(left);
+    await this.bell.waitWhile(() => this.phase === phase && !this.hurried, ms);
   }
 
   // — running
@@ -340,17 +339,20 @@ export class Worker implements RunningWorker {
   }
 
   private crewOwner(): CrewOf {
-    const { context, transaction, part } = this.surroundings;
+    const { context, transaction, part, hand } = this.surroundings;
     const { onDie, logger } = this.settings;
     return {
+      time: this.time,
       context,
       shift: this.shift,
       died: (error, job) => void (onDie && tell(onDie, error, job, logger)),
+      ...(hand && { hand }),
       ...(part && { database: part.name }),
       session: () => this.session.id,
       transaction: transaction ?? refuseTransaction,
       working: () => this.phase === "working",
       mayClaim: () => this.mayClaim(),
+      opening: () => this.phase === "starting" && !(part?.isOut() ?? false),
       places: (queue) => part?.places(queue),
       started: (job) => this.herald.started(job),
       settle: (held, settlement) => this.settle(held, settlement),
@@ -364,6 +366,7 @@ export class Worker implements RunningWorker {
   private sessionOwner(): SessionOf {
     return {
       ...this.settings,
+      time: this.time,
       kinds: [...this.registry.keys()],
       wanted: () => this.phase === "starting" || this.phase === "working",
       lost: (session) => {
@@ -376,15 +379,13 @@ export class Worker implements RunningWorker {
 
   private heart(): HeartOf {
     return {
+      time: this.time,
       session: () => this.session.id,
       running: () => this.crew.keys,
       holds: (lease) => lease === this.unanswered?.lease || this.settler.holds(lease),
       fenced: (runs) => this.crew.interrupt(runs),
       lost: (session) => this.session.renew(session),
-      overdue: () => {
-        this.crew.interruptAll("lost");
-        this.crew.giveBackHeld();
-      },
+      overdue: () => this.crew.overdue(),
     };
   }
 

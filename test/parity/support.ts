@@ -1,12 +1,15 @@
 /**
  * What the tests of docs/parity.md share: each of them runs on every database, through what a program imports from "qudo" and nothing else.
  */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createConnection } from "mysql2/promise";
+import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, describe } from "vitest";
 import { Qudo, type JobDefinition, type Logger } from "qudo";
+import { openHandle } from "../conformance/support/handle.js";
 import { has, mariadb, postgres, startProxy, type Fresh } from "../servers/index.js";
 
 /** Where the tests of one database find queues of their own. */
@@ -14,6 +17,8 @@ export interface Place {
   readonly engine: "SQLite" | "PostgreSQL" | "MariaDB";
   /** The address of a queue that no test had before. */
   newAddress(): string;
+  /** Runs statements there as an administrator would, without qudo. */
+  execute(address: string, statements: string): Promise<void>;
   /** The same behind a door that can be shut, as if the database were dead. Shut at first. */
   newDoor(): Promise<Door>;
 }
@@ -48,9 +53,13 @@ function sqlite(): Place {
   return {
     engine: "SQLite",
     newAddress: () => `sqlite:${newPath()}.db`,
+    execute: async (address, statements) => {
+      const handle = await openHandle(address.replace("sqlite:", ""));
+      handle.exec(statements);
+      handle.close!();
+    },
     // A file whose folder is not there: a disk that is not mounted yet.
     newDoor: async () => {
-      const { mkdirSync } = await import("node:fs");
       const missing = newPath();
       return {
         address: `sqlite:${join(missing, "jobs.db")}`,
@@ -73,6 +82,7 @@ function server(engine: "PostgreSQL" | "MariaDB", newDatabase: () => Promise<Fre
   return {
     engine,
     newAddress,
+    execute: engine === "PostgreSQL" ? executeOnPostgres : executeOnMariadb,
     newDoor: async () => {
       const proxy = await startProxy(place!.url);
       closers.push(() => proxy.close());
@@ -83,6 +93,24 @@ function server(engine: "PostgreSQL" | "MariaDB", newDatabase: () => Promise<Fre
       };
     },
   };
+}
+
+async function executeOnPostgres(address: string, statements: string): Promise<void> {
+  const client = new Client({ connectionString: plain(address) });
+  await client.connect();
+  await client.query(statements).finally(() => client.end());
+}
+
+async function executeOnMariadb(address: string, statements: string): Promise<void> {
+  const client = await createConnection({ uri: plain(address), multipleStatements: true });
+  await client.query(statements).finally(() => client.end());
+}
+
+/** Without what only qudo understands. */
+function plain(address: string): string {
+  const url = new URL(address);
+  url.search = "";
+  return url.href;
 }
 
 const closers: (() => Promise<void>)[] = [];

@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 /** A worker that looks whenever a look is due, and finds nothing unless told so. */
 function idler(chance: () => number, woken = (): boolean => false, sleepMs: number | null = null) {
   let now = 5_000;
-  const looks = new Looks({ now: () => now, woken, chance, sleepMs });
+  const looks = new Looks({ now: () => now, chance }, woken, sleepMs);
   const look = (): void => {
     now += Math.max(0, looks.dueInMs);
     looks.looked();

@@ -97,12 +97,12 @@ test("a database that cannot be asked is an error, and not a lack of jobs", asyn
   expect(await workOnce(bench.driver, settings(), of)).toBe(false);
 });
 
-describe("over several databases", () => {
-  const once = (seas: readonly Sea[]): Promise<boolean> => {
-    const driver = { ...seas[0]!.driver, parts: seas.map(({ part }) => part) };
-    return workOnce(driver, settings(), { surroundings: () => ({}), begins });
-  };
+function once(seas: readonly Sea[]): Promise<boolean> {
+  const driver = { ...seas[0]!.driver, parts: seas.map(({ part }) => part) };
+  return workOnce(driver, settings(), { surroundings: () => ({}), begins });
+}
 
+describe("over several databases", () => {
   test("asks all of them, and runs one job in one of them", async () => {
     seen.length = 0;
     const [a, b] = await twoSeas();

@@ -15,6 +15,7 @@ import { refuseTransaction } from "../../src/worker/surroundings.js";
 import { Turns } from "../../src/worker/turns.js";
 import { openDatabase } from "../../src/storage/open.js";
 import { newId } from "../../src/storage/ids.js";
+import { REAL } from "../../src/storage/time.js";
 import {
   attemptsOf,
   expectSound,
@@ -366,6 +367,7 @@ describe("time-outs", () => {
         newId(),
         registry([job]).get("ages")!,
         {
+          time: REAL,
           context: null,
           session: newId,
           transaction: refuseTransaction,
@@ -373,7 +375,7 @@ describe("time-outs", () => {
           quit: () => undefined,
         },
       );
-      void execute(run, new Turns(), {
+      void execute(run, new Turns(REAL), {
         fetchPayload: () => Promise.resolve(null),
         started: () => undefined,
         settle: () => undefined,

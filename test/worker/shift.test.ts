@@ -1,6 +1,7 @@
 /** When a worker stops by itself: after so many jobs, after so long without any, or because a handler says so. */
 import { describe, expect, test } from "vitest";
 import { defineJob, fixed, snooze, type JobContext } from "../../src/index.js";
+import { REAL } from "../../src/storage/time.js";
 import { Shift } from "../../src/worker/shift.js";
 import { newFleet, twoSeas } from "./fleets.js";
 import { expectSound, gate, newBench, newQudo, order, totals, tune, until } from "./support.js";
@@ -67,7 +68,7 @@ describe("maxJobs", () => {
 
   test("a run that is given back is none of them", () => {
     let over = 0;
-    const shift = new Shift({ maxJobs: 2, idleMs: null }, () => over++);
+    const shift = new Shift({ maxJobs: 2, idleMs: null }, () => over++, REAL);
     shift.took();
     shift.took();
     expect(shift.left).toBe(0);

@@ -76,11 +76,16 @@ class Link {
 
 let link: Link | undefined;
 
-/** `onStarted` is given what to call when the worker's session is open. */
-export function joinParent(worker: RunningWorker, onStarted: (ready: () => void) => void): void {
-  if (parent() === null) return;
+/**
+ * Null in a program that prefork did not start. `onStarted` is given what to call when a worker's session is open; the worker itself is
+ * given to what is returned.
+ */
+export function parentToTell(
+  onStarted: (ready: () => void) => void,
+): ((worker: RunningWorker) => void) | null {
+  if (parent() === null) return null;
   link ??= new Link();
   const one = link;
-  one.join(worker);
   onStarted(() => one.ready());
+  return (worker) => one.join(worker);
 }
