@@ -20,6 +20,7 @@ export {
   type LinearThenExponentialOptions,
   type PlainBackoff,
 } from "./core/backoff.js";
+export type { Isolation } from "./core/isolation.js";
 export { snooze, type Snooze } from "./core/snooze.js";
 export type { Duration } from "./core/duration.js";
 export type { StandardSchema } from "./core/schema.js";
@@ -28,6 +29,7 @@ export type { JobState, LogLevel, Reason, RunState } from "./core/states.js";
 export type { EventName, QudoEvents } from "./core/events.js";
 export { idFromName } from "./core/ids.js";
 export {
+  ChildFailedError,
   DatabaseError,
   EnqueueOutcomeUnknownError,
   EnqueuePartlyError,
@@ -92,6 +94,9 @@ export type {
 export type { OnDie } from "./worker/dying.js";
 export type { WorkOnceOptions } from "./worker/once.js";
 export type { Logger, WorkerOptions } from "./worker/options.js";
+export { prefork, type Prefork } from "./worker/prefork/index.js";
+export type { PreforkOptions } from "./worker/prefork/options.js";
+export type { ChildInfo, PreforkFigures } from "./worker/prefork/parent.js";
 export type { RunningWorker as Worker, StopOptions } from "./worker/running.js";
 export type { WorkerStats } from "./worker/stats.js";
 export type {

@@ -55,6 +55,7 @@ import {
   type Logger,
   type WorkerOptions,
 } from "./worker/options.js";
+import { parentToTell, underParent } from "./worker/prefork/link.js";
 import type { RunningWorker } from "./worker/running.js";
 import { Staff } from "./worker/staff.js";
 import type { Surroundings } from "./worker/surroundings.js";
@@ -219,8 +220,11 @@ export class Qudo<
    * start in none of them.
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
-    const settings = workerSettings(options, this.registry, this.keep);
-    return this.staff.start(settings.abilities, settings);
+    const settings = workerSettings(underParent(options), this.registry, this.keep);
+    const join = parentToTell((ready) => this.once("worker:started", ready));
+    const worker = await this.staff.start(settings.abilities, settings);
+    join?.(worker);
+    return worker;
   }
 
   /**

@@ -25,6 +25,13 @@ export function commas(text: string, before: string[] = []): string[] {
   return [...before, ...text.split(",").map((value) => value.trim())];
 }
 
+/** "0.5". @throws InvalidInputError that names the option. */
+export function part(text: string, option: string): number {
+  const value = /^(?:0?\.\d+|1(?:\.0+)?)$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= 0.001) return value;
+  throw invalid(option, `${show(text)} is no part of the time. Give a number from 0.001 to 1.`);
+}
+
 const DATE =
   /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d{1,3}))?)?)?\s?(Z|[+-]\d\d:?\d\d)?$/i;
 

@@ -56,6 +56,10 @@ export const ERROR_CODES = {
   QUDO_JOB_ABSENT: "There is no such job, or it has been pruned.",
   QUDO_JOB_ABORTED: "A handler gave its job up for good.",
   QUDO_JOB_STOPPED: "A handler's signal was aborted: its worker stops or lost the job.",
+  QUDO_HANDLER_DIED: "The thread or process that a handler had to itself ended under it.",
+  QUDO_ISOLATE_FAILED: "A thread or process for handlers could not be made ready.",
+  QUDO_CHILD_FAILED: "A child process of prefork ended before any was ready.",
+  QUDO_HEALTH_PORT: "The health endpoint cannot listen at its address.",
   QUDO_JOBS_FILE: "The file given with --jobs exports no job definitions, or cannot be loaded.",
 } as const;
 
@@ -203,6 +207,22 @@ export class JobFailedError extends QudoError {
     const why = reason === null ? "" : ` (${reason})`;
     const error = lastError === null ? "." : `: ${lastError.split("\n", 1)[0]}`;
     super("QUDO_JOB_FAILED", `The job ${job} was ${state}${why}${error}`);
+  }
+}
+
+/** A program that `prefork` started ended by itself before any of its children was ready. */
+export class ChildFailedError extends QudoError {
+  override readonly name = "ChildFailedError";
+  constructor(
+    readonly pid: number,
+    /** Its exit code; null where a signal ended it. */
+    readonly exitCode: number | null,
+    how: string,
+  ) {
+    super(
+      "QUDO_CHILD_FAILED",
+      `Child ${pid} ended (${how}) before any child was ready. What it printed says why; a child's program must call qudo.work(), and stay.`,
+    );
   }
 }
 

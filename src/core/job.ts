@@ -5,6 +5,7 @@ import { DEFAULTS } from "./defaults.js";
 import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError, QudoError } from "./errors.js";
 import { checkPaths } from "./redact.js";
+import { checkIsolation, checkModule, type Isolation } from "./isolation.js";
 import { keepTimes, type Keep } from "./keep.js";
 import {
   checkFlag,
@@ -118,6 +119,13 @@ export interface JobOptions<Input, Payload, Result, Context = unknown> {
    */
   keep?: Duration | Keep;
   /**
+   * Runs the handler in a worker thread or a child process of its own, one job at a time in each, so that one that blocks or
+   * dies fails alone, and a time-out ends it for certain. It loads `module` there. Default: among the worker's others.
+   */
+  isolate?: Isolation;
+  /** The module that exports this definition, for `isolate`: `import.meta.url`. Under `qudo work` it is known. */
+  module?: string | URL;
+  /**
    * A handler that ends without having said how counts as failed (QUDO_NOT_COMPLETED). Said it is by `job.done`, `job.fail`, `job.abort`,
    * `job.snooze` or `job.completeIn`; what it throws is a failure as ever. Default false: who returns is done.
    */
@@ -144,6 +152,10 @@ export interface JobDefinition<
   readonly keepDoneMs: number | null;
   readonly keepOtherMs: number | null;
   readonly schema: StandardSchema<Input, Payload> | null;
+  /** Null for none of its own. */
+  readonly isolate: Isolation | null;
+  /** Address of the module that exports it; null where nobody said. */
+  readonly module: string | null;
   /** Returning is not enough: the handler has to say that it is done. */
   readonly explicitCompletion: boolean;
   readonly run: Handler<Payload, Result, Context>;
@@ -184,6 +196,8 @@ const KNOWN = [
   "timeout",
   "redact",
   "keep",
+  "isolate",
+  "module",
   "explicitCompletion",
   "run",
 ] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
@@ -242,6 +256,8 @@ function define<Input, Payload, Result, Context>(
     redact: options.redact === undefined ? null : checkPaths(options.redact),
     ...keepTimes(options.keep, `defineJob("${kind}")`),
     schema: options.payload ?? null,
+    isolate: options.isolate === undefined ? null : checkIsolation(options.isolate),
+    module: options.module === undefined ? null : checkModule(options.module),
     explicitCompletion: checkFlag(options.explicitCompletion ?? false, "explicitCompletion"),
     run: options.run,
   });

@@ -1,5 +1,6 @@
 /** What one worker holds and runs: jobs start where there are places, suspects start alone, nothing is kept that stands still. */
 import { DEFAULTS } from "../core/defaults.js";
+import { timerMs } from "../core/duration.js";
 import { DatabaseError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
 import { afterRelease } from "../core/outcome.js";
@@ -72,10 +73,11 @@ export class Crew {
   constructor(
     private readonly driver: Driver,
     private readonly registry: Registry,
-    { queues, batch }: Pick<WorkerSettings, "queues" | "batch">,
+    private readonly settings: Pick<WorkerSettings, "queues" | "batch" | "throttle">,
     private readonly worker: CrewOf,
     private readonly trouble: Trouble,
   ) {
+    const { queues, batch } = settings;
     const { hand, time } = worker;
     this.turns = new Turns(time);
     this.promptness = new Promptness(time);
@@ -202,12 +204,23 @@ export class Crew {
     this.suspects.started();
     this.worker.shift.took();
     void this.runToEnd(run).finally(() => {
-      queue.ended(run.elapsedMs);
       this.runs.delete(run);
+      if (this.settings.throttle === 1) queue.ended(run.elapsedMs);
+      else this.rest(queue, run.elapsedMs);
       this.suspects.ended(this.suspects.concerns(held));
       this.worker.shift.ended(run.outcome !== null && run.outcome !== "released");
       this.startNext(queue);
     });
+  }
+
+  /** Its place is taken for as long as it may not be busy. */
+  private rest(queue: HeldQueue, busyMs: number): void {
+    const wholeMs = busyMs / this.settings.throttle;
+    const rested = (): void => {
+      queue.ended(wholeMs);
+      this.startNext(queue);
+    };
+    this.worker.time.aside(rested, timerMs(wholeMs - busyMs));
   }
 
   /** The usual case without a turn of the pump: the next held job takes the free place. */

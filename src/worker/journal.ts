@@ -34,11 +34,7 @@ export class Journal {
 
   /** @throws InvalidInputError for a level that does not exist. */
   log(message: unknown, level: LogLevel): void {
-    if (!Object.hasOwn(LOG_LEVELS, level))
-      throw new InvalidInputError(
-        "QUDO_INVALID_OPTION",
-        `There is no level ${show(level)}. There are: ${Object.keys(LOG_LEVELS).join(", ")}.`,
-      );
+    checkLevel(level);
     if (this.written >= LIMITS.logLines) return;
     const seq = ++this.written;
     const at = this.time.now();
@@ -84,4 +80,13 @@ export class Journal {
     const now = this.time.now();
     return lines.map(({ seq, at, level, text }) => ({ seq, agoMs: now - at, level, text }));
   }
+}
+
+/** @throws InvalidInputError for a level that does not exist. */
+export function checkLevel(level: LogLevel): LogLevel {
+  if (Object.hasOwn(LOG_LEVELS, level)) return level;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `There is no level ${show(level)}. There are: ${Object.keys(LOG_LEVELS).join(", ")}.`,
+  );
 }

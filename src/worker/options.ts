@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError } from "../core/errors.js";
+import { checkIsolation, type Isolation } from "../core/isolation.js";
 import { abilities, type AnyJobDefinition, type Registry } from "../core/job.js";
 import type { KeepPolicyTimes } from "../core/keep.js";
 import { checkFlag, checkInteger, checkName, checkOptions, show } from "../core/options.js";
@@ -62,6 +63,10 @@ export interface WorkerOptions {
   signals?: boolean;
   /** Forgets, now and then, what has been kept for long enough (see `keep` of Qudo). Default true. */
   prune?: boolean;
+  /** Runs all handlers in worker threads or child processes, but those whose definition says where (see `isolate` there). */
+  isolate?: Isolation;
+  /** The part of the time that each place may be busy, above 0: at 0.5 it rests after each job for as long as that took. Default 1. */
+  throttle?: number;
   /** Default: warnings and errors go to the console. */
   logger?: Logger;
 }
@@ -81,6 +86,8 @@ const KNOWN = [
   "grace",
   "signals",
   "prune",
+  "isolate",
+  "throttle",
   "logger",
 ] as const satisfies readonly (keyof WorkerOptions)[];
 
@@ -111,6 +118,9 @@ export interface WorkerSettings extends KeepPolicyTimes, ShiftTimes {
   readonly graceMs: number;
   readonly signals: boolean;
   readonly prune: boolean;
+  /** Null for none but those that say so themselves. */
+  readonly isolate: Isolation | null;
+  readonly throttle: number;
   readonly logger: Logger;
 }
 
@@ -145,6 +155,8 @@ export function workerSettings(
       options.grace === undefined ? DEFAULTS.stopGraceMs : durationMs(options.grace, "grace"),
     signals: checkFlag(options.signals ?? true, "signals"),
     prune: checkFlag(options.prune ?? true, "prune"),
+    isolate: options.isolate === undefined ? null : checkIsolation(options.isolate),
+    throttle: checkThrottle(options.throttle ?? 1),
     keepDoneMs: keep.keepDoneMs,
     keepOtherMs: keep.keepOtherMs,
     keepCountsMs: keep.keepCountsMs,
@@ -205,6 +217,14 @@ function queueSizes(
 
 function checkConcurrency(value: unknown): number {
   return checkInteger(value, "concurrency", 1, 10_000);
+}
+
+function checkThrottle(value: unknown): number {
+  if (typeof value === "number" && value >= 0.001 && value <= 1) return value;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `throttle is ${show(value)}; give the part of the time in which to work, from 0.001 to 1.`,
+  );
 }
 
 /** Called as methods of their object; one that throws must not stop the work. */

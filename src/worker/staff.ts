@@ -5,6 +5,7 @@ import type { Time } from "../core/time.js";
 import type { Driver } from "../storage/driver.js";
 import { Fleet } from "./fleet.js";
 import type { Hand } from "./hand.js";
+import { Apart } from "./isolate/apart.js";
 import { workOnce } from "./once.js";
 import type { WorkerSettings } from "./options.js";
 import type { RunningWorker } from "./running.js";
@@ -26,6 +27,7 @@ export interface StaffOf {
 
 export class Staff {
   private readonly members = new Set<Member>();
+  private readonly apart = new Apart();
   private waking = false;
   private closed = false;
 
@@ -37,6 +39,8 @@ export class Staff {
     settings: WorkerSettings,
     { hand, as }: { hand?: Hand; as?: Member } = {},
   ): Promise<Worker | Fleet> {
+    const served = hand === undefined ? await this.apart.served(settings) : settings;
+    const serves = hand === undefined ? served.abilities : kinds;
     const driver = await this.qudo.driver();
     const given = (database?: string): Surroundings => ({
       ...this.given(database),
@@ -44,8 +48,8 @@ export class Staff {
     });
     const worker =
       driver.parts === undefined
-        ? new Worker(driver, kinds, settings, given())
-        : new Fleet(driver.parts, kinds, settings, given);
+        ? new Worker(driver, serves, served, given())
+        : new Fleet(driver.parts, serves, served, given);
     this.begins(worker, as);
     return worker;
   }
@@ -67,7 +71,8 @@ export class Staff {
 
   /** True when a job was run. */
   async once(settings: WorkerSettings): Promise<boolean> {
-    return workOnce(await this.qudo.driver(), settings, {
+    const served = await this.apart.served(settings);
+    return workOnce(await this.qudo.driver(), served, {
       surroundings: (database) => this.given(database),
       begins: (worker) => this.begins(worker),
     });
@@ -92,6 +97,7 @@ export class Staff {
   async close(): Promise<void> {
     this.closed = true;
     await Promise.allSettled(Array.from(this.members, (member) => member.stop()));
+    this.apart.close();
   }
 
   private given(database?: string): Surroundings {

@@ -98,6 +98,9 @@ const ON_GIVEN_TIME: readonly string[] = [
   "qudo.ts",
   // About the process itself: its signals, its warnings.
   "!worker/signals.ts",
+  // About other processes, and threads, which know no time but the real one.
+  "!worker/prefork/",
+  "!worker/isolate/",
   "!client/emitter.ts",
 ];
 
