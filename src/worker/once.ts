@@ -42,9 +42,7 @@ export async function workOnce(
   const { chance } = of.surroundings().time ?? REAL;
   for (const part of shuffled(parts, chance))
     try {
-      const given = of.surroundings(part.name);
-      const surroundings = { ...given, part: partly(part, settings, given.time ?? REAL) };
-      if (await workOn(part.driver, settings, surroundings, of)) return true;
+      if (await workOnPart(part, settings, of)) return true;
     } catch (error) {
       errors.push(error);
     }
@@ -52,15 +50,31 @@ export async function workOnce(
   throw errors[0];
 }
 
+async function workOnPart(part: Part, settings: WorkerSettings, of: OnceOf): Promise<boolean> {
+  const surroundings = of.surroundings(part.name);
+  const { time = REAL } = surroundings;
+  return workOn(
+    part.driver,
+    settings,
+    { ...surroundings, part: partly(part, settings, time) },
+    of,
+    part,
+  );
+}
+
 async function workOn(
   driver: Driver,
   settings: WorkerSettings,
   surroundings: Surroundings,
   of: OnceOf,
+  part?: Part,
 ): Promise<boolean> {
   const { time = REAL } = surroundings;
   const shift = new Shift({ maxJobs: 1, idleMs: null }, () => void worker.quit(), time);
-  const look = new OneLook(driver, () => shift.finish());
+  const leave = (): void => shift.finish();
+  const look = new OneLook(driver, () => part === undefined || givesJobs(part.status()), leave);
+  // One that goes out meanwhile, or is set to give nothing, has no job for anybody.
+  const unwatch = part?.watch((status) => givesJobs(status) || leave());
   const logger = quietUntil(() => shift.left === 0, settings.logger);
   const worker: Worker = new Worker(
     look.driver,
@@ -69,7 +83,7 @@ async function workOn(
     { ...surroundings, shift },
   );
   of.begins(worker);
-  await worker.stopped;
+  await worker.stopped.finally(unwatch);
   if (look.error !== null && shift.worked === 0) throw look.error;
   return shift.worked > 0;
 }
@@ -79,12 +93,17 @@ class OneLook {
   error: unknown = null;
   readonly driver: Driver;
 
+  /** `gives`: whether jobs may be had of it at all. `over`: nothing more is looked for. */
   constructor(
     real: Driver,
+    gives: () => boolean,
     private readonly over: () => void,
   ) {
     const between: Pick<Driver, "openSession" | "trip"> = {
-      openSession: (session) => this.passed(real.openSession(session)),
+      openSession: async (session) => {
+        await this.passed(real.openSession(session));
+        if (!gives()) this.over();
+      },
       trip: async (trip) => {
         const outcome = await (trip.claim === null
           ? real.trip(trip)
