@@ -1,16 +1,121 @@
 /** Rows Q12 to Q22 of docs/parity.md: what stands around the queue of Qudo. One test a row, on every database. */
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
-import { defineJob } from "qudo";
+import { defineJob, Qudo } from "qudo";
 import { laws, runLaw, type Fixture } from "qudo/testing";
 import { run } from "../cli/support/cli.js";
 import { mysql } from "../conformance/support/mysql.js";
 import { postgresSchema } from "../conformance/support/postgres.js";
 import { sqliteThread } from "../conformance/support/fixture.js";
 import { mariadb } from "../servers/index.js";
-import { all, newQudo, onEachDatabase, type Place } from "./support.js";
+import { all, closing, newQudo, onEachDatabase, quiet, type Place } from "./support.js";
 
 onEachDatabase((place) => {
+  test("Q15 the exception log: a row per failed run, ten at a time, by kind and database", async () => {
+    const { qudo, bad } = await withLogs();
+    const first = await qudo.exceptionList();
+    expect(first).toHaveLength(10);
+    expect(first[0]).toMatchObject({
+      kind: "bad",
+      message: expect.stringContaining("no 0"),
+      arg: { n: 0, note: "kept" },
+      uniqueKey: "bad-0",
+      retried: false,
+      job: bad[0],
+      run: 1,
+    });
+    expect(first[0]!.at).toBeInstanceOf(Date);
+    const rest = await qudo.exceptionList({ limit: 5, offset: 10 });
+    expect(rest.map(({ job }) => job)).toEqual(bad.slice(10));
+    expect(await qudo.exceptionList({ funcs: ["good"] })).toEqual([]);
+    expect(await qudo.exceptionList({ kinds: ["bad"], limit: 1, newestFirst: true })).toMatchObject(
+      [{ job: bad[11] }],
+    );
+  });
+
+  test("Q16 a failed run is enqueued again, its row marked, and refused a second time", async () => {
+    const { qudo, bad } = await withLogs();
+    const [failed] = await qudo.exceptionList({ limit: 1 });
+    const again = await qudo.enqueueFromFailed(failed!);
+    expect(again).toMatchObject({ status: "inserted" });
+    const { id } = again as { id: string };
+    expect(id).not.toBe(bad[0]);
+    expect(await qudo.jobs.get(id)).toMatchObject({
+      state: "pending",
+      payload: { n: 0, note: "kept" },
+      uniqueKey: "bad-0",
+    });
+    expect(await qudo.exceptionList({ limit: 2 })).toMatchObject([
+      { retried: true, retriedBy: id },
+      { retried: false, retriedBy: null },
+    ]);
+    expect(await qudo.enqueueFromFailed(failed!)).toEqual({ status: "already", id });
+    expect(await qudo.jobCount("bad")).toEqual([{ database: null, jobs: 1 }]);
+  });
+
+  test("Q17 the job status log: a row per run with what became of it and when", async () => {
+    const { qudo } = await withLogs();
+    expect(await qudo.jobStatusList()).toHaveLength(10);
+    const all = await qudo.jobStatusList({ limit: 100 });
+    const counted = Map.groupBy(all, ({ kind, status }) => `${kind} ${status}`);
+    expect([...counted].map(([what, rows]) => [what, rows.length]).toSorted()).toEqual([
+      ["bad failed", 12],
+      ["good completed", 3],
+      ["hopeless abort", 1],
+    ]);
+    for (const { startedAt, endedAt } of all)
+      expect(startedAt!.getTime()).toBeLessThanOrEqual(endedAt.getTime());
+    expect(await qudo.jobStatusList({ kinds: ["good"], offset: 1 })).toMatchObject([
+      { arg: 1, status: "completed" },
+      { arg: 2, status: "completed" },
+    ]);
+  });
+
+  test("Q18 job_count: of a kind or of several, of each database or of one", async () => {
+    const [a, b] = ["a", "b"].map((kind) => defineJob(kind, { run: () => undefined }));
+    const one = newQudo(place.newAddress());
+    await one.enqueueMany([
+      [a!, 1],
+      [a!, 2, { delay: "1h" }],
+      [b!, 3],
+    ]);
+    expect(await one.jobCount()).toEqual([{ database: null, jobs: 3 }]);
+    expect(await one.jobCount("a")).toEqual([{ database: null, jobs: 2 }]);
+    expect(await one.jobCount(["a", "b"])).toEqual([{ database: null, jobs: 3 }]);
+    const databases = ["first", "second"].map((name) => ({ name, url: place.newAddress() }));
+    const several = closing(new Qudo({ databases, logger: quiet }));
+    const added = await several.enqueueMany(Array.from({ length: 30 }, (_, n) => [a!, n] as const));
+    const counted = await several.jobCount("a");
+    expect(counted.map(({ database }) => database)).toEqual(["first", "second"]);
+    for (const { database, jobs } of counted)
+      expect(jobs).toBe(added.filter((job) => job.database === database).length);
+    expect(await several.jobCount("a", "second")).toEqual(counted.slice(1));
+  });
+
+  async function withLogs() {
+    const bad = defineJob("bad", {
+      maxAttempts: 1,
+      run: ({ n }: { n: number; note: string }) => {
+        throw new Error(`no ${n}`);
+      },
+    });
+    const good = defineJob("good", { run: (_: number) => undefined });
+    const hopeless = defineJob("hopeless", { run: (_: unknown, job) => job.abort("no use") });
+    const qudo = newQudo(place.newAddress(), [bad, good, hopeless]);
+    const failing = await qudo.enqueueMany(
+      Array.from(
+        { length: 12 },
+        (_, n) => [bad, { n, note: "kept" }, { uniqueKey: `bad-${n}`, priority: 1 }] as const,
+      ),
+    );
+    await qudo.enqueueMany([0, 1, 2].map((n) => [good, n] as const));
+    await qudo.enqueue(hopeless, 1);
+    // One after the other, so that the log has their order.
+    const worker = await qudo.work({ concurrency: 1, maxJobs: 16 });
+    await worker.stopped;
+    return { qudo, bad: failing.map(({ id }) => id) };
+  }
+
   test("Q19 server time: whatever a worker's clock says, times and delays are the database's", async () => {
     const job = defineJob("job", { run: () => undefined });
     const qudo = newQudo(place.newAddress(), [job]);

@@ -229,6 +229,50 @@ onEachDatabase((place) => {
     expect(runs[1]![0]!.error).toContain("of no use");
     await qudo.enqueue(job, { do: "quit" });
     await worker.stopped;
+    // And once more, or never again, because it says so itself.
+    const moved = defineJob("moved", {
+      run: (n: number, job: JobContext) => (n === 1 ? job.dequeue() : job.reenqueue("1h")),
+    });
+    const other = newQudo(place.newAddress(), [moved]);
+    const [gone, later] = await other.enqueueMany([1, 2].map((n) => [moved, n] as const));
+    await (
+      await other.work({ maxJobs: 2 })
+    ).stopped;
+    expect(await other.jobs.get(gone!.id)).toMatchObject({ state: "cancelled" });
+    expect(await other.jobs.get(later!.id)).toMatchObject({ state: "pending", fails: 0, run: 2 });
+  });
+
+  test("Q10 replace: new jobs are enqueued and this one completed in one transaction, or neither", async () => {
+    const step = defineJob("step", { run: () => undefined });
+    const plan = defineJob("plan", {
+      maxAttempts: 1,
+      run: async (how: "well" | "badly", job: JobContext) => {
+        const ids = await job.replace([
+          [step, 1],
+          [step, 2, { delay: "1h" }],
+        ]);
+        if (how === "badly") throw new Error("after all");
+        return ids;
+      },
+    });
+    const qudo = newQudo(place.newAddress(), [plan, step]);
+    const bad = await qudo.enqueue(plan, "badly");
+    await qudo.workOnce({ kinds: ["plan"] });
+    expect(await qudo.jobs.get(bad.id)).toMatchObject({ state: "abandoned" });
+    expect(await qudo.jobCount("step")).toEqual([{ database: null, jobs: 0 }]);
+    const good = await qudo.enqueue(plan, "well");
+    await qudo.workOnce({ kinds: ["plan"] });
+    const done = (await qudo.jobs.get(good.id))!;
+    expect(done).toMatchObject({ state: "done" });
+    const [first, second] = done.last!.result as string[];
+    expect(await qudo.jobs.get(first!)).toMatchObject({
+      kind: "step",
+      payload: 1,
+      state: "pending",
+    });
+    expect(await qudo.jobs.get(second!)).toMatchObject({ payload: 2, state: "pending" });
+    expect(await qudo.workOnce()).toBe(true);
+    expect(await qudo.workOnce()).toBe(false);
   });
 
   test("Q11 a unique key is taken, per kind, while its job is in the queue, and free when it has left", async () => {

@@ -1,6 +1,8 @@
 /** Rows T1 to T16 of docs/parity.md: tasks, as DBIx::TaskQueue promised them. One test a row, on every database. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { defineJob, linearThenExponential, type JobContext } from "qudo";
+import { play } from "./processes.js";
 import { all, gate, newQudo, onEachDatabase, until } from "./support.js";
 
 onEachDatabase((place) => {
@@ -143,5 +145,223 @@ onEachDatabase((place) => {
     end.open();
     await left;
     expect(worker.stats.done).toBe(1);
+  });
+
+  test("T3 fetch and next reserve up to so many tasks, and block until there is one", async () => {
+    const page = defineJob("page", { queue: "http", run: () => undefined });
+    const qudo = newQudo(place.newAddress(), [page]);
+    const queue = qudo.queue("http", { kinds: [page] });
+    const waited = queue.fetch(5);
+    const nothing = await Promise.race([waited, sleep(50, "still waiting")]);
+    expect(nothing).toBe("still waiting");
+    await qudo.enqueueMany([1, 2, 3].map((n) => [page, n] as const));
+    const first = await waited;
+    expect(first.length).toBeGreaterThan(0);
+    const rest = first.length < 3 ? await queue.next(3) : [];
+    expect([...first, ...rest].map(({ payload }) => payload).toSorted()).toEqual([1, 2, 3]);
+    for (const task of [...first, ...rest]) expect(await task.finish()).toBe(true);
+    expect(await queue.fetch(1, { timeout: 0 })).toEqual([]);
+    const ended = AbortSignal.timeout(20);
+    await expect(queue.fetch(1, { signal: ended })).rejects.toBe(ended.reason);
+    // As a stream, which asks for the next one when it is wanted.
+    await qudo.enqueueMany([4, 5].map((n) => [page, n] as const));
+    const seen: unknown[] = [];
+    for await (const task of queue.each({ timeout: 0.5 })) {
+      seen.push(task.payload);
+      await task.finish();
+    }
+    expect(seen).toEqual([4, 5]);
+  });
+
+  test("T4 states: pending, reserved, running, done, failed, abandoned, cancelled; and release", async () => {
+    const page = defineJob("page", { maxAttempts: 2, backoff: () => 3_600_000, run: () => 1 });
+    const qudo = newQudo(place.newAddress(), [page]);
+    const queue = qudo.queue("default", { kinds: [page] });
+    const state = async (id: string): Promise<string> => (await qudo.jobs.get(id))!.state;
+    const fetched = async (options = {}) => {
+      const { id } = await qudo.enqueue(page, 1, options);
+      expect(await state(id)).toBe("pending");
+      const [task] = await queue.fetch();
+      expect(task!.id).toBe(id);
+      expect(await state(id)).toBe("reserved");
+      return task!;
+    };
+    const done = await fetched();
+    expect(await done.start()).toBe(true);
+    expect(await state(done.id)).toBe("running");
+    expect(await done.finish("result")).toBe(true);
+    expect(await state(done.id)).toBe("done");
+    const failed = await fetched();
+    await failed.start();
+    expect(await failed.fail(new Error("no"))).toBe(true);
+    expect(await state(failed.id)).toBe("failed");
+    const abandoned = await fetched({ maxAttempts: 1 });
+    await abandoned.fail(new Error("no"));
+    expect(await state(abandoned.id)).toBe("abandoned");
+    const cancelled = await fetched();
+    expect(await cancelled.cancel()).toBe(true);
+    expect(await state(cancelled.id)).toBe("cancelled");
+    const released = await fetched();
+    await released.start();
+    expect(await released.release()).toBe(true);
+    expect(await state(released.id)).toBe("pending");
+    // One that is dropped without finish or fail is released at the end of its block.
+    {
+      await using dropped = (await queue.fetch())[0]!;
+      expect(dropped.id).toBe(released.id);
+    }
+    expect(await state(released.id)).toBe("pending");
+  });
+
+  test("T7 purge: pending and reserved are cancelled, running abandoned, in this queue only", async () => {
+    const [mine, other] = ["mine", "other"].map((queue) =>
+      defineJob(`in-${queue}`, { queue, run: () => undefined }),
+    );
+    const qudo = newQudo(place.newAddress(), [mine!, other!]);
+    const added = await qudo.enqueueMany([
+      [mine!, "running", { priority: 2 }],
+      [mine!, "reserved", { priority: 1 }],
+      [mine!, "pending"],
+      [mine!, "later", { delay: "1h" }],
+      [other!, "kept"],
+    ]);
+    const queue = qudo.queue("mine", { kinds: [mine!] });
+    const [running, reserved] = await queue.fetch(2);
+    await running!.start();
+    expect(await queue.purge()).toBe(4);
+    const states = await Promise.all(added.map(async ({ id }) => (await qudo.jobs.get(id))!.state));
+    expect(states).toEqual(["abandoned", "cancelled", "cancelled", "cancelled", "pending"]);
+    expect(await running!.finish()).toBe(false);
+    expect(await reserved!.start()).toBe(false);
+  });
+
+  test("T8 messages: add_msg, get_msg, remove_msg", async () => {
+    const qudo = newQudo(place.newAddress());
+    const queue = qudo.queue("letters");
+    const { id } = await queue.addMsg({ to: "you" });
+    const [message, payload] = (await queue.getMsg())!;
+    expect({ id: message.id, payload }).toEqual({ id, payload: { to: "you" } });
+    // It stays, for nobody else, until it is removed.
+    expect(await queue.getMsg({ timeout: 0 })).toBeNull();
+    expect(await queue.removeMsg(message)).toBe(true);
+    expect(await queue.removeMsg(message)).toBe(false);
+    expect(await qudo.jobs.get(id)).toMatchObject({ state: "done" });
+    await queue.addMsg("another");
+    const [again] = (await queue.getMsg())!;
+    expect(await queue.removeMsg(again.id)).toBe(true);
+  });
+
+  test("T10 start is false where the task was cancelled or given to somebody else meanwhile", async () => {
+    const page = defineJob("page", { run: () => undefined });
+    const qudo = newQudo(place.newAddress(), [page]);
+    const queue = qudo.queue("default", { kinds: [page], name: "slow" });
+    const [one, two] = await qudo.enqueueMany([1, 2].map((n) => [page, n] as const));
+    const tasks = await queue.fetch(2);
+    await qudo.jobs.cancel(one!.id);
+    const cancelled = tasks.find(({ id }) => id === one!.id)!;
+    expect(await cancelled.start()).toBe(false);
+    expect(await cancelled.finish()).toBe(false);
+    // Somebody took it away from this one, and another one does it.
+    const lost = tasks.find(({ id }) => id === two!.id)!;
+    expect(await qudo.resetWorker("slow")).toMatchObject({ jobs: 1 });
+    expect(await qudo.workOnce()).toBe(true);
+    expect(await lost.start()).toBe(false);
+    expect(await qudo.jobs.get(two!.id)).toMatchObject({ state: "done", run: 2 });
+  });
+
+  test("T11 monitor: running, pending, outstanding, load, overdue tasks, changes since a time", async () => {
+    const page = defineJob("page", { run: () => undefined });
+    const qudo = newQudo(place.newAddress(), [page]);
+    await qudo.enqueueMany([
+      [page, "running", { priority: 2 }],
+      [page, "reserved", { priority: 1 }],
+      [page, "pending"],
+      [page, "later", { delay: "1h" }],
+    ]);
+    const queue = qudo.queue("default", { kinds: [page] });
+    const [running, reserved] = await queue.fetch(2);
+    await running!.start();
+    const { monitor } = qudo;
+    expect(await monitor.running()).toBe(1);
+    expect(await monitor.pending()).toBe(2);
+    expect(await monitor.outstanding()).toBe(4);
+    expect(await monitor.load()).toBe(3);
+    expect(await monitor.overdue({ longerThan: "1h" })).toEqual([]);
+    await until("it has run for a moment", async () => {
+      const overdue = await monitor.overdue({ longerThan: 0.01 });
+      return overdue.length === 1 && overdue[0]!.job === running!.id;
+    });
+    const before = await all(qudo.attempts.list());
+    expect(before).toEqual([]);
+    await reserved!.finish();
+    const changes = await all(monitor.changesSince("1m"));
+    expect(changes.map(({ job, what }) => [job, what])).toContainEqual([reserved!.id, "done"]);
+    expect(changes.map(({ job, what }) => [job, what])).toContainEqual([running!.id, "running"]);
+    const last = changes.at(-1)!.at;
+    expect(await all(monitor.changesSince(new Date(last.getTime() + 60_000)))).toEqual([]);
+  });
+
+  test("T12 reset_worker: its tasks are pending again; cancel_worker: they are abandoned", async () => {
+    const page = defineJob("page", { run: () => undefined });
+    const qudo = newQudo(place.newAddress(), [page]);
+    const added = await qudo.enqueueMany([1, 2].map((n) => [page, n] as const));
+    const states = () => Promise.all(added.map(async ({ id }) => (await qudo.jobs.get(id))!.state));
+    const hung = qudo.queue("default", { kinds: [page], name: "hung" });
+    const tasks = await hung.fetch(2);
+    await tasks[0]!.start();
+    expect(await qudo.resetWorker("hung")).toEqual({ sessions: 1, jobs: 2 });
+    expect(await states()).toEqual(["pending", "pending"]);
+    await hung.close({ grace: 0 });
+    const wrong = qudo.queue("default", { kinds: [page], name: "wrong" });
+    const [task] = await wrong.fetch(2);
+    await task!.start();
+    const { id } = (await qudo.monitor.workers()).find(({ name }) => name === "wrong")!;
+    expect(await qudo.cancelWorker(id)).toEqual({ sessions: 1, jobs: 2 });
+    expect(await states()).toEqual(["abandoned", "abandoned"]);
+    expect((await qudo.jobs.get(added[0]!.id))!.last).toMatchObject({ reason: "worker_cancelled" });
+  });
+
+  test("T14 no broker: several producers and several workers, in processes of their own, on one database", async () => {
+    const address = place.newAddress();
+    const qudo = newQudo(address);
+    await qudo.migrate();
+    const allDone = async (): Promise<boolean> => (await qudo.jobCount())[0]!.jobs === 0;
+    const codes = await play(address, {
+      producers: 2,
+      workers: 2,
+      jobs: 50,
+      done: () => until("all are done", allDone),
+    });
+    expect(codes).toEqual([0, 0, 0, 0]);
+    const runs = await all(qudo.attempts.list({ kind: "note" }));
+    expect(runs).toHaveLength(100);
+    expect(new Set(runs.map(({ job }) => job)).size).toBe(100);
+    expect(runs.every(({ state }) => state === "done")).toBe(true);
+    expect((await qudo.doctor()).violations).toEqual([]);
+  });
+
+  test("T15 times and worker of each run; refresh, active, and the one-line form", async () => {
+    const page = defineJob("page", { run: () => undefined });
+    const qudo = newQudo(place.newAddress(), [page]);
+    const { id } = await qudo.enqueue(page, 1);
+    const queue = qudo.queue("default", { kinds: [page], name: "me" });
+    const [task] = await queue.fetch();
+    expect(task!.active).toBe(true);
+    expect(await task!.refresh()).toBe("reserved");
+    expect(String(task)).toBe(`page ${id} reserved, attempt 1 of 6`);
+    await task!.start();
+    expect(await task!.refresh()).toBe("running");
+    const [{ id: session }] = (await qudo.monitor.workers()) as [{ id: string }];
+    await task!.finish({ fine: true });
+    expect({ active: task!.active, state: task!.state }).toEqual({ active: false, state: "done" });
+    const [run] = await all(qudo.attempts.list({ job: id }));
+    expect(run).toMatchObject({ worker: session, state: "done", result: { fine: true } });
+    expect(run!.startedAt!.getTime()).toBeLessThanOrEqual(run!.endedAt.getTime());
+    // Cancelled by somebody else: found out when it is asked for.
+    await qudo.enqueue(page, 2);
+    const [other] = await queue.fetch();
+    await qudo.jobs.cancel(other!.id);
+    expect(await other!.refresh()).toBe("lost");
+    expect(other!.active).toBe(false);
   });
 });
