@@ -351,7 +351,7 @@ onEachDatabase((place) => {
     expect(String(task)).toBe(`page ${id} reserved, attempt 1 of 6`);
     await task!.start();
     expect(await task!.refresh()).toBe("running");
-    const [{ id: session }] = (await qudo.monitor.workers()) as [{ id: string }];
+    const session = (await qudo.monitor.workers())[0]!.id;
     await task!.finish({ fine: true });
     expect({ active: task!.active, state: task!.state }).toEqual({ active: false, state: "done" });
     const [run] = await all(qudo.attempts.list({ job: id }));
