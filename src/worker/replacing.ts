@@ -31,7 +31,6 @@ export class Replacing {
         throw error;
       },
     );
-    // Whoever does not wait for it learns of it at the end of the handler.
     this.checks.catch(() => undefined);
     return checked;
   }
@@ -46,7 +45,7 @@ export class Replacing {
       );
   }
 
-  /** Resolves when all have been checked. @throws what the first that was refused was refused with. */
+  /** Resolves when all have been checked. @throws what the first that was refused was refused with: the run is not done. */
   checked(): Promise<void> {
     return this.checks;
   }

@@ -37,6 +37,8 @@ test("a job that waits is put off to a moment", async () => {
   expect(await totals(qudo)).toMatchObject({ pending: 1, delayed: 1 });
 });
 
+const ABSENT = "01a2056e-0fcc-7000-b73f-72fe5e0a14cb";
+
 test.each([
   ["nothing", {}],
   ["two times", { delay: 1, runAt: new Date() }],
@@ -44,9 +46,7 @@ test.each([
   ["what does not exist", { when: 1 }],
 ])("reschedule refuses %s", async (_, options) => {
   const qudo = newQudo([note]);
-  const { code } = await refused(
-    qudo.jobs.reschedule("01a2056e-0fcc-7000-b73f-72fe5e0a14cb", options),
-  );
+  const { code } = await refused(qudo.jobs.reschedule(ABSENT, options as object));
   expect(code).toMatch(/^QUDO_(INVALID|UNKNOWN)_OPTION$/);
 });
 
@@ -151,7 +151,6 @@ test("enqueueFromFailed wakes a worker, and refuses what is no run", async () =>
 });
 
 test("a worker that is reset loses what it holds, and goes on under a new session", async () => {
-  tune({ heartbeatMs: 50 });
   let runs = 0;
   const hung = gate();
   const hangs = defineJob("hangs", {
@@ -165,7 +164,7 @@ test("a worker that is reset loses what it holds, and goes on under a new sessio
   });
   const qudo = newQudo([hangs]);
   const job = await qudo.enqueue(hangs, null);
-  const worker = await qudo.work({ name: "web-1", heartbeat: "1s", lease: "30s" });
+  const worker = await qudo.work({ name: "web-1", lease: "3s" });
   await hung.passed;
   const [before] = await qudo.monitor.workers();
   expect(await qudo.resetWorker("web-1")).toEqual({ sessions: 1, jobs: 1 });

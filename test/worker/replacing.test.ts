@@ -99,14 +99,12 @@ test.each(ENDS)("a handler that %s leaves none", async (_, state, end) => {
 });
 
 test("a run that was cancelled meanwhile leaves none", async () => {
-  let cancel: () => Promise<unknown> = () => Promise.resolve();
-  const parent = parentOf(async ({ replace }) => {
+  const parent = parentOf(async ({ replace, id }) => {
     await replace([[child, 1]]);
-    await cancel();
+    await qudo.jobs.cancel(id);
   });
   const qudo = newQudo([parent, child]);
-  const { id } = await qudo.enqueue(parent, null);
-  cancel = () => qudo.jobs.cancel(id);
+  await qudo.enqueue(parent, null);
   const worker = await qudo.work({ queues: ["default"] });
   await until("it was lost", () => worker.stats.lost === 1);
   expect(await qudo.monitor.counts({ kind: "child" })).toEqual([]);
@@ -178,6 +176,8 @@ test("not together with completeIn", async () => {
   expect(job.state).toBe("done");
 });
 
+const prepare: Prepare = async (orders) => orders.map((one) => prepared(...one).job);
+
 test("an end whose answer was lost is sent again, and adds nothing more", async () => {
   const parent = parentOf(({ replace }) =>
     replace([
@@ -195,7 +195,6 @@ test("an end whose answer was lost is sent again, and adds nothing more", async 
     if (asked.settle.length > 0 && lost++ === 0) throw new Error("the answer was lost");
     return outcome;
   };
-  const prepare: Prepare = async (orders) => orders.map((one) => prepared(...one).job);
   const worker = bench.worker(
     {},
     { trip },
