@@ -121,10 +121,13 @@ export interface TaskQueueOptions<
 
 /** What is said of one message when it is added, each as at `enqueue`; the rest comes from its kind. */
 export interface MessageOptions {
+  /** Adding the same id again changes nothing. Default: new. */
   id?: string;
   /** Fetched at the earliest so long from now. Default 0. */
   delay?: Duration;
+  /** Fetched at the earliest at this moment (the database's clock); instead of `delay`. */
   runAt?: Date;
+  /** Not fetched after this moment: its job is abandoned with the reason "expired". */
   expiresAt?: Date;
   /** Higher comes first. */
   priority?: number;
@@ -132,6 +135,7 @@ export interface MessageOptions {
   maxAttempts?: number;
   /** At most one unfinished job of this kind has this key. */
   uniqueKey?: string;
+  /** How long its job is kept after its end, and shown. */
   keep?: Duration | Keep;
 }
 
