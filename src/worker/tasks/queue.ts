@@ -2,7 +2,7 @@
  * One queue, consumed by hand. Behind it stands a worker like any other, which hands its jobs out instead of running them, in each of
  * several databases: idle → open (at the first fetch) → closed.
  */
-import { closedError, InvalidInputError, QudoError } from "../../core/errors.js";
+import { InvalidInputError, QudoError } from "../../core/errors.js";
 import type { AnyJobDefinition, Registry } from "../../core/job.js";
 import type { KeepPolicyTimes } from "../../core/keep.js";
 import { checkName, show } from "../../core/options.js";
@@ -216,6 +216,9 @@ export class Consumer implements TaskQueue, Stoppable {
   }
 
   private closedError(): QudoError {
-    return closedError();
+    return new QudoError(
+      "QUDO_CLOSED",
+      `The queue ${show(this.name)} was closed here, and nothing more is fetched from it. qudo.queue(${show(this.name)}) makes another one.`,
+    );
   }
 }
