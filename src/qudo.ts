@@ -1,5 +1,6 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
 import { Attempts } from "./client/attempts.js";
+import { dismiss, type WorkerEnd } from "./client/crews.js";
 import { tellChanges } from "./client/databases.js";
 import { examine, type DoctorReport } from "./client/doctor.js";
 import { Emitter, type Listener } from "./client/emitter.js";
@@ -9,8 +10,8 @@ import { Monitor } from "./client/monitor.js";
 import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { EnqueueOptions, Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
-import { purge } from "./client/purge.js";
 import { hinting, Results } from "./client/results.js";
+import { enqueueFromFailed, type FailedRun, type FromFailed } from "./client/revive.js";
 import { Transaction } from "./client/transaction.js";
 import {
   Upkeep,
@@ -34,20 +35,12 @@ import { checkFlag, checkOptions } from "./core/options.js";
 import type { Placement } from "./storage/database.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
-import { Fleet } from "./worker/fleet.js";
-import type { Hand } from "./worker/hand.js";
-import {
-  checkLogger,
-  workerSettings,
-  type Logger,
-  type WorkerOptions,
-  type WorkerSettings,
-} from "./worker/options.js";
+import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
 import type { RunningWorker } from "./worker/running.js";
 import type { Surroundings } from "./worker/surroundings.js";
 import type { InputOf, PayloadOf, TaskQueue, TaskQueueOptions } from "./worker/tasks/api.js";
 import { Consumer } from "./worker/tasks/queue.js";
-import { Worker } from "./worker/worker.js";
+import { Workers } from "./worker/workers.js";
 
 /** What {@link Qudo} is made with. */
 export interface QudoOptions<
@@ -109,8 +102,7 @@ export class Qudo<
   private readonly results: Results;
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
-  private readonly workers = new Set<Pick<RunningWorker, "wake" | "stop">>();
-  private waking = false;
+  private readonly workers: Workers;
   private closing: Promise<void> | null = null;
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
@@ -126,7 +118,11 @@ export class Qudo<
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.#opening.ready();
-    const wake = (database?: string): void => this.wakeWorkers(database);
+    const wake = (database?: string): void => this.workers.wake(database);
+    this.workers = new Workers(
+      () => this.stillOpen(),
+      (database) => this.surroundings(database),
+    );
     this.results = new Results(driver);
     this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
     this.jobs = new Jobs(driver, this.results, wake);
@@ -169,7 +165,7 @@ export class Qudo<
     if (this.closing !== null) throw closedError();
     const direct = this.#opening.direct();
     const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
-      this.wakeSoon();
+      this.workers.wakeSoon();
       if (direct.committed()) tellEnqueued(this.emitter.emit, jobs, outcomes);
     });
     return transaction.enqueueSync(job, payload, options);
@@ -183,7 +179,7 @@ export class Qudo<
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
     return new Transaction(this.#opening.transaction(transaction), this.results, () =>
-      this.wakeSoon(),
+      this.workers.wakeSoon(),
     );
   }
 
@@ -194,7 +190,7 @@ export class Qudo<
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
     const settings = workerSettings(options, this.registry, this.keep);
-    return this.start(this.registry, settings);
+    return this.workers.start(this.registry, settings);
   }
 
   /**
@@ -209,34 +205,11 @@ export class Qudo<
     const queue: Consumer = new Consumer(name, options, {
       registry: this.registry,
       keep: this.keep,
-      start: (registry, settings, hand) => this.start(registry, settings, { hand, as: queue }),
+      start: (of, settings, hand) => this.workers.start(of, settings, { hand, by: queue }),
       enqueue: (job, payload, more) => this.producer.enqueue(job, payload, more),
-      purge: async (of) => (await purge(() => this.#opening.ready(), of)).changed,
+      purge: async (of) => (await this.jobs.purge(of)).changed,
     });
     return queue as TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>>;
-  }
-
-  /** `hand`: jobs are handed out, instead of run, and the worker is stopped and woken as whoever hands them out. */
-  private async start(
-    kinds: Registry,
-    settings: WorkerSettings,
-    { hand, as }: { hand?: Hand; as?: Consumer } = {},
-  ): Promise<Worker | Fleet> {
-    const driver = await this.#opening.ready();
-    if (this.closing !== null) throw closedError();
-    const given = (database?: string): Surroundings => {
-      const surroundings = this.surroundings(database);
-      return hand === undefined ? surroundings : { ...surroundings, hand };
-    };
-    const worker =
-      driver.parts === undefined
-        ? new Worker(driver, kinds, settings, given())
-        : new Fleet(driver.parts, kinds, settings, given);
-    const served = as ?? worker;
-    this.workers.add(served);
-    const forget = (): boolean => this.workers.delete(served);
-    void worker.stopped.then(forget, forget);
-    return worker;
   }
 
   /**
@@ -272,8 +245,36 @@ export class Qudo<
   /** Takes back {@link pause}. False when it was not paused. A kind that was paused by itself stays so. */
   async resume(queue: string, options: PauseOptions = {}): Promise<boolean> {
     const changed = await this.upkeep.setPaused(queue, options, false);
-    if (changed) this.wakeWorkers();
+    if (changed) this.workers.wake();
     return changed;
+  }
+
+  /**
+   * A new job like that of this failed run, due now, in the same database: same payload, options and unique key, without its expiry. Of
+   * each run at most one is made: whoever asks again is told which.
+   */
+  async enqueueFromFailed(attempt: FailedRun): Promise<FromFailed> {
+    const outcome = await enqueueFromFailed(await this.#opening.ready(), attempt);
+    if (outcome.status === "inserted") this.workers.wake();
+    return outcome;
+  }
+
+  /**
+   * Takes everything from a worker, by its name or the id of its session, and puts it back at its place, at no cost in attempts. For one
+   * that hangs: its handlers, if they still run, are told by its next heartbeat, and nothing of them counts. The worker goes on under a
+   * new session.
+   */
+  async resetWorker(worker: string): Promise<WorkerEnd> {
+    const end = await dismiss(await this.#opening.ready(), worker, "released");
+    if (end.jobs > 0) this.workers.wake();
+    return end;
+  }
+
+  /** The same, but what it holds is abandoned ("worker_cancelled"). */
+  async cancelWorker(worker: string): Promise<WorkerEnd> {
+    const end = await dismiss(await this.#opening.ready(), worker, "abandoned");
+    this.results.hint();
+    return end;
   }
 
   /** Deletes now what was kept for long enough, by the times given, else by `keep` of this Qudo. Workers do it by themselves. */
@@ -348,8 +349,7 @@ export class Qudo<
   }
 
   private async closeAll(): Promise<void> {
-    // A worker that failed has said so; the others and the database are closed all the same.
-    await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
+    await this.workers.stop();
     await this.producer.close();
     await this.results.close(closedError());
     await this.#opening.close();
@@ -359,28 +359,21 @@ export class Qudo<
     return this.close();
   }
 
-  /** `database`: of several, the one with new jobs. */
-  private wakeWorkers(database?: string): void {
-    for (const worker of this.workers) worker.wake(database);
+  private async stillOpen(): Promise<Driver> {
+    if (this.closing !== null) throw closedError();
+    const driver = await this.#opening.ready();
+    if (this.closing !== null) throw closedError();
+    return driver;
   }
 
   /** What a worker is given; `database`: where it works on one of several. */
   private surroundings(database?: string): Surroundings {
     return {
-      onWork: () => this.wakeWorkers(database),
+      onWork: () => this.workers.wake(database),
       context: this.#context,
       emit: hinting(this.results, this.emitter.emit),
       transaction: (of) => this.#opening.transaction(of, database),
+      prepare: (orders) => this.producer.prepare(orders, "job.replace"),
     };
-  }
-
-  /** After the caller's turn: by then a synchronous transaction has committed. */
-  private wakeSoon(): void {
-    if (this.waking || this.workers.size === 0) return;
-    this.waking = true;
-    setImmediate(() => {
-      this.waking = false;
-      this.wakeWorkers();
-    });
   }
 }

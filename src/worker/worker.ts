@@ -40,8 +40,6 @@ import type { WorkerStats } from "./stats.js";
 import { refuseTransaction, type Surroundings } from "./surroundings.js";
 import { Trouble } from "./trouble.js";
 
-export type { StopOptions, Surroundings, WorkerStats };
-
 type Phase = "starting" | "working" | "stopping" | "stopped";
 
 /** The worker of one database. */
@@ -127,15 +125,14 @@ export class Worker implements RunningWorker {
 
   async stop(options: StopOptions = {}): Promise<void> {
     checkOptions(options, ["grace", "exiting"], "stop");
-    const { grace } = options;
+    const { grace, exiting = false } = options;
     const graceMs = grace === undefined ? this.settings.graceMs : durationMs(grace, "grace");
     if (this.phase === "starting" || this.phase === "working") this.phase = "stopping";
     this.session.hurry();
     this.bell.ring();
-    const lastMs = graceMs + DEFAULTS.abortGraceMs;
     const timers = [
       setTimeout(() => this.crew.interruptAll("stop"), timerMs(graceMs)),
-      setTimeout(() => this.giveUp(options.exiting ?? false), timerMs(lastMs)),
+      setTimeout(() => this.giveUp(exiting), timerMs(graceMs + DEFAULTS.abortGraceMs)),
     ];
     try {
       await this.stopped;
@@ -265,11 +262,12 @@ export class Worker implements RunningWorker {
   private landed(
     settle: readonly SettleGroup[],
     claim: ClaimRequest | null,
-    { settled, claimed, more }: TripOutcome,
+    outcome: TripOutcome,
   ): void {
+    const { claimed, more } = outcome;
     this.settler.applied(settle);
     if (settle.length > 0 || claimed.length > 0) this.looks.worked();
-    settle.forEach(({ settlements }, i) => this.ends.arrived(settlements, settled[i] ?? []));
+    this.ends.arrived(settle, outcome);
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
@@ -340,10 +338,11 @@ export class Worker implements RunningWorker {
   }
 
   private crewOwner(): CrewOf {
-    const { context, transaction, part, hand } = this.surroundings;
+    const { context, transaction, prepare, part, hand } = this.surroundings;
     return {
       context,
       ...(hand && { hand }),
+      ...(prepare && { prepare }),
       ...(part && { database: part.name }),
       session: () => this.session.id,
       transaction: transaction ?? refuseTransaction,

@@ -217,3 +217,23 @@ describe("a kind's time-out", () => {
     expect(task!.state).toBe("failed");
   });
 });
+
+describe("jobs in the place of a task", () => {
+  test("are there when it is finished, and never were when it is not", async () => {
+    const next = defineJob("next", { queue: "next", run: (_n: number) => undefined });
+    const qudo = newQudo([]);
+    await enqueuePages(qudo, 2);
+    const [one, other] = await qudo.queue("http", quiet()).fetch(2);
+    const ids = await one!.replace([
+      [next, 1],
+      [next, 2],
+    ]);
+    await other!.replace([[next, 3]]);
+    expect(await stateOf(qudo, ids[0]!)).toBeUndefined();
+    expect(await one!.finish()).toBe(true);
+    expect(await other!.fail(new Error("no"))).toBe(true);
+    expect(await qudo.jobs.get(ids[1]!)).toMatchObject({ kind: "next", payload: 2 });
+    expect(await qudo.queue("next", quiet()).fetch(9)).toHaveLength(2);
+    await expectSound(qudo);
+  });
+});

@@ -1,6 +1,6 @@
 /** Consuming by hand, as its users see it: a queue that is fetched from, and the tasks that come of it. */
 import type { Duration } from "../../core/duration.js";
-import type { AnyJobDefinition, JobDefinition } from "../../core/job.js";
+import type { AnyJobDefinition, JobDefinition, Order } from "../../core/job.js";
 import type { Keep } from "../../core/keep.js";
 import type { LogLevel } from "../../core/states.js";
 import type { Logger } from "../options.js";
@@ -73,6 +73,14 @@ export interface Task<Payload = unknown> extends AsyncDisposable {
    * @throws RunLostError when it is not ours any more: let it roll the transaction back.
    */
   completeIn(transaction: object, result?: unknown): void | Promise<void>;
+  /**
+   * Jobs that take its place: added by the transaction that records it as done, in the same database, when `finish` is called. As
+   * `job.replace` of handlers. Resolves to their ids, once they have been checked.
+   * @throws InvalidInputError for what cannot be enqueued; QudoError QUDO_REPLACE_IN_TRANSACTION together with `completeIn`.
+   */
+  replace<const Inputs extends readonly unknown[]>(orders: {
+    readonly [I in keyof Inputs]: Order<Inputs[I]>;
+  }): Promise<readonly string[]>;
   /** One line for people: kind, id, state, attempt. */
   toString(): string;
 }

@@ -66,10 +66,11 @@ export class Hold {
     return true;
   }
 
-  /** @throws InvalidInputError QUDO_INVALID_RESULT. */
+  /** @throws InvalidInputError QUDO_INVALID_RESULT, or for jobs in its place that cannot be enqueued. */
   async finish(result: unknown): Promise<boolean> {
     const { run } = this;
     const text = encodeResult(result);
+    await run.replacing?.checked();
     const state = await this.end(() =>
       run.completed ? rolledBack(run, "") : settlement(run, afterSuccess(run.claimed), text, null),
     );
