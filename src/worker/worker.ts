@@ -50,7 +50,11 @@ export class Worker implements RunningWorker {
   /** A claim on its way, or one whose answer was lost: it is sent again under its id, which takes what it took before. */
   private unanswered: ClaimRequest | null = null;
   private readonly session: Session;
-  private readonly settler = new Settler(() => this.session.id);
+  private readonly settler = new Settler(
+    () => this.session.id,
+    // Whoever ends a task by hand waits for the answer.
+    () => (this.surroundings.hand ? 0 : DEFAULTS.settleLingerMs),
+  );
   private readonly bell = new Bell();
   private readonly trouble: Trouble;
   private readonly herald: Herald;
@@ -206,19 +210,14 @@ export class Worker implements RunningWorker {
       if (this.unanswered !== null) return true;
       if (this.crew.queues.some((queue) => queue.hungry && (queue.mayBeMore || due))) return true;
     }
-    const { waiting, waitingMs } = this.settler;
-    if (waiting === 0) return false;
-    return (
-      this.crew.running === 0 ||
-      waiting >= LIMITS.rowsPerStatement ||
-      waitingMs >= DEFAULTS.settleLingerMs
-    );
+    const { waiting, due } = this.settler;
+    return due || (waiting > 0 && this.crew.running === 0);
   }
 
   /** Until completions have waited long enough for company, or until it is time to poll. */
   private pauseMs(): number {
-    const { waiting, waitingMs } = this.settler;
-    if (waiting > 0) return Math.max(0, DEFAULTS.settleLingerMs - waitingMs);
+    const { waiting, dueInMs } = this.settler;
+    if (waiting > 0) return Math.max(0, dueInMs);
     if (!this.mayClaim() || !this.crew.queues.some((queue) => queue.hungry)) return DEFAULTS.pollMs;
     return Math.max(1, this.looks.dueInMs);
   }
@@ -353,9 +352,7 @@ export class Worker implements RunningWorker {
       started: (job) => this.herald.started(job),
       settle: (held, settlement) => this.settle(held, settlement),
       idle: () => this.bell.ring(),
-      full: () =>
-        this.settler.waiting >= LIMITS.rowsPerStatement ||
-        this.settler.waitingMs >= DEFAULTS.settleLingerMs,
+      full: () => this.settler.due,
     };
   }
 

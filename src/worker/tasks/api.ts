@@ -47,7 +47,10 @@ export interface Task<Payload = unknown> extends AsyncDisposable {
   readonly active: boolean;
   /** Aborted when it timed out (counted from `start`), was cancelled, was lost, or its queue is closed. */
   readonly signal: AbortSignal;
-  /** Work begins: it is shown as running. False when it was cancelled or lost meanwhile: leave it alone then. */
+  /**
+   * Work begins: it is shown as running. False when it was cancelled or lost meanwhile: leave it alone then.
+   * @throws DatabaseError when the database cannot say; it may be asked again.
+   */
   start(): Promise<boolean>;
   /**
    * It is done, with this result.
@@ -62,7 +65,10 @@ export interface Task<Payload = unknown> extends AsyncDisposable {
   snooze(delay: Duration): Promise<boolean>;
   /** It never runs again. */
   cancel(): Promise<boolean>;
-  /** Asks the database whether it is still in these hands, and sends what was said with `progress` and `log`. */
+  /**
+   * Asks the database whether it is still in these hands, and sends what was said with `progress` and `log`.
+   * @throws DatabaseError when the database cannot say; it may be asked again.
+   */
   refresh(): Promise<TaskState>;
   /** How far it is: any small JSON, at most 4 KiB. Written at most once a second while it runs; seen in `qudo show`. */
   progress(value: unknown): void;
@@ -89,7 +95,10 @@ export interface Task<Payload = unknown> extends AsyncDisposable {
 export interface FetchOptions {
   /** Ends the wait, which rejects with the signal's reason. What was reserved meanwhile is released. */
   signal?: AbortSignal;
-  /** How long to wait for the first task. 0: takes what there is, and does not wait. Default: as long as it takes. */
+  /**
+   * How long to wait for the first task. 0: takes what there is, and does not wait. A database that is being asked when the time is
+   * up is heard, for 5 s at most. Default: as long as it takes.
+   */
   timeout?: Duration;
 }
 

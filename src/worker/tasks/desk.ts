@@ -1,7 +1,9 @@
 /** Where tasks and those who wait for them meet. Who came first is served first. */
-import { DEFAULTS } from "../../core/defaults.js";
 import type { Task } from "./api.js";
 import { Demand } from "./demand.js";
+
+/** So long one whose time is up waits for databases that are being asked. */
+const LATE_MS = 5_000;
 
 /** What one fetch waits for. */
 export interface Wish {
@@ -53,7 +55,7 @@ export class Desk {
       const timeUp = (): void => {
         // Who asks for what there is wants to know what there is: a look that is under way is waited for, though not for ever.
         waiter.late = true;
-        timer = setTimeout(() => waiter.resolve(waiter.tasks), DEFAULTS.statementTimeoutMs);
+        timer = setTimeout(() => waiter.resolve(waiter.tasks), LATE_MS);
         this.serveSoon();
       };
       if (timeoutMs !== null) timer = setTimeout(timeUp, timeoutMs);

@@ -102,6 +102,16 @@ export class Hold {
     return this.state;
   }
 
+  /** Its worker has ended, and looks after it no more. */
+  leftBehind(): void {
+    if (this.active) {
+      this.run.decided = true;
+      this.known = "lost";
+    }
+    this.clock?.stop();
+    this.leave();
+  }
+
   private async ends(make: () => Settlement): Promise<boolean> {
     return (await this.end(make)) !== "lost";
   }

@@ -31,7 +31,7 @@ import {
 } from "./options.js";
 
 /** A worker that can also be ended at once. */
-export type HandingWorker = RunningWorker & Pick<Stoppable, "force">;
+type HandingWorker = RunningWorker & Pick<Stoppable, "force">;
 
 /** What it needs of its Qudo. */
 export interface ConsumerOf {
