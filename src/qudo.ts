@@ -18,7 +18,6 @@ import { Monitor } from "./client/monitor.js";
 import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { EnqueueOptions, Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
-import { purge } from "./client/purge.js";
 import { hinting, Results } from "./client/results.js";
 import { enqueueFromFailed, type FailedRun, type FromFailed } from "./client/revive.js";
 import { Transaction } from "./client/transaction.js";
@@ -239,7 +238,7 @@ export class Qudo<
       registry: this.registry,
       keep: this.keep,
       enqueue: (job, payload, more) => this.producer.enqueue(job, payload, more),
-      purge: async (of) => (await purge(() => this.#opening.ready(), of)).changed,
+      purge: async (of) => (await this.jobs.purge(of)).changed,
     });
     return queue as TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>>;
   }

@@ -18,7 +18,7 @@ export const ERROR_CODES = {
   QUDO_INVALID_URL: "A database address of no known kind.",
   QUDO_DUPLICATE_KIND: "Two job definitions with one name.",
   QUDO_NO_JOBS: "A worker without any job definition.",
-  QUDO_CLOSED: "The queue was closed and then used.",
+  QUDO_CLOSED: "A Qudo, or a queue that is consumed by hand, was closed and then used.",
   QUDO_PACKAGE_MISSING: "A package that has to be installed first.",
   QUDO_DATABASE_BUSY: "Other processes held the database for too long.",
   QUDO_DATABASE_FULL: "No space left for the database.",

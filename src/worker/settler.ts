@@ -1,5 +1,6 @@
 /** Finished runs on their way to the database, by lease. One group per lease is under way at a time; the last one closes it. */
 import type { Time } from "../core/time.js";
+import { LIMITS } from "../core/defaults.js";
 import type { SettleGroup, Settlement } from "../storage/driver.js";
 
 interface OpenLease {
@@ -14,8 +15,10 @@ export class Settler {
   private waitingCount = 0;
   private oldest: number | null = null;
 
+  /** `lingerMs`: how long a settlement waits for company. */
   constructor(
     private readonly session: () => string,
+    private readonly lingerMs: () => number,
     private readonly time: Time,
   ) {}
 
@@ -24,9 +27,16 @@ export class Settler {
     return this.waitingCount;
   }
 
-  /** How long the oldest has waited. */
-  get waitingMs(): number {
-    return this.oldest === null ? 0 : this.time.now() - this.oldest;
+  /** Until the oldest has waited long enough, where one waits. */
+  get dueInMs(): number {
+    return this.oldest === null ? 0 : this.oldest + this.lingerMs() - this.time.now();
+  }
+
+  /** They should go. */
+  get due(): boolean {
+    return (
+      this.waitingCount > 0 && (this.waitingCount >= LIMITS.rowsPerStatement || this.dueInMs <= 0)
+    );
   }
 
   /** Runs of it are open, or settlements on their way. */

@@ -45,8 +45,6 @@ import type { WorkerStats } from "./stats.js";
 import { refuseTransaction, type Surroundings } from "./surroundings.js";
 import { Trouble } from "./trouble.js";
 
-export type { StopOptions, Surroundings, WorkerStats };
-
 type Phase = "starting" | "working" | "stopping" | "stopped";
 
 /** The worker of one database. */
@@ -83,7 +81,9 @@ export class Worker implements RunningWorker {
     const { logger } = settings;
     const { emit = silent, part, hand, time = REAL } = surroundings;
     this.time = time;
-    this.settler = new Settler(() => this.session.id, time);
+    // Whoever ends a task by hand waits for the answer.
+    const lingerMs = (): number => (hand ? 0 : DEFAULTS.settleLingerMs);
+    this.settler = new Settler(() => this.session.id, lingerMs, time);
     this.bell = new Bell(time);
     const trouble = (): Trouble =>
       new Trouble(logger, (what, error) => this.herald.trouble(what, error), part?.isOut, time);
@@ -215,19 +215,14 @@ export class Worker implements RunningWorker {
       if (this.unanswered !== null) return true;
       if (this.crew.queues.some((queue) => queue.hungry && (queue.mayBeMore || due))) return true;
     }
-    const { waiting, waitingMs } = this.settler;
-    if (waiting === 0) return false;
-    return (
-      this.crew.running === 0 ||
-      waiting >= LIMITS.rowsPerStatement ||
-      waitingMs >= DEFAULTS.settleLingerMs
-    );
+    const { waiting, due } = this.settler;
+    return due || (waiting > 0 && this.crew.running === 0);
   }
 
   /** Until completions have waited long enough for company, or until it is time to poll. */
   private pauseMs(): number {
-    const { waiting, waitingMs } = this.settler;
-    if (waiting > 0) return Math.max(0, DEFAULTS.settleLingerMs - waitingMs);
+    const { waiting, dueInMs } = this.settler;
+    if (waiting > 0) return Math.max(0, dueInMs);
     if (!this.mayClaim() || !this.crew.queues.some((queue) => queue.hungry)) return DEFAULTS.pollMs;
     return Math.max(1, this.looks.dueInMs);
   }
@@ -358,9 +353,7 @@ export class Worker implements RunningWorker {
       started: (job) => this.herald.started(job),
       settle: (held, settlement) => this.settle(held, settlement),
       idle: () => this.bell.ring(),
-      full: () =>
-        this.settler.waiting >= LIMITS.rowsPerStatement ||
-        this.settler.waitingMs >= DEFAULTS.settleLingerMs,
+      full: () => this.settler.due,
     };
   }
 

@@ -16,6 +16,7 @@ const PAGES = [
   "docs/postgres.md",
   "docs/mysql.md",
   "docs/transactions.md",
+  "docs/tasks.md",
   "docs/operating.md",
   "docs/processes.md",
 ];

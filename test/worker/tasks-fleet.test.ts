@@ -7,7 +7,7 @@ import { REAL } from "../../src/storage/time.js";
 import { Fleet } from "../../src/worker/fleet.js";
 import { Consumer } from "../../src/worker/tasks/queue.js";
 import { Sea, twoSeas } from "./fleets.js";
-import { closing, newDatabase, order, refused, silent, until } from "./support.js";
+import { closing, gate, newDatabase, order, refused, silent, until } from "./support.js";
 
 const consumers: Consumer[] = [];
 
@@ -142,14 +142,13 @@ describe("several databases", () => {
     const [a, b] = seas;
     const tasks = consuming(seas);
     expect(await tasks.fetch(1, { timeout: 0 })).toEqual([]);
-    let release = (): void => undefined;
-    const slow = new Promise<void>((resolve) => (release = resolve));
-    a.before = (operation) => (operation === "trip" ? slow : undefined);
+    const slow = gate();
+    a.before = (operation) => (operation === "trip" ? slow.passed : undefined);
     await b.driver.insertJobs(orders(1));
     const [task] = await tasks.fetch(1);
     expect(task!.database).toBe("b");
     expect(await task!.finish()).toBe(true);
-    release();
+    slow.open();
   });
 
   test("none of which can be used: whoever waits is told, and the next one tries again", async () => {

@@ -17,7 +17,7 @@ import {
   until,
 } from "./support.js";
 
-const note = defineJob("note", { queue: "notes", run: (_: number) => undefined });
+const note = defineJob("note", { queue: "notes", run: (_n: number) => undefined });
 
 const statesOf = async (qudo: Qudo, id: string): Promise<string[]> =>
   (await attemptsOf(qudo, id)).map(({ state }) => state);
@@ -180,19 +180,19 @@ describe("a task that is kept", () => {
   });
 });
 
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+/** Fetched in a frame of its own, so that nothing here holds it. */
+const fetchAndForget = async (qudo: Qudo, start: boolean): Promise<readonly string[]> => {
+  const logger = silent();
+  const tasks = qudo.queue("notes", { logger });
+  const [task] = await tasks.fetch();
+  if (start) await task!.start();
+  return logger.lines;
+};
+
 describe("a task that nobody has any more", () => {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-
-  /** Fetched in a frame of its own, so that nothing here holds it. */
-  const fetchAndForget = async (qudo: Qudo, start: boolean): Promise<readonly string[]> => {
-    const logger = silent();
-    const tasks = qudo.queue("notes", { logger });
-    const [task] = await tasks.fetch();
-    if (start) await task!.start();
-    return logger.lines;
-  };
-
   test.each([false, true])("is given back, and that is told (started: %s)", async (started) => {
     const qudo = newQudo([]);
     const { id } = await qudo.enqueue(note, 1);

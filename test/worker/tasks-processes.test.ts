@@ -4,7 +4,7 @@ import { defineJob, type Qudo } from "../../src/index.js";
 import { newConsumer, type Actor, type ConsumerOptions } from "./fixtures/actors.js";
 import { attemptsOf, expectSound, newDatabase, newQudo, silent, until } from "./support.js";
 
-const note = defineJob("note", { queue: "notes", run: (_: number) => undefined });
+const note = defineJob("note", { queue: "notes", run: (_n: number) => undefined });
 
 async function consuming(n: number, options: Omit<ConsumerOptions, "url"> = {}) {
   const database = newDatabase();

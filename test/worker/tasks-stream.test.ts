@@ -13,7 +13,7 @@ import {
   until,
 } from "./support.js";
 
-const note = defineJob("note", { queue: "notes", run: (_: number) => undefined });
+const note = defineJob("note", { queue: "notes", run: (_n: number) => undefined });
 const quiet = () => ({ logger: silent() });
 
 const enqueueNotes = async (qudo: Qudo, n: number): Promise<string[]> =>
@@ -175,7 +175,7 @@ describe("messages", () => {
             typeof value === "number" ? { value } : { issues: [{ message: "no number" }] },
         },
       },
-      run: (_: number) => undefined,
+      run: (_n: number) => undefined,
     });
     const qudo = newQudo([]);
     const box = qudo.queue("numbers", { kinds: [strict], ...quiet() });

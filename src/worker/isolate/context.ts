@@ -5,7 +5,7 @@ import type { Duration } from "../../core/duration.js";
 import type { JobContext } from "../../core/job.js";
 import { snooze } from "../../core/snooze.js";
 import type { RunState } from "../../core/states.js";
-import { AbortedByHandler } from "../context.js";
+import { AbortedByHandler, DequeuedByHandler } from "../context.js";
 import { checkLevel } from "../journal.js";
 import { packProgress, packThrown, unpackThrown, type FromHost, type Packed } from "./wire.js";
 import type { PlainContext } from "./wire.js";
@@ -66,6 +66,23 @@ export class HostedRun implements JobContext {
   snooze(delay: Duration): never {
     // oxlint-disable-next-line typescript/only-throw-error -- it is no error: whoever runs it takes it for what it is
     throw snooze(delay);
+  }
+
+  reenqueue(delay: Duration = 0): never {
+    return this.snooze(delay);
+  }
+
+  dequeue(): never {
+    throw new DequeuedByHandler("QUDO_JOB_ABORTED", "The handler took its job out of the queue.");
+  }
+
+  get replace(): JobContext["replace"] {
+    return async () => {
+      throw new QudoError(
+        "QUDO_UNSUPPORTED",
+        `"${this.kind}" runs in a thread or process of its own, from where a job cannot be replaced: define it without isolate.`,
+      );
+    };
   }
 
   // Getters, so that they can be taken out of the context, as abort and snooze can.

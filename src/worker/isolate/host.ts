@@ -9,7 +9,7 @@ import { definitionsIn } from "../../core/exported.js";
 import { registry, type AnyJobDefinition, type Registry } from "../../core/job.js";
 import { validate } from "../../core/schema.js";
 import { Snooze } from "../../core/snooze.js";
-import { AbortedByHandler } from "../context.js";
+import { AbortedByHandler, DequeuedByHandler } from "../context.js";
 import { HostedRun } from "./context.js";
 import { enterIsolation } from "./inside.js";
 import { packThrown, type Ending, type FromHost, type Order, type ToHost } from "./wire.js";
@@ -53,6 +53,7 @@ async function ending(
   } catch (thrown) {
     if (Snooze.is(thrown)) return { snoozeMs: thrown.delayMs };
     if (AbortedByHandler.is(thrown)) return { aborted: thrown.message };
+    if (DequeuedByHandler.is(thrown)) return { dequeued: true };
     return { thrown: packThrown(thrown) };
   }
 }

@@ -190,7 +190,8 @@ function settle(ended: Ending, { job, resolve, reject }: Under): void {
   else if ("thrown" in ended) reject(unpackThrown(ended.thrown));
   else
     try {
-      job.abort(ended.aborted);
+      if ("dequeued" in ended) job.dequeue();
+      else job.abort(ended.aborted);
     } catch (error) {
       reject(error);
     }

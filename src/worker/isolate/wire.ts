@@ -59,6 +59,7 @@ export type Ending =
   | { readonly result: string | null }
   | { readonly snoozeMs: number }
   | { readonly aborted: string }
+  | { readonly dequeued: true }
   | { readonly thrown: Packed };
 
 /** Anything a handler throws or logs. An error crosses with what is kept of it; its class and further fields do not. */

@@ -1,6 +1,6 @@
 /** Consuming by hand, as its users see it: a queue that is fetched from, and the tasks that come of it. */
 import type { Duration } from "../../core/duration.js";
-import type { AnyJobDefinition, JobDefinition } from "../../core/job.js";
+import type { AnyJobDefinition, JobDefinition, Order } from "../../core/job.js";
 import type { Keep } from "../../core/keep.js";
 import type { LogLevel } from "../../core/states.js";
 import type { Logger } from "../options.js";
@@ -47,7 +47,10 @@ export interface Task<Payload = unknown> extends AsyncDisposable {
   readonly active: boolean;
   /** Aborted when it timed out (counted from `start`), was cancelled, was lost, or its queue is closed. */
   readonly signal: AbortSignal;
-  /** Work begins: it is shown as running. False when it was cancelled or lost meanwhile: leave it alone then. */
+  /**
+   * Work begins: it is shown as running. False when it was cancelled or lost meanwhile: leave it alone then.
+   * @throws DatabaseError when the database cannot say; it may be asked again.
+   */
   start(): Promise<boolean>;
   /**
    * It is done, with this result.
@@ -62,7 +65,10 @@ export interface Task<Payload = unknown> extends AsyncDisposable {
   snooze(delay: Duration): Promise<boolean>;
   /** It never runs again. */
   cancel(): Promise<boolean>;
-  /** Asks the database whether it is still in these hands, and sends what was said with `progress` and `log`. */
+  /**
+   * Asks the database whether it is still in these hands, and sends what was said with `progress` and `log`.
+   * @throws DatabaseError when the database cannot say; it may be asked again.
+   */
   refresh(): Promise<TaskState>;
   /** How far it is: any small JSON, at most 4 KiB. Written at most once a second while it runs; seen in `qudo show`. */
   progress(value: unknown): void;
@@ -73,6 +79,14 @@ export interface Task<Payload = unknown> extends AsyncDisposable {
    * @throws RunLostError when it is not ours any more: let it roll the transaction back.
    */
   completeIn(transaction: object, result?: unknown): void | Promise<void>;
+  /**
+   * Jobs that take its place: added by the transaction that records it as done, in the same database, when `finish` is called. As
+   * `job.replace` of handlers. Resolves to their ids, once they have been checked.
+   * @throws InvalidInputError for what cannot be enqueued; QudoError QUDO_REPLACE_IN_TRANSACTION together with `completeIn`.
+   */
+  replace<const Inputs extends readonly unknown[]>(orders: {
+    readonly [I in keyof Inputs]: Order<Inputs[I]>;
+  }): Promise<readonly string[]>;
   /** One line for people: kind, id, state, attempt. */
   toString(): string;
 }
@@ -81,7 +95,10 @@ export interface Task<Payload = unknown> extends AsyncDisposable {
 export interface FetchOptions {
   /** Ends the wait, which rejects with the signal's reason. What was reserved meanwhile is released. */
   signal?: AbortSignal;
-  /** How long to wait for the first task. 0: takes what there is, and does not wait. Default: as long as it takes. */
+  /**
+   * How long to wait for the first task. 0: takes what there is, and does not wait. A database that is being asked when the time is
+   * up is heard, for 5 s at most. Default: as long as it takes.
+   */
   timeout?: Duration;
 }
 
@@ -121,10 +138,13 @@ export interface TaskQueueOptions<
 
 /** What is said of one message when it is added, each as at `enqueue`; the rest comes from its kind. */
 export interface MessageOptions {
+  /** Adding the same id again changes nothing. Default: new. */
   id?: string;
   /** Fetched at the earliest so long from now. Default 0. */
   delay?: Duration;
+  /** Fetched at the earliest at this moment (the database's clock); instead of `delay`. */
   runAt?: Date;
+  /** Not fetched after this moment: its job is abandoned with the reason "expired". */
   expiresAt?: Date;
   /** Higher comes first. */
   priority?: number;
@@ -132,6 +152,7 @@ export interface MessageOptions {
   maxAttempts?: number;
   /** At most one unfinished job of this kind has this key. */
   uniqueKey?: string;
+  /** How long its job is kept after its end, and shown. */
   keep?: Duration | Keep;
 }
 

@@ -1,8 +1,10 @@
 /** Where tasks and those who wait for them meet. Who came first is served first. */
-import { DEFAULTS } from "../../core/defaults.js";
 import type { Cancel, Time } from "../../core/time.js";
 import type { Task } from "./api.js";
 import { Demand } from "./demand.js";
+
+/** So long one whose time is up waits for databases that are being asked. */
+const LATE_MS = 5_000;
 
 /** What one fetch waits for. */
 export interface Wish {
@@ -58,7 +60,7 @@ export class Desk {
       const timeUp = (): void => {
         // Who asks for what there is wants to know what there is: a look that is under way is waited for, though not for ever.
         waiter.late = true;
-        cancel = this.time.later(() => waiter.resolve(waiter.tasks), DEFAULTS.statementTimeoutMs);
+        cancel = this.time.later(() => waiter.resolve(waiter.tasks), LATE_MS);
         this.serveSoon();
       };
       if (timeoutMs !== null) cancel = this.time.later(timeUp, timeoutMs);

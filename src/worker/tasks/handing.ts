@@ -58,6 +58,7 @@ export class Handing implements Hand {
   /** The worker has ended. */
   end(): void {
     this.answers.end();
+    for (const hold of this.holds) hold.leftBehind();
   }
 
   /** Null where nobody wants it any more. No async function, whose frame would hold on to the task. */

@@ -66,10 +66,11 @@ export class Hold {
     return true;
   }
 
-  /** @throws InvalidInputError QUDO_INVALID_RESULT. */
+  /** @throws InvalidInputError QUDO_INVALID_RESULT, or for jobs in its place that cannot be enqueued. */
   async finish(result: unknown): Promise<boolean> {
     const { run } = this;
     const text = encodeResult(result);
+    await run.replacing?.checked();
     const state = await this.end(() =>
       run.completed ? rolledBack(run, "") : settlement(run, afterSuccess(run.claimed), text, null),
     );
@@ -99,6 +100,16 @@ export class Hold {
   async refresh(): Promise<TaskState> {
     if (this.active) await this.crew.ask(this.run);
     return this.state;
+  }
+
+  /** Its worker has ended, and looks after it no more. */
+  leftBehind(): void {
+    if (this.active) {
+      this.run.decided = true;
+      this.known = "lost";
+    }
+    this.clock?.stop();
+    this.leave();
   }
 
   private async ends(make: () => Settlement): Promise<boolean> {

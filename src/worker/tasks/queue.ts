@@ -2,7 +2,7 @@
  * One queue, consumed by hand. Behind it stands a worker like any other, which hands its jobs out instead of running them, in each of
  * several databases: idle → open (at the first fetch) → closed.
  */
-import { closedError, InvalidInputError, QudoError } from "../../core/errors.js";
+import { InvalidInputError, QudoError } from "../../core/errors.js";
 import type { AnyJobDefinition, Registry } from "../../core/job.js";
 import type { KeepPolicyTimes } from "../../core/keep.js";
 import { checkName, show } from "../../core/options.js";
@@ -32,7 +32,7 @@ import {
 } from "./options.js";
 
 /** A worker that can also be ended at once. */
-export type HandingWorker = RunningWorker & Pick<Stoppable, "force">;
+type HandingWorker = RunningWorker & Pick<Stoppable, "force">;
 
 /** What it needs of its Qudo. */
 export interface ConsumerOf {
@@ -219,6 +219,9 @@ export class Consumer implements TaskQueue, Stoppable {
   }
 
   private closedError(): QudoError {
-    return closedError();
+    return new QudoError(
+      "QUDO_CLOSED",
+      `The queue ${show(this.name)} was closed here, and nothing more is fetched from it. qudo.queue(${show(this.name)}) makes another one.`,
+    );
   }
 }

@@ -1,5 +1,6 @@
 /** A task as its owner has it. While he holds on to it, it is kept; when he has dropped it, it is given back. */
 import type { Duration } from "../../core/duration.js";
+import type { Order } from "../../core/job.js";
 import type { LogLevel } from "../../core/states.js";
 import type { Task, TaskState } from "./api.js";
 import type { Hold } from "./hold.js";
@@ -95,6 +96,12 @@ export class HandedTask<Payload = unknown> implements Task<Payload> {
 
   completeIn(transaction: object, result?: unknown): void | Promise<void> {
     return this.#hold.run.completeIn(transaction, result);
+  }
+
+  replace<const Inputs extends readonly unknown[]>(orders: {
+    readonly [I in keyof Inputs]: Order<Inputs[I]>;
+  }): Promise<readonly string[]> {
+    return this.#hold.run.replace(orders);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
