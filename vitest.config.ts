@@ -74,7 +74,7 @@ export default defineConfig({
       // Last, and beside nothing else: 64 processes at once would take the time of tests that watch how long something takes.
       project("faults", 120_000, { groupOrder: 1 }),
       project("cli", 60_000),
-      project("parity", 60_000),
+      project("parity", 120_000),
       project("package", 60_000),
       adapters,
       project("servers", 60_000),

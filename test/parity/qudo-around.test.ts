@@ -15,28 +15,28 @@ onEachDatabase((place) => {
     const { qudo, bad } = await withLogs();
     const first = await qudo.exceptionList();
     expect(first).toHaveLength(10);
-    expect(first[0]).toMatchObject({
+    const rest = await qudo.exceptionList({ limit: 5, offset: 10 });
+    expect([...first, ...rest].map(({ job }) => job).toSorted()).toEqual(bad.toSorted());
+    expect([...first, ...rest].find(({ job }) => job === bad[0])).toMatchObject({
       kind: "bad",
       message: expect.stringContaining("no 0"),
+      at: expect.any(Date),
       arg: { n: 0, note: "kept" },
       uniqueKey: "bad-0",
       retried: false,
-      job: bad[0],
       run: 1,
     });
-    expect(first[0]!.at).toBeInstanceOf(Date);
-    const rest = await qudo.exceptionList({ limit: 5, offset: 10 });
-    expect(rest.map(({ job }) => job)).toEqual(bad.slice(10));
     expect(await qudo.exceptionList({ funcs: ["good"] })).toEqual([]);
-    expect(await qudo.exceptionList({ kinds: ["bad"], limit: 1, newestFirst: true })).toMatchObject(
-      [{ job: bad[11] }],
-    );
+    const [newest] = await qudo.exceptionList({ kinds: ["bad"], limit: 1, newestFirst: true });
+    expect(newest).toEqual(rest[1]);
   });
 
   test("Q16 a failed run is enqueued again, its row marked, and refused a second time", async () => {
     const { qudo, bad } = await withLogs();
-    const [failed] = await qudo.exceptionList({ limit: 1 });
-    const again = await qudo.enqueueFromFailed(failed!);
+    const row = async () =>
+      (await qudo.exceptionList({ limit: 100 })).find(({ job }) => job === bad[0])!;
+    const failed = await row();
+    const again = await qudo.enqueueFromFailed(failed);
     expect(again).toMatchObject({ status: "inserted" });
     const { id } = again as { id: string };
     expect(id).not.toBe(bad[0]);
@@ -45,30 +45,27 @@ onEachDatabase((place) => {
       payload: { n: 0, note: "kept" },
       uniqueKey: "bad-0",
     });
-    expect(await qudo.exceptionList({ limit: 2 })).toMatchObject([
-      { retried: true, retriedBy: id },
-      { retried: false, retriedBy: null },
-    ]);
-    expect(await qudo.enqueueFromFailed(failed!)).toEqual({ status: "already", id });
+    expect([failed.retried, await row()]).toMatchObject([false, { retried: true, retriedBy: id }]);
+    expect(
+      (await qudo.exceptionList({ limit: 100 })).filter(({ retried }) => retried),
+    ).toHaveLength(1);
+    expect(await qudo.enqueueFromFailed(failed)).toEqual({ status: "already", id });
     expect(await qudo.jobCount("bad")).toEqual([{ database: null, jobs: 1 }]);
   });
 
   test("Q17 the job status log: a row per run with what became of it and when", async () => {
     const { qudo } = await withLogs();
     expect(await qudo.jobStatusList()).toHaveLength(10);
-    const all = await qudo.jobStatusList({ limit: 100 });
-    const counted = Map.groupBy(all, ({ kind, status }) => `${kind} ${status}`);
-    expect([...counted].map(([what, rows]) => [what, rows.length]).toSorted()).toEqual([
-      ["bad failed", 12],
-      ["good completed", 3],
-      ["hopeless abort", 1],
-    ]);
-    for (const { startedAt, endedAt } of all)
+    const rows = await qudo.jobStatusList({ limit: 100 });
+    const counted: Record<string, number> = {};
+    for (const { kind, status } of rows)
+      counted[`${kind} ${status}`] = (counted[`${kind} ${status}`] ?? 0) + 1;
+    expect(counted).toEqual({ "bad failed": 12, "good completed": 3, "hopeless abort": 1 });
+    for (const { startedAt, endedAt } of rows)
       expect(startedAt!.getTime()).toBeLessThanOrEqual(endedAt.getTime());
-    expect(await qudo.jobStatusList({ kinds: ["good"], offset: 1 })).toMatchObject([
-      { arg: 1, status: "completed" },
-      { arg: 2, status: "completed" },
-    ]);
+    const good = await qudo.jobStatusList({ kinds: ["good"], offset: 1 });
+    expect(good).toMatchObject([{ status: "completed" }, { status: "completed" }]);
+    expect(rows.filter(({ kind }) => kind === "good").slice(1)).toEqual(good);
   });
 
   test("Q18 job_count: of a kind or of several, of each database or of one", async () => {

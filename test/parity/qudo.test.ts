@@ -41,14 +41,17 @@ onEachDatabase((place) => {
         logger: quiet,
       }),
     );
-    const added = await Promise.all(Array.from({ length: 60 }, (_, n) => qudo.enqueue(job, n)));
-    expect(new Set(added.map(({ database }) => database))).toEqual(new Set(["one", "two"]));
+    const used = new Set<unknown>();
+    let added = 0;
+    // Each job goes to any that is healthy: by chance, so that some may be needed until both have had one.
+    while (used.size < 2) used.add((await qudo.enqueue(job, added++)).database);
+    expect(used).toEqual(new Set(["one", "two"]));
     const worker = await qudo.work({ logger: quiet });
-    await until("all are done", () => done.size === 60);
+    await until("all are done", () => done.size === added);
     await worker.stop();
-    expect(worker.stats.done).toBe(60);
+    expect(worker.stats.done).toBe(added);
     // A single look goes through them in an order of chance, and passes over the dead one.
-    await qudo.enqueue(job, 60);
+    await qudo.enqueue(job, added);
     expect([
       await qudo.workOnce({ logger: quiet }),
       await qudo.workOnce({ logger: quiet }),
