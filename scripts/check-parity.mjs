@@ -7,7 +7,9 @@ import { DATABASES, IDS, ON_EACH, PAGE, readTable } from "./parity/table.mjs";
 
 const ran = process.argv.slice(2).flatMap(assertionsOf);
 const rows = readTable();
-const wrong = IDS.filter((id) => !rows.some((row) => row.id === id)).map((id) => `${id} has no row`);
+const wrong = IDS.filter((id) => !rows.some((row) => row.id === id)).map(
+  (id) => `${id} has no row`,
+);
 for (const row of rows) wrong.push(...wrongWith(row).map((what) => `${row.id} ${what}`));
 
 for (const line of wrong) console.log(line);
@@ -36,8 +38,8 @@ function wrongWith({ tests }) {
     if (found.some(({ status }) => status === "failed")) return [`failed: ${file}: ${title}`];
     if (passed.length === 0) return [`did not run: ${file}: ${title}`];
     if (!file.startsWith(ON_EACH)) return [];
-    return DATABASES.filter((database) => !passed.some(({ within }) => within.includes(database))).map(
-      (database) => `did not run on ${database}: ${file}: ${title}`,
-    );
+    return DATABASES.filter(
+      (database) => !passed.some(({ within }) => within.includes(database)),
+    ).map((database) => `did not run on ${database}: ${file}: ${title}`);
   });
 }

@@ -36,7 +36,7 @@ export interface WorkerOptions {
    * it, elsewhere 10 to 400 ms, the longer the quieter it is.
    */
   sleep?: Duration;
-  /** It stops by itself when it has had nothing to do for so long. Default: it never does. */
+  /** It stops by itself when it has had nothing to do for so long, counted from its first look at the earliest. Default: it never does. */
   idleTimeout?: Duration;
   /** It stops by itself when so many runs have ended, over all queues and databases together. Default: no limit. */
   maxJobs?: number;

@@ -17,6 +17,7 @@ export class Shift {
   private running = 0;
   private idleSince: number;
   private cancelWatch: Cancel | null = null;
+  private hasLooked = false;
   private isOver = false;
 
   /** `onOver` is called once: whoever hears it takes no more jobs and lets those that run come to their end. */
@@ -26,6 +27,13 @@ export class Shift {
     private readonly time: Time,
   ) {
     this.idleSince = time.now();
+  }
+
+  /** A database has been asked for jobs, whatever came of it: the first time idle time begins to count. */
+  looked(): void {
+    if (this.hasLooked) return;
+    this.hasLooked = true;
+    this.idleSince = this.time.now();
     this.watch();
   }
 

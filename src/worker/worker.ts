@@ -275,6 +275,7 @@ export class Worker implements RunningWorker {
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
+    this.shift.looked();
     if (claimed.length > 0) this.settler.opened(claim.lease, claimed.length);
     this.crew.hold(claim, claimed, more);
   }

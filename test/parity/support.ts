@@ -42,6 +42,9 @@ export function onEachDatabase(tests: (place: Place) => void): void {
 
 const here = { postgres: await has("postgres"), mariadb: await has("mariadb") };
 
+/** So long a server may take to start, and what is closed to end. */
+const START_MS = 60_000;
+
 const BASE = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 function sqlite(): Place {
@@ -72,8 +75,8 @@ function sqlite(): Place {
 function server(engine: "PostgreSQL" | "MariaDB", newDatabase: () => Promise<Fresh>): Place {
   let place: Fresh | undefined;
   let tables = 0;
-  beforeAll(async () => void (place = await newDatabase()));
-  afterAll(() => place?.drop());
+  beforeAll(async () => void (place = await newDatabase()), START_MS);
+  afterAll(() => place?.drop(), START_MS);
   const newAddress = (): string => {
     const url = new URL(place!.url);
     url.searchParams.set("prefix", `q${++tables}_`);
@@ -117,7 +120,7 @@ const closers: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
-});
+}, START_MS);
 
 /** Closed after the test. */
 export function closing<T extends Qudo>(qudo: T): T {

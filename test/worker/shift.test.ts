@@ -105,6 +105,20 @@ describe("idleTimeout", () => {
     expect(await qudo.monitor.workers()).toEqual([]);
   });
 
+  test("counts from the first look, however long the database took to answer it", async () => {
+    const bench = await newBench([nothing]);
+    await bench.driver.insertJobs([order("nothing")]);
+    const opened = gate();
+    const worker = bench.worker(
+      { idleTimeout: "20ms", maxJobs: 1 },
+      { openSession: async (session) => (await opened.passed, bench.driver.openSession(session)) },
+    );
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    opened.open();
+    await worker.stopped;
+    expect(worker.stats.done).toBe(1);
+  });
+
   test("stops one that never had any work, over several databases too", async () => {
     const qudo = newQudo([nothing]);
     await (
