@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
 import { defineJob, Qudo } from "qudo";
+import type { Driver } from "qudo/driver";
 import { laws, runLaw, type Fixture } from "qudo/testing";
 import { run } from "../cli/support/cli.js";
 import { mysql } from "../conformance/support/mysql.js";
@@ -11,6 +12,33 @@ import { mariadb } from "../servers/index.js";
 import { all, closing, newQudo, onEachDatabase, quiet, type Place } from "./support.js";
 
 onEachDatabase((place) => {
+  test("Q4 drivers: the same program on each database, by its address alone, behind one contract", async () => {
+    const job = defineJob("job", { run: (n: number) => n + 1 });
+    const qudo = newQudo(place.newAddress(), [job]);
+    const scheme = { SQLite: "sqlite:", PostgreSQL: "postgres://", MariaDB: "mysql://" }[
+      place.engine
+    ];
+    expect((await qudo.label()).startsWith(scheme)).toBe(true);
+    const { id } = await qudo.enqueue(job, 1);
+    expect(await qudo.workOnce()).toBe(true);
+    expect((await qudo.jobs.get(id))!.last).toMatchObject({ result: 2 });
+    // A driver of somebody's own, as the contract wants it: here one that counts, and hands on.
+    let trips = 0;
+    const real = fixtureOf(place);
+    const counting: Fixture = {
+      ...real,
+      async open() {
+        const database = await real.open();
+        const { driver } = database;
+        const own: Driver = { ...driver, trip: (trip) => (trips++, driver.trip(trip)) };
+        return { ...database, driver: own };
+      },
+    };
+    const law = laws.find((one) => one.id === "claim.priority-order")!;
+    expect(await runLaw(law, counting)).toEqual({ status: "held" });
+    expect(trips).toBeGreaterThan(0);
+  });
+
   test("Q15 the exception log: a row per failed run, ten at a time, by kind and database", async () => {
     const { qudo, bad } = await withLogs();
     expect(await qudo.exceptionList()).toHaveLength(10);
