@@ -100,9 +100,10 @@ function firstLine(results) {
   }
 }
 
+const cell = (text) => text.replaceAll("|", "\\|").replaceAll("\n", " ").trim();
+const code = (text) => (text === "" ? "nothing" : `\`${cell(text)}\``);
+
 function page(all) {
-  const cell = (text) => text.replaceAll("|", "\\|").replaceAll("\n", " ").trim();
-  const code = (text) => (text === "" ? "nothing" : `\`${cell(text)}\``);
   const lines = all.map(
     ({ id, broken, line, put, failed, why }) =>
       `| ${id} | \`${broken}:${line}\` | ${code(put)} | ${failed ? cell(why) : "**it passes**"} |`,
