@@ -125,7 +125,7 @@ onEachDatabase((place) => {
         throw new Error(`no ${n}`);
       },
     });
-    const good = defineJob("good", { run: (_: number) => undefined });
+    const good = defineJob("good", { run: (n: number) => n });
     const hopeless = defineJob("hopeless", { run: (_: unknown, job) => job.abort("no use") });
     const qudo = newQudo(place.newAddress(), [bad, good, hopeless]);
     const failing = await qudo.enqueueMany(
