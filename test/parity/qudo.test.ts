@@ -197,7 +197,7 @@ onEachDatabase((place) => {
           database,
           payloadOrigin,
           open,
-          then: job.outcome,
+          after: job.outcome,
         });
       },
     });
@@ -214,7 +214,7 @@ onEachDatabase((place) => {
       database: null,
       payloadOrigin: '{"do":"done"}',
       open: null,
-      then: "done",
+      after: "done",
     });
     expect(await done.result()).toEqual({ fine: true });
     const ends = await Promise.all(
