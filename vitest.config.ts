@@ -25,7 +25,7 @@ const partOf = (name: string, timeoutMs: number, files: string) => {
 
 /** Files of `worker` whose subject depends on the database, once more on a server. */
 const ON_SERVERS =
-  "test/worker/{claiming,fleet,processes,reload,running,sessions,signals,stopping,stress,suspects}.test.ts";
+  "test/worker/{claiming,explicit,fleet,moving,once,processes,reload,replacing,running,sessions,shift,signals,stopping,stress,suspects,tasks,tasks-ends,tasks-lost,tasks-processes,tasks-stream}.test.ts";
 const workersOn = (server: string) => {
   const part = project(`worker-${server}`, 60_000);
   const env = { QUDO_TEST_WORKERS_ON: server };
@@ -74,6 +74,7 @@ export default defineConfig({
       // Last, and beside nothing else: 64 processes at once would take the time of tests that watch how long something takes.
       project("faults", 120_000, { groupOrder: 1 }),
       project("cli", 60_000),
+      project("parity", 120_000),
       project("package", 60_000),
       adapters,
       project("servers", 60_000),

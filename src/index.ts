@@ -20,6 +20,7 @@ export {
   type LinearThenExponentialOptions,
   type PlainBackoff,
 } from "./core/backoff.js";
+export type { Isolation } from "./core/isolation.js";
 export { snooze, type Snooze } from "./core/snooze.js";
 export type { Duration } from "./core/duration.js";
 export type { StandardSchema } from "./core/schema.js";
@@ -28,6 +29,7 @@ export type { JobState, LogLevel, Reason, RunState } from "./core/states.js";
 export type { EventName, QudoEvents } from "./core/events.js";
 export { idFromName } from "./core/ids.js";
 export {
+  ChildFailedError,
   DatabaseError,
   EnqueueOutcomeUnknownError,
   EnqueuePartlyError,
@@ -49,13 +51,39 @@ export type { DatabaseReport, DoctorReport } from "./client/doctor.js";
 export type { RenameOptions } from "./client/naming.js";
 export type { Transaction } from "./client/transaction.js";
 export type { ResultOptions } from "./client/results.js";
-export type { AttemptFilter } from "./client/attempts.js";
+export type {
+  AttemptFilter,
+  AttemptListOptions,
+  AttemptPageOptions,
+  AttemptsPage,
+} from "./client/attempts.js";
+export type { Change, ChangesOptions, FollowOptions } from "./client/changes.js";
+export type { Explanation } from "./client/explain.js";
+export { WHY_CODES, type Why, type WhyCode } from "./core/explain.js";
+export type { DatabaseFigures, Figures } from "./client/figures.js";
+export type {
+  ExceptionInfo,
+  JobCount,
+  JobStatusInfo,
+  LoggedRun,
+  LogOptionsOfRuns,
+} from "./client/logs.js";
+export type { OverdueOptions, RunningInfo, WaitingInfo } from "./client/overdue.js";
 export type { BulkOptions, BulkOutcome, Refusal } from "./client/bulk.js";
 export type { JobFilter } from "./client/filter.js";
 export type { AttemptInfo, JobInfo, JobLogLine } from "./client/info.js";
 export type { DatabaseInfo } from "./client/databases.js";
-export type { CountFilter, DatabaseCounts, DatabaseFilter, Throughput } from "./client/monitor.js";
-export type { JobsPage, LogOptions, PageOptions } from "./client/jobs.js";
+export type {
+  CountFilter,
+  CountOptions,
+  DatabaseCounts,
+  DatabaseFilter,
+  Throughput,
+} from "./client/monitor.js";
+export type { JobsPage, LogOptions, PageOptions, RescheduleOptions } from "./client/jobs.js";
+export type { Purged, PurgeOptions } from "./client/purge.js";
+export type { FailedRun, FromFailed } from "./client/revive.js";
+export type { WorkerEnd } from "./client/crews.js";
 export type {
   BackupReport,
   CompactReport,
@@ -63,9 +91,24 @@ export type {
   Pruned,
   PruneOptions,
 } from "./client/upkeep.js";
+export type { OnDie } from "./worker/dying.js";
+export type { WorkOnceOptions } from "./worker/once.js";
 export type { Logger, WorkerOptions } from "./worker/options.js";
+export { prefork, type Prefork } from "./worker/prefork/index.js";
+export type { PreforkOptions } from "./worker/prefork/options.js";
+export type { ChildInfo, PreforkFigures } from "./worker/prefork/parent.js";
 export type { RunningWorker as Worker, StopOptions } from "./worker/running.js";
 export type { WorkerStats } from "./worker/stats.js";
+export type {
+  Added,
+  EachOptions,
+  FetchOptions,
+  MessageOptions,
+  Task,
+  TaskQueue,
+  TaskQueueOptions,
+  TaskState,
+} from "./worker/tasks/api.js";
 export type {
   Database,
   DatabaseOptions,
@@ -85,6 +128,7 @@ export type {
   DatabaseStatus,
   Identity,
   LaneCounts,
+  RescheduleOutcome,
   RetryOutcome,
   SessionRow,
   TallyEvent,

@@ -1,15 +1,25 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
 import { Attempts } from "./client/attempts.js";
+import { dismiss, type WorkerEnd } from "./client/crews.js";
 import { tellChanges } from "./client/databases.js";
 import { examine, type DoctorReport } from "./client/doctor.js";
 import { Emitter, type Listener } from "./client/emitter.js";
 import type { Enqueued } from "./client/enqueued.js";
+import { explainJob, type Explanation } from "./client/explain.js";
 import { Jobs } from "./client/jobs.js";
+import {
+  Logs,
+  type ExceptionInfo,
+  type JobCount,
+  type JobStatusInfo,
+  type LogOptionsOfRuns,
+} from "./client/logs.js";
 import { Monitor } from "./client/monitor.js";
 import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { EnqueueOptions, Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
 import { hinting, Results } from "./client/results.js";
+import { enqueueFromFailed, type FailedRun, type FromFailed } from "./client/revive.js";
 import { Transaction } from "./client/transaction.js";
 import {
   Upkeep,
@@ -30,14 +40,25 @@ import {
 } from "./core/job.js";
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
+import type { Time } from "./core/time.js";
 import type { Placement } from "./storage/database.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
 import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
-import { Fleet } from "./worker/fleet.js";
-import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
+import { REAL } from "./storage/time.js";
+import type { World } from "./storage/world.js";
+import type { WorkOnceOptions } from "./worker/once.js";
+import {
+  checkLogger,
+  onceSettings,
+  workerSettings,
+  type Logger,
+  type WorkerOptions,
+} from "./worker/options.js";
+import { parentToTell, underParent } from "./worker/prefork/link.js";
 import type { RunningWorker } from "./worker/running.js";
+import { Staff } from "./worker/staff.js";
 import type { Surroundings } from "./worker/surroundings.js";
-import { Worker } from "./worker/worker.js";
+import type { InputOf, PayloadOf, TaskQueue, TaskQueueOptions } from "./worker/tasks/api.js";
 
 /** What {@link Qudo} is made with. */
 export interface QudoOptions<
@@ -93,36 +114,51 @@ export class Qudo<
   readonly #context: unknown;
   /** Out of reach of `inspect`, for an address may hold a password. */
   readonly #opening: Opening;
+  private readonly time: Time;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
+  private readonly logs: Logs;
   private readonly results: Results;
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
-  private readonly workers = new Set<RunningWorker>();
-  private waking = false;
+  private readonly staff: Staff;
   private closing: Promise<void> | null = null;
 
-  /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
-  constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>) {
+  /**
+   * Opens nothing yet: that happens at first use, and errors of the database appear there.
+   * `world`: for tests and simulations; `testQudo` of qudo/testing gives it.
+   */
+  constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>, world: World = {}) {
     // Not even to be left out: there is no database to begin with.
     checkOptions(options ?? null, KNOWN, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.#context = options.context;
     const logger = checkLogger(options.logger);
-    this.#opening = new Opening(options, (driver) =>
-      tellChanges(driver, this.emitter.emit, logger),
+    this.time = world.time ?? REAL;
+    this.#opening = new Opening(
+      options,
+      (driver) => tellChanges(driver, this.emitter.emit, logger, this.time),
+      world,
     );
-    this.registry = registry(options.jobs ?? []);
+    const { wrapJob } = world;
+    const jobs = registry(options.jobs ?? []);
+    this.registry = wrapJob === undefined ? jobs : registry([...jobs.values()].map(wrapJob));
     this.keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.#opening.ready();
-    const wake = (database?: string): void => this.wakeWorkers(database);
-    this.results = new Results(driver);
-    this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
+    const wake = (database?: string): void => this.staff.wake(database);
+    this.staff = new Staff({
+      time: this.time,
+      driver,
+      surroundings: (database) => this.surroundings(database),
+    });
+    this.results = new Results(driver, this.time);
+    this.producer = new Producer(driver, this.results, this.emitter.emit, wake, this.time);
     this.jobs = new Jobs(driver, this.results, wake);
     this.attempts = new Attempts(driver);
-    this.monitor = new Monitor(driver);
-    this.upkeep = new Upkeep(driver, this.keep);
+    this.monitor = new Monitor(driver, this.time);
+    this.logs = new Logs(driver);
+    this.upkeep = new Upkeep(driver, this.keep, this.time);
   }
 
   /**
@@ -159,7 +195,7 @@ export class Qudo<
     if (this.closing !== null) throw closedError();
     const direct = this.#opening.direct();
     const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
-      this.wakeSoon();
+      this.staff.wakeSoon();
       if (direct.committed()) tellEnqueued(this.emitter.emit, jobs, outcomes);
     });
     return transaction.enqueueSync(job, payload, options);
@@ -173,7 +209,7 @@ export class Qudo<
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
     return new Transaction(this.#opening.transaction(transaction), this.results, () =>
-      this.wakeSoon(),
+      this.staff.wakeSoon(),
     );
   }
 
@@ -183,18 +219,38 @@ export class Qudo<
    * start in none of them.
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
-    const settings = workerSettings(options, this.registry, this.keep);
-    const driver = await this.#opening.ready();
-    if (this.closing !== null) throw closedError();
-    const given = (database?: string): Surroundings => this.surroundings(database);
-    const worker =
-      driver.parts === undefined
-        ? new Worker(driver, this.registry, settings, given())
-        : new Fleet(driver.parts, this.registry, settings, given);
-    this.workers.add(worker);
-    const forget = (): boolean => this.workers.delete(worker);
-    void worker.stopped.then(forget, forget);
+    const settings = workerSettings(underParent(options), this.registry, this.keep);
+    const join = parentToTell((ready) => this.once("worker:started", ready));
+    const worker = await this.staff.start(settings.abilities, settings);
+    join?.(worker);
     return worker;
+  }
+
+  /**
+   * This queue, to be consumed by hand instead of by handlers: `for await (const task of qudo.queue("http"))`. Make one and keep it: each
+   * has a session of its own from its first fetch on, until it is closed, or this Qudo is.
+   */
+  queue<const Kinds extends readonly (AnyJobDefinition | string)[] = readonly string[]>(
+    name: string,
+    options: TaskQueueOptions<Kinds> = {},
+  ): TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>> {
+    const queue = this.staff.consumer(name, options, {
+      registry: this.registry,
+      keep: this.keep,
+      enqueue: (job, payload, more) => this.producer.enqueue(job, payload, more),
+      purge: async (of) => (await this.jobs.purge(of)).changed,
+    });
+    return queue as TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>>;
+  }
+
+  /**
+   * Runs one job, if there is one that may run now: resolves to true when it has ended, however it did, and to false where there was none.
+   * Of several databases one after the other is asked, in an order of chance. Each call opens a session and closes it again:
+   * for many jobs use `work({ maxJobs, idleTimeout })`.
+   * @throws DatabaseError when the database could not be asked; of several, when none of them could.
+   */
+  async workOnce(options: WorkOnceOptions = {}): Promise<boolean> {
+    return this.staff.once(onceSettings(options, this.registry, this.keep));
   }
 
   /**
@@ -230,8 +286,36 @@ export class Qudo<
   /** Takes back {@link pause}. False when it was not paused. A kind that was paused by itself stays so. */
   async resume(queue: string, options: PauseOptions = {}): Promise<boolean> {
     const changed = await this.upkeep.setPaused(queue, options, false);
-    if (changed) this.wakeWorkers();
+    if (changed) this.staff.wake();
     return changed;
+  }
+
+  /**
+   * A new job like that of this failed run, due now, in the same database: same payload, options and unique key, without its expiry. Of
+   * each run at most one is made: whoever asks again is told which.
+   */
+  async enqueueFromFailed(attempt: FailedRun): Promise<FromFailed> {
+    const outcome = await enqueueFromFailed(await this.#opening.ready(), attempt);
+    if (outcome.status === "inserted") this.staff.wake();
+    return outcome;
+  }
+
+  /**
+   * Takes everything from a worker, by its name or the id of its session, and puts it back at its place, at no cost in attempts. For one
+   * that hangs: its handlers, if they still run, are told by its next heartbeat, and nothing of them counts. The worker goes on under a
+   * new session.
+   */
+  async resetWorker(worker: string): Promise<WorkerEnd> {
+    const end = await dismiss(await this.#opening.ready(), worker, "released");
+    if (end.jobs > 0) this.staff.wake();
+    return end;
+  }
+
+  /** The same, but what it holds is abandoned ("worker_cancelled"). */
+  async cancelWorker(worker: string): Promise<WorkerEnd> {
+    const end = await dismiss(await this.#opening.ready(), worker, "abandoned");
+    this.results.hint();
+    return end;
   }
 
   /** Deletes now what was kept for long enough, by the times given, else by `keep` of this Qudo. Workers do it by themselves. */
@@ -257,6 +341,11 @@ export class Qudo<
     return this.#opening.migrate();
   }
 
+  /** What {@link migrate} would do now, as SQL that somebody may run in its place; "" where the tables are current. Changes nothing. */
+  async migrationSql(): Promise<string> {
+    return (await this.#opening.open()).migrationSql();
+  }
+
   /**
    * SQL for a server's administrator: roles with the least rights to migrate, to produce, to work and to view. Changes nothing.
    * @throws QudoError QUDO_UNSUPPORTED where the database is a file: there the file's own rights count.
@@ -268,6 +357,38 @@ export class Qudo<
       "QUDO_UNSUPPORTED",
       `${driver.label} knows no roles. Who may use a file is said by the rights of the file and its folder.`,
     );
+  }
+
+  /**
+   * Why a job is not running, or what it is doing: reasons, the gravest first, each with a code and what to do about it.
+   * @throws QudoError QUDO_JOB_ABSENT when there is no such job (any more).
+   */
+  async explain(id: string): Promise<Explanation> {
+    return explainJob(await this.#opening.ready(), id);
+  }
+
+  /**
+   * Runs that failed, ten at a time, oldest first: the exception log.
+   * @throws IncompleteError, with the rows of the others in `found`, when one of several databases could not be asked.
+   */
+  exceptionList(options: LogOptionsOfRuns = {}): Promise<ExceptionInfo[]> {
+    return this.logs.exceptions(options);
+  }
+
+  /**
+   * Runs that ended, be it well or not, ten at a time, oldest first: the job status log.
+   * @throws IncompleteError, with the rows of the others in `found`, when one of several databases could not be asked.
+   */
+  jobStatusList(options: LogOptionsOfRuns = {}): Promise<JobStatusInfo[]> {
+    return this.logs.statuses(options);
+  }
+
+  /**
+   * How many jobs of this kind, or of these kinds, or of all, have not ended: of each database by itself, or of the one named.
+   * @throws IncompleteError, with the counts of the others in `found`, when one of several databases could not be asked.
+   */
+  jobCount(kinds?: string | readonly string[], database?: string): Promise<JobCount[]> {
+    return this.logs.count(kinds, database);
   }
 
   /** Which database this is, as people may see it: engine and place, never a password. */
@@ -307,7 +428,7 @@ export class Qudo<
 
   private async closeAll(): Promise<void> {
     // A worker that failed has said so; the others and the database are closed all the same.
-    await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
+    await this.staff.close();
     await this.producer.close();
     await this.results.close(closedError());
     await this.#opening.close();
@@ -317,28 +438,14 @@ export class Qudo<
     return this.close();
   }
 
-  /** `database`: of several, the one with new jobs. */
-  private wakeWorkers(database?: string): void {
-    for (const worker of this.workers) worker.wake(database);
-  }
-
   /** What a worker is given; `database`: where it works on one of several. */
   private surroundings(database?: string): Surroundings {
     return {
-      onWork: () => this.wakeWorkers(database),
+      time: this.time,
       context: this.#context,
       emit: hinting(this.results, this.emitter.emit),
       transaction: (of) => this.#opening.transaction(of, database),
+      prepare: (orders) => this.producer.prepare(orders, "job.replace"),
     };
-  }
-
-  /** After the caller's turn: by then a synchronous transaction has committed. */
-  private wakeSoon(): void {
-    if (this.waking || this.workers.size === 0) return;
-    this.waking = true;
-    setImmediate(() => {
-      this.waking = false;
-      this.wakeWorkers();
-    });
   }
 }

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { JobFilter } from "../client/filter.js";
 import type { JobState } from "../core/states.js";
-import { momentOrAgo } from "./values.js";
+import { commas, momentOrAgo } from "./values.js";
 
 export interface FilterFlags {
   state?: string[];
@@ -15,16 +15,12 @@ export interface FilterFlags {
 
 export function addFilterOptions(command: Command): Command {
   return command
-    .option("--state <state>", "in this state; several with commas, or given again", collect)
+    .option("--state <state>", "in this state; several with commas, or given again", commas)
     .option("--queue <name>", "in this queue")
     .option("--kind <kind>", "of this kind")
     .option("--since <time>", "enqueued within this time (2h), or at this date or later")
     .option("--until <time>", "enqueued longer ago than that, or before this date")
     .option("--in <name>", "in the database of this name, where there are several");
-}
-
-function collect(text: string, before: string[] = []): string[] {
-  return [...before, ...text.split(",").map((state) => state.trim())];
 }
 
 /** What was said, and nothing else. @throws InvalidInputError for a time that is none; the API looks at the rest. */

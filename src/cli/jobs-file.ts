@@ -4,16 +4,20 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { AnyJobDefinition } from "../core/job.js";
 import { InvalidInputError } from "../core/errors.js";
+import { definitionsIn } from "../core/exported.js";
 
 /** Definitions of all files, each once. @throws InvalidInputError QUDO_JOBS_FILE that names the file and what to do. */
 export async function loadJobs(files: readonly string[]): Promise<AnyJobDefinition[]> {
-  const jobs = new Set<AnyJobDefinition>();
-  for (const file of files) for (const job of await definitionsOf(file)) jobs.add(job);
-  return [...jobs];
+  const homes = new Map<AnyJobDefinition, string>();
+  for (const file of files)
+    for (const job of await definitionsOf(file))
+      if (!homes.has(job)) homes.set(job, pathToFileURL(resolve(file)).href);
+  // Whoever runs its handler apart from here finds it where we did.
+  return Array.from(homes, ([job, home]) => (job.module ? job : { ...job, module: home }));
 }
 
 async function definitionsOf(file: string): Promise<AnyJobDefinition[]> {
-  const jobs = exported(await load(file)).filter(isDefinition);
+  const jobs = definitionsIn(await load(file));
   if (jobs.length === 0)
     throw unusable(
       file,
@@ -30,21 +34,6 @@ async function load(file: string): Promise<object> {
   } catch (cause) {
     throw unusable(file, whyNot(cause), cause);
   }
-}
-
-/** Named exports, the default one, and what arrays or (CommonJS) a default object hold. */
-function exported(module: object): unknown[] {
-  const values: unknown[] = Object.values(module).flat();
-  const inside =
-    "default" in module && isObject(module.default) ? Object.values(module.default) : [];
-  return [...values, ...inside];
-}
-
-/** Told by its shape: the job file may use another copy of qudo than this command. */
-function isDefinition(value: unknown): value is AnyJobDefinition {
-  if (!isObject(value)) return false;
-  const { kind, queue, run } = value;
-  return typeof kind === "string" && typeof queue === "string" && typeof run === "function";
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

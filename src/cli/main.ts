@@ -3,23 +3,30 @@
 import { Command, CommanderError } from "commander";
 import { withoutCredentials } from "../core/options.js";
 import { VERSION } from "../core/version.js";
+import { addAttempts } from "./attempts.js";
 import { addBackup } from "./backup.js";
 import { addCancel } from "./cancel.js";
+import { addChanges } from "./changes.js";
 import { addDatabase } from "./database.js";
 import { addDoctor } from "./doctor.js";
 import { addEnqueue } from "./enqueue.js";
 import { examples } from "./command.js";
+import { addExplain } from "./explain.js";
 import { EXIT } from "./exit.js";
 import { addMigrate } from "./migrate.js";
 import { addList } from "./list.js";
 import { ignoreClosedPipe } from "./output.js";
+import { addOverdue } from "./overdue.js";
 import { addPause } from "./pause.js";
 import { addPrune } from "./prune.js";
+import { addPurge } from "./purge.js";
+import { addReschedule } from "./reschedule.js";
 import { addResume } from "./resume.js";
 import { addRetry } from "./retry.js";
 import { addShow } from "./show.js";
 import { addStatus } from "./status.js";
 import { addWork } from "./work.js";
+import { addWorkers } from "./workers.js";
 
 const program = new Command("qudo")
   .description("A brokerless, persistent job queue for Node.js.")
@@ -44,10 +51,17 @@ for (const add of [
   addStatus,
   addList,
   addShow,
+  addExplain,
+  addAttempts,
+  addChanges,
+  addOverdue,
   addRetry,
   addCancel,
+  addReschedule,
+  addPurge,
   addPause,
   addResume,
+  addWorkers,
   addPrune,
   addBackup,
   addMigrate,

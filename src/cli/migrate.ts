@@ -4,6 +4,7 @@ import { QudoError } from "../core/errors.js";
 import { Qudo } from "../qudo.js";
 import type { Databases, ListedDatabase } from "../storage/database.js";
 import { addCommand, type CommonOptions } from "./command.js";
+import { dryRun } from "./dry-run.js";
 import { silent } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { print, printJson, say } from "./output.js";
@@ -34,23 +35,32 @@ export function addMigrate(program: Command): void {
           '{"database":"sqlite:jobs.db","from":null,"to":2}',
         ],
         [
+          "qudo migrate --dry-run",
+          "the SQL that would be run, for those who run migrations by hand; changes nothing",
+        ],
+        [
           "qudo migrate --database mysql://db.example/app --print-grants",
           "roles with the least rights, as SQL for the administrator; changes nothing",
         ],
       ],
     },
     migrate,
-  ).option(
-    "--print-grants",
-    "servers: print roles with the least rights as SQL, and change nothing",
-  );
+  )
+    .option("--dry-run", "print the SQL that would be run, and change nothing")
+    .option(
+      "--print-grants",
+      "servers: print roles with the least rights as SQL, and change nothing",
+    );
 }
 
 interface MigrateFlags extends CommonOptions {
+  dryRun?: true;
   printGrants?: true;
 }
 
-async function migrate({ database, json, printGrants }: MigrateFlags): Promise<ExitCode> {
+async function migrate(flags: MigrateFlags): Promise<ExitCode> {
+  const { database, json, printGrants } = flags;
+  if (flags.dryRun === true) return dryRun(database, json);
   if (printGrants === true) return grants(database, json);
   if (!Array.isArray(database)) {
     const done = await migrateOne(database);

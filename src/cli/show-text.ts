@@ -1,8 +1,9 @@
 /** A job as `qudo show` tells it to people. */
 import type { AttemptInfo, JobInfo, JobLogLine } from "../client/info.js";
 import { humanDuration } from "../core/duration.js";
-import type { Reason, RunState } from "../core/states.js";
+import type { Reason } from "../core/states.js";
 import type { SessionRow } from "../storage/driver.js";
+import { outcome, runPaint, took } from "./attempt-table.js";
 import { hasEnded, statePaint } from "./job-text.js";
 import { painter, plural, type Paint, type Painter } from "./output.js";
 import { table, type Column } from "./table.js";
@@ -71,6 +72,7 @@ function fields({ job, workers }: Known, now: number, paint: Painter): Field[] {
     ["tries", triesText(job)],
     ["priority", job.priority === 0 ? "" : String(job.priority)],
     ["unique key", job.uniqueKey ?? ""],
+    ["made of", job.origin === undefined ? "" : `run ${job.origin.run} of ${job.origin.job}`],
     ["enqueued", moment(job.createdAt, now)],
     [hasEnded(job.state) ? "was due" : "due", moment(job.runAt, now)],
     ["started", moment(job.startedAt, now)],
@@ -143,13 +145,16 @@ function runLines({ attempts, workers }: Known, now: number, paint: Painter): st
     { title: "run", cell: ({ run }) => run },
     {
       title: "came to",
-      cell: ({ state, reason }) => (reason === null ? state : `${state} (${reason})`),
+      cell: outcome,
       paint: ({ state }) => runPaint(state, paint),
       whole: true,
     },
     { title: "when", cell: ({ endedAt }) => relative(endedAt, now), whole: true },
     { title: "took", cell: took, whole: true, yields: 1 },
     { title: "worker", cell: ({ worker }) => workers.get(worker ?? "")?.name ?? "", yields: 2 },
+    ...(attempts.some(({ retriedBy }) => retriedBy !== undefined)
+      ? [{ title: "enqueued again as", cell: ({ retriedBy = "" }: AttemptInfo) => retriedBy }]
+      : []),
     { title: "error", cell: ({ error }) => (error === null ? "" : firstLine(error)) },
   ];
   const width = process.stdout.columns;
@@ -162,18 +167,6 @@ function runLines({ attempts, workers }: Known, now: number, paint: Painter): st
   return earlier > 0
     ? [...lines, `${INDENT}… and ${plural(earlier, "earlier run")} (--json has all)`]
     : lines;
-}
-
-function took({ startedAt, endedAt }: AttemptInfo): string {
-  return startedAt === null
-    ? ""
-    : humanDuration(Math.max(0, endedAt.getTime() - startedAt.getTime()));
-}
-
-function runPaint(state: RunState, paint: Painter): Paint | undefined {
-  if (state === "done") return paint.green;
-  if (state === "failed" || state === "crashed") return paint.yellow;
-  return state === "abandoned" ? paint.red : undefined;
 }
 
 /** Lines by run; within one the time, and how grave it is where that is not usual. */

@@ -1,15 +1,23 @@
 /** `qudo status`: how many jobs are where, and who works. Writes nothing. */
 import type { Command } from "commander";
-import { humanDuration } from "../core/duration.js";
-import type { LaneCounts, SessionRow } from "../storage/driver.js";
+import { durationMs } from "../core/duration.js";
+import { InvalidInputError } from "../core/errors.js";
 import type { DatabaseInfo } from "../client/databases.js";
+import type { Qudo } from "../qudo.js";
 import { addCommand, type CommonOptions } from "./command.js";
 import { databaseLines, isOut } from "./database-table.js";
 import { openExisting } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { Gaps } from "./gaps.js";
-import { painter, plural, print, printJson, type Paint } from "./output.js";
-import { table, type Column } from "./table.js";
+import { plural, print, printJson } from "./output.js";
+import { laneLines, workerLines } from "./status-text.js";
+import { duration } from "./values.js";
+import { laneJson, watch, workerJson } from "./watch.js";
+
+interface StatusFlags extends CommonOptions {
+  watch?: true;
+  every?: string;
+}
 
 export function addStatus(program: Command): void {
   addCommand(
@@ -22,10 +30,13 @@ export function addStatus(program: Command): void {
         "Pending and failed jobs wait for their next run; delayed counts those of them that are not due yet. " +
         "Reserved ones are held by a worker, running ones have run for a second or more.\n\n" +
         "Of several databases it first shows which can be used; one that cannot is missing in the figures (exit code 1).\n\n" +
+        "With --watch it goes on looking, until q or Ctrl-C: unfinished jobs, and what happens per minute. Into a pipe the " +
+        "looks follow one another, with --json one line each.\n\n" +
         "It only looks: a database that is not there, or has no tables, is left so (exit code 1).",
       examples: [
         ["qudo status", "queues and workers of ./qudo.db"],
         ["qudo status --database sqlite:/var/lib/app/jobs.db", "of another file"],
+        ["qudo status --watch", "a live view of what waits and runs"],
         [
           "qudo status --json | jq '[.lanes[].failed] | add'",
           "failed jobs that wait for another try",
@@ -33,11 +44,22 @@ export function addStatus(program: Command): void {
       ],
     },
     status,
-  );
+  )
+    .option("--watch", "go on looking, until q or Ctrl-C")
+    .option("--every <duration>", "with --watch: the time between two looks (default: 2s)");
 }
 
-async function status({ database, json }: CommonOptions): Promise<ExitCode> {
+/** Sooner than that nobody sees anything new. */
+const LEAST_MS = 100;
+
+async function status({ database, json, watch: live, every }: StatusFlags): Promise<ExitCode> {
+  const everyMs = durationMs(duration(every ?? "2s", "--every"), "--every");
+  if (live !== true && every !== undefined)
+    throw new InvalidInputError("QUDO_INVALID_OPTION", "--every goes with --watch.");
+  if (everyMs < LEAST_MS)
+    throw new InvalidInputError("QUDO_INVALID_OPTION", "--every: give 100ms or more.");
   await using qudo = openExisting(database);
+  if (live === true) return await watch(qudo, everyMs, json === true, () => nameOf(qudo));
   const gaps = new Gaps();
   const databases = await qudo.monitor.databases();
   if (databases.length > 0 && databases.every(isOut)) return noneAnswers(databases, json);
@@ -46,12 +68,14 @@ async function status({ database, json }: CommonOptions): Promise<ExitCode> {
   const [label, schema] = [await qudo.label(), await gaps.of(qudo.schemaVersion())];
   if (json) {
     const several = databases.length > 0 ? { databases } : {};
-    const looked = { schema, ...several, lanes, workers: workers.map(workerJson) };
+    const figures = { lanes: lanes.map(laneJson), workers: workers.map(workerJson) };
+    const looked = { schema, ...several, ...figures };
     printJson({ database: label, ...looked, ...gaps.json });
   } else {
     const name = databases.length > 0 ? plural(databases.length, "database") : label;
     const heading = [`${name}, schema ${schema}`, ...databaseLines(databases, Date.now())];
-    print([...heading, "", ...statusLines(lanes, workers, Date.now())].join("\n"));
+    const lines = [...laneLines(lanes), "", ...workerLines(workers, Date.now())];
+    print([...heading, "", ...lines].join("\n"));
   }
   return gaps.tell();
 }
@@ -63,75 +87,8 @@ function noneAnswers(databases: readonly DatabaseInfo[], json: true | undefined)
   return EXIT.failed;
 }
 
-/** Moments as text, for other programs; `beat` and `process` are nobody's business. */
-function workerJson({
-  seenAt,
-  startedAt,
-  beat: _beat,
-  process: _process,
-  ...worker
-}: SessionRow): object {
-  return { ...worker, startedAt: moment(startedAt), seenAt: moment(seenAt) };
-}
-
-function moment(ms: number): string {
-  return new Date(ms).toISOString();
-}
-
-function statusLines(
-  lanes: readonly LaneCounts[],
-  workers: readonly SessionRow[],
-  now: number,
-): string[] {
-  const paint = painter(process.stdout);
-  const look = { width: process.stdout.columns, title: paint.bold };
-  return [
-    ...(lanes.length > 0 ? table(laneColumns(), lanes, look) : ["No jobs yet."]),
-    "",
-    ...(workers.length > 0 ? table(workerColumns(now), workers, look) : ["No workers."]),
-  ];
-}
-
-const STATES = [
-  "pending",
-  "failed",
-  "delayed",
-  "reserved",
-  "running",
-  "done",
-  "abandoned",
-  "cancelled",
-] as const;
-
-function laneColumns(): Column<LaneCounts>[] {
-  const paint = painter(process.stdout);
-  const alarms: Partial<Record<string, Paint>> = { failed: paint.yellow, abandoned: paint.red };
-  return [
-    { title: "queue", cell: ({ queue }) => queue },
-    { title: "kind", cell: ({ kind }) => kind },
-    ...STATES.map((state) => ({
-      title: state,
-      cell: (lane: LaneCounts) => lane[state],
-      paint: (lane: LaneCounts) => (lane[state] === 0 ? paint.dim : alarms[state]),
-    })),
-    { title: "", cell: ({ paused }) => (paused ? "paused" : ""), paint: () => paint.yellow },
-  ];
-}
-
-function workerColumns(now: number): Column<SessionRow>[] {
-  const paint = painter(process.stdout);
-  const age = ({ seenAt }: SessionRow): number => Math.max(0, now - seenAt);
-  return [
-    { title: "worker", cell: ({ name }) => name },
-    { title: "database", cell: ({ database = "" }) => database },
-    { title: "pid", cell: ({ pid }) => pid },
-    { title: "host", cell: ({ host }) => host },
-    { title: "kinds", cell: ({ kinds }) => kinds.join(", ") },
-    {
-      title: "last heartbeat",
-      cell: (worker) => `${humanDuration(age(worker))} ago`,
-      paint: (worker) => (age(worker) > worker.leaseMs ? paint.red : undefined),
-    },
-    { title: "leases", cell: ({ leases }) => leases },
-  ];
+/** The one database, or how many there are. */
+async function nameOf(qudo: Qudo): Promise<string> {
+  const { length } = await qudo.monitor.databases();
+  return length > 0 ? plural(length, "database") : qudo.label();
 }

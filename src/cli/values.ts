@@ -15,6 +15,23 @@ export function whole(text: string, option: string, min: number, max: number): n
   return checkInteger(/^-?\d+$/.test(text) ? Number(text) : text, option, min, max);
 }
 
+/** Of an option that is given several times. */
+export function again(text: string, before: string[] = []): string[] {
+  return [...before, text];
+}
+
+/** Of an option that is given several times, or has several values with commas between. */
+export function commas(text: string, before: string[] = []): string[] {
+  return [...before, ...text.split(",").map((value) => value.trim())];
+}
+
+/** "0.5". @throws InvalidInputError that names the option. */
+export function part(text: string, option: string): number {
+  const value = /^(?:0?\.\d+|1(?:\.0+)?)$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= 0.001) return value;
+  throw invalid(option, `${show(text)} is no part of the time. Give a number from 0.001 to 1.`);
+}
+
 const DATE =
   /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d{1,3}))?)?)?\s?(Z|[+-]\d\d:?\d\d)?$/i;
 

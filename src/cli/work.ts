@@ -3,23 +3,28 @@ import type { Command } from "commander";
 import { DEFAULTS } from "../core/defaults.js";
 import { durationMs, humanDuration } from "../core/duration.js";
 import type { AnyJobDefinition } from "../core/job.js";
+import { checkIsolation } from "../core/isolation.js";
 import { Qudo } from "../qudo.js";
 import type { WorkerOptions } from "../worker/options.js";
-import type { WorkerStats } from "../worker/stats.js";
+import { parent } from "../worker/prefork/link.js";
+import { wantsChildren, workAsChild, workInChildren, type ChildrenFlags } from "./children.js";
 import { addCommand, type CommonOptions } from "./command.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { loadJobs } from "./jobs-file.js";
 import { printJson, say } from "./output.js";
 import { firstSignal } from "./signals.js";
-import { duration, whole } from "./values.js";
+import { statsLine } from "./stats-text.js";
+import { duration, part, whole } from "./values.js";
 
-interface WorkFlags extends CommonOptions {
+interface WorkFlags extends CommonOptions, ChildrenFlags {
   jobs: string[];
   queue?: string[];
   concurrency?: string;
   lease?: string;
   name?: string;
   grace?: string;
+  throttle?: string;
+  isolate?: string;
 }
 
 export function addWork(program: Command): void {
@@ -31,6 +36,8 @@ export function addWork(program: Command): void {
       description:
         "Runs jobs of the kinds that the given files export, until SIGTERM or Ctrl-C. Then it takes no new jobs, lets " +
         "running ones finish within the grace period, gives the others back, and exits with 0. A second signal ends it at once.\n\n" +
+        "With --processes, --max-jobs or --health a parent keeps so many child processes at work: one that crashes is followed by another, " +
+        "SIGHUP restarts them one after the other, new code and all, and /live, /ready and figures are answered over HTTP.\n\n" +
         "The tables are made when they are missing. Messages go to stderr; with --json one line of figures goes to stdout at the end.",
       examples: [
         ["qudo work --jobs dist/jobs.js", "all queues of the jobs defined in dist/jobs.js"],
@@ -41,6 +48,10 @@ export function addWork(program: Command): void {
         [
           "qudo work --jobs dist/jobs.js --database sqlite:/var/lib/app/jobs.db --grace 10s",
           "as a service",
+        ],
+        [
+          "qudo work --jobs dist/jobs.js --processes 4 --max-jobs 10000 --health 8080",
+          "four processes, each replaced after 10,000 jobs; SIGHUP restarts them one by one",
         ],
       ],
       runsUserCode: true,
@@ -61,7 +72,15 @@ export function addWork(program: Command): void {
       "without a sign of life for so long, others may take its jobs (default: 30s)",
     )
     .option("--grace <duration>", "how long running jobs may go on after a signal (default: 30s)")
-    .option("--name <name>", "shown in qudo status (default: host:pid)");
+    .option("--name <name>", "shown in qudo status (default: host:pid)")
+    .option("--throttle <part>", "the part of the time in which to work, as in 0.5 (default: 1)")
+    .option(
+      "--isolate <where>",
+      "run handlers in a thread or process each: one that blocks or dies fails alone",
+    )
+    .option("--processes <n>", "so many child processes (default: none, or 1 with the next two)")
+    .option("--max-jobs <n>", "replace a child after so many jobs (default: never)")
+    .option("--health <address>", "answer HTTP at this port, or address:port");
 }
 
 async function work(flags: WorkFlags): Promise<ExitCode> {
@@ -70,6 +89,8 @@ async function work(flags: WorkFlags): Promise<ExitCode> {
     flags.grace === undefined
       ? DEFAULTS.stopGraceMs
       : durationMs(duration(flags.grace, "--grace"), "--grace");
+  if (parent() !== null) return workAsChild(flags, { ...options, grace: graceMs / 1_000 });
+  if (wantsChildren(flags)) return workInChildren(flags, graceMs);
   const jobs = await loadJobs(flags.jobs);
   await using qudo = new Qudo({ databases: flags.database, jobs });
   const told = firstSignal();
@@ -96,6 +117,8 @@ function workerOptions(flags: WorkFlags): WorkerOptions {
     }),
     ...(flags.lease !== undefined && { lease: duration(flags.lease, "--lease") }),
     ...(flags.name !== undefined && { name: flags.name }),
+    ...(flags.isolate !== undefined && { isolate: checkIsolation(flags.isolate) }),
+    ...(flags.throttle !== undefined && { throttle: part(flags.throttle, "--throttle") }),
   };
 }
 
@@ -113,8 +136,4 @@ function concurrency(text: string | undefined, what: string): number | undefined
 
 function kinds(jobs: readonly AnyJobDefinition[]): string {
   return jobs.map(({ kind }) => kind).join(", ");
-}
-
-function statsLine({ done, failed, abandoned, released, lost }: WorkerStats): string {
-  return `stopped: ${done} done, ${failed} failed, ${abandoned} abandoned, ${released} given back, ${lost} lost to others`;
 }

@@ -3,6 +3,7 @@ import { askEach } from "../core/ask.js";
 import { InvalidInputError } from "../core/errors.js";
 import type { DatabaseChange, Emit } from "../core/events.js";
 import { show } from "../core/options.js";
+import type { Time } from "../core/time.js";
 import type { DatabaseMode, DatabaseStatus, Driver, Part } from "../storage/driver.js";
 
 /** One of several databases as this process sees it. */
@@ -69,14 +70,14 @@ interface Log {
 }
 
 /** One event and one line for each change of one of them, from now on. Returns the way to stop it. */
-export function tellChanges({ parts = [] }: Driver, emit: Emit, log: Log): () => void {
+export function tellChanges({ parts = [] }: Driver, emit: Emit, log: Log, time: Time): () => void {
   const stops = parts.map((part) => {
     let before = part.status();
     return part.watch((now) => {
       for (const change of changesBetween(before, now)) {
         emit("database", () => change);
         // Coming back too: whoever reads warnings only would never learn that it is over.
-        log.warn(lineOf(change, now));
+        log.warn(lineOf(change, now, time.wall()));
       }
       before = now;
     });
@@ -97,12 +98,16 @@ function conditionOf({ state }: DatabaseStatus): "healthy" | "out" {
   return state === "healthy" ? "healthy" : "out";
 }
 
-function lineOf({ name, to, reason }: DatabaseChange, { retryAt }: DatabaseStatus): string {
+function lineOf(
+  { name, to, reason }: DatabaseChange,
+  { retryAt }: DatabaseStatus,
+  now: number,
+): string {
   switch (to) {
     case "healthy":
       return `qudo: the database ${name} is back`;
     case "out": {
-      const seconds = Math.max(0, Math.ceil(((retryAt ?? Date.now()) - Date.now()) / 1_000));
+      const seconds = Math.max(0, Math.ceil(((retryAt ?? now) - now) / 1_000));
       return `qudo: the database ${name} is out, and is tried again in ${seconds} s: ${reason}`;
     }
     case "active":

@@ -2,9 +2,29 @@
 import { askAll, complete, mapped } from "../core/ask.js";
 import type { Duration } from "../core/duration.js";
 import { checkOptions } from "../core/options.js";
-import type { Driver, LaneCounts, SessionRow, TallyRow } from "../storage/driver.js";
+import type { Time } from "../core/time.js";
+import type { CountQuery, Driver, LaneCounts, SessionRow, TallyRow } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
+import {
+  changesSince,
+  follow,
+  type Change,
+  type ChangesOptions,
+  type FollowOptions,
+} from "./changes.js";
 import { choose, databaseInfos, type DatabaseInfo } from "./databases.js";
+import { figuresOf, type DatabaseFigures, type Figures } from "./figures.js";
 import { checkMoment } from "./filter.js";
+import { Gaps } from "./gaps.js";
+import {
+  checkOverdue,
+  rowsOfPages,
+  runningInfo,
+  waitingInfo,
+  type OverdueOptions,
+  type RunningInfo,
+  type WaitingInfo,
+} from "./overdue.js";
 
 /** How often something happened to the jobs of one queue and kind within one minute. */
 export interface Throughput extends Omit<TallyRow, "minute"> {
@@ -30,34 +50,122 @@ export interface CountFilter extends DatabaseFilter {
   kind?: string;
 }
 
+/** Which jobs are counted, and how far. */
+export interface CountOptions extends CountFilter {
+  /** False: nothing that has ended is counted, which costs nothing then, however much is kept. Default true. */
+  ended?: boolean;
+}
+
+const COUNT_FILTER = ["queue", "kind", "database"] as const;
+const COUNT_OPTIONS = [...COUNT_FILTER, "ended"] as const;
+
 /**
  * Over several databases each figure is the sum of all.
  * @throws IncompleteError from each of its functions, with the figures of the others, when one of several databases could not be asked.
  */
 export class Monitor {
-  constructor(private readonly driver: () => Promise<Driver>) {}
+  constructor(
+    private readonly driver: () => Promise<Driver>,
+    private readonly time: Time = REAL,
+  ) {}
 
   /** Jobs by state, for each queue and kind. "paused" is what is paused in all databases that have it. */
-  async counts(filter: CountFilter = {}): Promise<LaneCounts[]> {
-    checkOptions(filter, ["queue", "kind", "database"], "monitor.counts");
-    const { database, ...lane } = filter;
-    return choose(await this.driver(), database).driver.counts(lane);
+  async counts(filter: CountOptions = {}): Promise<LaneCounts[]> {
+    checkOptions(filter, COUNT_OPTIONS, "monitor.counts");
+    const { database, ...query } = filter;
+    return choose(await this.driver(), database).driver.counts(query);
   }
 
   /** The same, of each database by itself. */
-  async countsByDatabase(filter: CountFilter = {}): Promise<DatabaseCounts[]> {
-    checkOptions(filter, ["queue", "kind", "database"], "monitor.countsByDatabase");
-    const { database: name, ...lane } = filter;
-    const all = await this.driver();
-    choose(all, name);
-    if (all.parts === undefined)
-      return (await all.counts(lane)).map((row) => ({ database: null, ...row }));
-    const parts = all.parts.filter((part) => name === undefined || part.name === name);
-    const { answers, unasked } = await askAll(parts, ({ driver }) => driver.counts(lane));
-    const rows = answers.flatMap(({ part, said }) =>
-      said.map((row) => ({ database: part.name, ...row })),
+  async countsByDatabase(filter: CountOptions = {}): Promise<DatabaseCounts[]> {
+    checkOptions(filter, COUNT_OPTIONS, "monitor.countsByDatabase");
+    const each = this.eachDatabase(filter, (driver, query) => driver.counts(query));
+    return mapped(each, (answers) =>
+      answers.flatMap(({ database, said }) => said.map((row) => ({ database, ...row }))),
     );
-    return complete(unasked, rows);
+  }
+
+  /** How many jobs are unfinished, and where they stand: in one look, which costs nothing for what has ended. */
+  async figures(filter: CountFilter = {}): Promise<Figures> {
+    checkOptions(filter, COUNT_FILTER, "monitor.figures");
+    return mapped(this.counts({ ...filter, ended: false }), figuresOf);
+  }
+
+  /** The same, of each database by itself. */
+  async figuresByDatabase(filter: CountFilter = {}): Promise<DatabaseFigures[]> {
+    checkOptions(filter, COUNT_FILTER, "monitor.figuresByDatabase");
+    const each = this.eachDatabase({ ...filter, ended: false }, (driver, query) =>
+      driver.counts(query),
+    );
+    return mapped(each, (answers) =>
+      answers.map(({ database, said }) => ({ database, ...figuresOf(said) })),
+    );
+  }
+
+  /** How many jobs are shown as running: see {@link Figures}, as for all of these. */
+  async running(filter: CountFilter = {}): Promise<number> {
+    return mapped(this.figures(filter), ({ running }) => running);
+  }
+
+  /** How many jobs wait, be it for their first run or for another one. */
+  async pending(filter: CountFilter = {}): Promise<number> {
+    return mapped(this.figures(filter), ({ pending }) => pending);
+  }
+
+  /** How many jobs have not ended. */
+  async outstanding(filter: CountFilter = {}): Promise<number> {
+    return mapped(this.figures(filter), ({ outstanding }) => outstanding);
+  }
+
+  /** How many jobs are due and have not ended: what workers could be busy with now. */
+  async load(filter: CountFilter = {}): Promise<number> {
+    return mapped(this.figures(filter), ({ load }) => load);
+  }
+
+  /**
+   * Runs that were begun before a moment, or have gone on for longer than a time, the oldest first: `overdue({ longerThan: "10m" })`.
+   * A run is known here from its first second on, or from when it tells of its progress.
+   */
+  async overdue(options: OverdueOptions): Promise<RunningInfo[]> {
+    const ask = checkOverdue(options, "monitor.overdue");
+    const { driver, query } = await ask(await this.driver());
+    const unasked = new Gaps();
+    const found: RunningInfo[] = [];
+    const rows = rowsOfPages(unasked, (page) => driver.listRunning({ ...query, ...page }));
+    for await (const row of rows) found.push(runningInfo(row, options.database));
+    return unasked.complete(found);
+  }
+
+  /**
+   * Jobs that wait although they were due before a moment, or have been for longer than a time, the longest waiting one first: as
+   * many as there are, read in pages.
+   * @throws IncompleteError at its end, when one of several databases could not be asked.
+   */
+  async *late(options: OverdueOptions): AsyncGenerator<WaitingInfo> {
+    const ask = checkOverdue(options, "monitor.late");
+    const { driver, query } = await ask(await this.driver());
+    const unasked = new Gaps();
+    const rows = rowsOfPages(unasked, (page) => driver.listDue({ ...query, ...page }));
+    for await (const row of rows) yield waitingInfo(row, options.database);
+    unasked.complete(undefined);
+  }
+
+  /**
+   * What changed from this moment, or from so long ago, until now, in the order of time: jobs that became due and still wait, runs
+   * that are shown as running, runs that ended. Read in pages; it costs what was written since, and not what is kept.
+   * @throws IncompleteError at its end, when one of several databases could not be asked.
+   */
+  changesSince(since: Date | Duration, options: ChangesOptions = {}): AsyncGenerator<Change> {
+    return changesSince(this.driver, since, options);
+  }
+
+  /**
+   * The same without an end: what changes from now on, or from `since` on, as it happens, each change once. Ends with its signal, or
+   * with the loop over it. A database that cannot be asked is asked again, from where it was, while the others go on; changes of
+   * one look are in the order of time.
+   */
+  follow(options: FollowOptions = {}): AsyncGenerator<Change> {
+    return follow(this.driver, this.time, options);
   }
 
   /**
@@ -85,5 +193,21 @@ export class Monitor {
   /** Each of several databases as this process sees it, after it has been asked. Empty where there is no list of databases. */
   async databases(): Promise<DatabaseInfo[]> {
     return databaseInfos(await this.driver());
+  }
+
+  /** Asks each of several databases, or the one named; the only one has no name. */
+  private async eachDatabase<Said>(
+    { database: name, ...query }: CountOptions,
+    ask: (driver: Driver, query: CountQuery) => Promise<Said>,
+  ): Promise<{ database: string | null; said: Said }[]> {
+    const all = await this.driver();
+    choose(all, name);
+    if (all.parts === undefined) return [{ database: null, said: await ask(all, query) }];
+    const parts = all.parts.filter((part) => name === undefined || part.name === name);
+    const { answers, unasked } = await askAll(parts, ({ driver }) => ask(driver, query));
+    return complete(
+      unasked,
+      answers.map(({ part, said }) => ({ database: part.name, said })),
+    );
   }
 }

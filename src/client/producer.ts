@@ -7,7 +7,9 @@ import {
   InvalidInputError,
 } from "../core/errors.js";
 import type { Emit } from "../core/events.js";
+import type { Time } from "../core/time.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 import { Batcher } from "../core/batcher.js";
 import { Enqueued } from "./enqueued.js";
 import { prepare, type Order } from "./orders.js";
@@ -27,6 +29,7 @@ export class Producer {
     private readonly emit: Emit,
     /** Called with the name of the database, of several. */
     private readonly onInserted: (database?: string) => void,
+    time: Time = REAL,
   ) {
     const send = async (jobs: NewJob[]): Promise<InsertOutcome[]> =>
       this.send(await this.driver(), jobs);
@@ -35,9 +38,8 @@ export class Producer {
       bytes: LIMITS.bytesPerStatement,
       sizeOf: (job: NewJob) => Buffer.byteLength(job.payload.text ?? ""),
     };
-    const turns = { soon: (then: () => void) => void setImmediate(then) };
-    this.plain = new Batcher(send, limits, turns);
-    this.unique = new Batcher(send, limits, turns);
+    this.plain = new Batcher(send, limits, time);
+    this.unique = new Batcher(send, limits, time);
   }
 
   enqueue<Input>(...order: Order<Input>): Promise<Enqueued> {
@@ -59,12 +61,18 @@ export class Producer {
   }
 
   private async insertAll(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
-    checkOrders(orders);
+    const jobs = await this.prepare(orders, "enqueueMany");
+    const { parts } = await this.driver();
+    const inserts = jobs.map((job) => this.insert(job));
+    return parts === undefined ? Promise.all(inserts) : allOf(inserts);
+  }
+
+  /** Checked, and as the database takes them. @throws InvalidInputError; `where` is the function that was called. */
+  async prepare(orders: readonly Order<unknown>[], where: string): Promise<readonly NewJob[]> {
+    checkOrders(orders, where);
     const prepared = orders.map((order) => prepare(...order));
     await Promise.all(prepared.map(({ checked }) => checked));
-    const { parts } = await this.driver();
-    const inserts = prepared.map(({ job }) => this.insert(job));
-    return parts === undefined ? Promise.all(inserts) : allOf(inserts);
+    return prepared.map(({ job }) => job);
   }
 
   private async insert(job: NewJob): Promise<Enqueued> {
@@ -143,10 +151,10 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-function checkOrders(orders: unknown): void {
+function checkOrders(orders: unknown, where: string): void {
   if (!Array.isArray(orders) || !orders.every((order) => Array.isArray(order)))
     throw new InvalidInputError(
       "QUDO_INVALID_OPTION",
-      "enqueueMany takes a list of [job, payload, options].",
+      `${where} takes a list of [job, payload, options].`,
     );
 }

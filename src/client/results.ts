@@ -10,7 +10,9 @@ import { durationMs, type Duration } from "../core/duration.js";
 import { DatabaseError, InvalidInputError, JobFailedError, QudoError } from "../core/errors.js";
 import type { Emit, EventName, QudoEvents } from "../core/events.js";
 import { checkInteger, checkOptions } from "../core/options.js";
+import { sleep, turn, type Cancel, type Time } from "../core/time.js";
 import type { AttemptRow, Driver, Ending } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 
 /** How long to wait for a result, and what ends the wait. */
 export interface ResultOptions {
@@ -38,7 +40,10 @@ export class Results {
   private wake: (() => void) | null = null;
   private hinted = false;
 
-  constructor(private readonly driver: () => Promise<Driver>) {}
+  constructor(
+    private readonly driver: () => Promise<Driver>,
+    private readonly time: Time = REAL,
+  ) {}
 
   /**
    * What the job's handler returned, as JSON carried it. While it waits it keeps the process alive, as any other answer
@@ -50,7 +55,7 @@ export class Results {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       const leave = (): void => {
-        clearTimeout(timer);
+        cancel?.();
         signal?.removeEventListener("abort", aborted);
         this.forget(id, waiter);
       };
@@ -59,10 +64,10 @@ export class Results {
         reject: (error) => (leave(), reject(error)),
       };
       const aborted = (): void => waiter.reject(signal!.reason);
-      const timer =
+      const cancel: Cancel | undefined =
         timeoutMs === null
           ? undefined
-          : setTimeout(() => waiter.reject(timedOut(id, timeoutMs)), timeoutMs);
+          : this.time.later(() => waiter.reject(timedOut(id, timeoutMs)), timeoutMs);
       signal?.addEventListener("abort", aborted);
       this.add(id, waiter);
     });
@@ -121,10 +126,11 @@ export class Results {
     for (let pollMs = POLL_FIRST_MS; this.waiting.size > 0;) {
       if (this.hinted) pollMs = POLL_FIRST_MS;
       this.hinted = false;
-      const begun = performance.now();
+      const begun = this.time.now();
       await this.ask(driver);
       // However fast the hints come: asking takes at most half of the time.
-      await pause(performance.now() - begun);
+      const tookMs = this.time.now() - begun;
+      await (tookMs < 1 ? turn(this.time) : sleep(this.time, tookMs));
       await this.pauseUntilHinted(pollMs);
       pollMs = Math.min(pollMs * POLL_GROWTH, POLL_LAST_MS);
     }
@@ -133,8 +139,8 @@ export class Results {
   private async pauseUntilHinted(ms: number): Promise<void> {
     if (this.hinted || this.waiting.size === 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.wake = () => (clearTimeout(timer), resolve());
+      const cancel = this.time.later(resolve, ms);
+      this.wake = () => (cancel(), resolve());
     });
     this.wake = null;
   }
@@ -213,8 +219,4 @@ function absent(id: string): QudoError {
     "QUDO_JOB_ABSENT",
     `There is no job ${id}: it never was in this database, or it has been pruned.`,
   );
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => (ms < 1 ? setImmediate(resolve) : setTimeout(resolve, ms)));
 }

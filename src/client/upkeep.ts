@@ -3,7 +3,9 @@ import { LIMITS } from "../core/defaults.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import { keepPolicy, POLICY_OPTIONS, type KeepPolicy, type KeepPolicyTimes } from "../core/keep.js";
 import { checkFlag, checkName, checkOptions, show } from "../core/options.js";
+import { turn, type Time } from "../core/time.js";
 import type { Driver, PruneOutcome, PruneStep } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 import { Gaps } from "./gaps.js";
 
 /** What is to be kept, in place of the policy. */
@@ -41,6 +43,7 @@ export class Upkeep {
   constructor(
     private readonly driver: () => Promise<Driver>,
     private readonly policy: KeepPolicyTimes,
+    private readonly time: Time = REAL,
   ) {}
 
   async setPaused(queue: string, options: PauseOptions, paused: boolean): Promise<boolean> {
@@ -62,7 +65,7 @@ export class Upkeep {
     const driver = await this.driver();
     const unasked = new Gaps();
     const scan = (name: PruneStep["scan"], keepMs: number): Promise<number> =>
-      scanAll(driver, { scan: name, keepMs, dryRun: dry }, unasked);
+      scanAll(driver, { scan: name, keepMs, dryRun: dry }, unasked, this.time);
     const done = await scan("done", keepDoneMs);
     const other = await scan("other", keepOtherMs);
     const own = await scan("own", 0);
@@ -92,6 +95,7 @@ async function scanAll(
   driver: Driver,
   scan: Pick<PruneStep, "scan" | "keepMs" | "dryRun">,
   unasked: Gaps,
+  time: Time,
 ): Promise<number> {
   let after: string | null = null;
   for (let pruned = 0; ;) {
@@ -100,7 +104,7 @@ async function scanAll(
     pruned += step.pruned;
     if (!step.more) return pruned;
     after = step.after;
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn(time);
   }
 }
 

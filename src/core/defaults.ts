@@ -39,6 +39,12 @@ export const DEFAULTS = {
   stopGraceMs: 30_000,
   /** After a time-out or a stop aborted a handler's signal, how long it may still take to return. */
   abortGraceMs: 5_000,
+  /** The same where a handler has a thread or process to itself, which is then ended: before its job is anybody else's. */
+  killGraceMs: 4_000,
+  /** How long a thread or process for handlers may take to load its module … */
+  isolateStartMs: 30_000,
+  /** … and is kept for the next job. */
+  isolateIdleMs: 30_000,
   /** How long jobs are kept after their end … */
   keepDoneMs: 86_400_000,
   keepOtherMs: 30 * 86_400_000,
@@ -60,6 +66,18 @@ export const DEFAULTS = {
   statementTimeoutMs: 2_000,
   /** How long one of several databases that is out is left in peace. */
   retrySeconds: 30,
+  /** Prefork: the wait before the place of a child that crashed is filled again; doubled with each crash that follows … */
+  respawnFirstMs: 200,
+  /** … up to this, and back at the first one when a child has lived for as long. */
+  respawnLastMs: 30_000,
+  /** How long a new child may take to be ready before a rolling restart is given up. */
+  childStartMs: 30_000,
+  /** How long a child may take to end after SIGTERM before it is killed: the worker's grace and what follows it. */
+  childStopMs: 45_000,
+  /** A child that was ready and has given no sign of life for so long is killed. Twice the watchdog. */
+  childSilentMs: 120_000,
+  /** Time between two signs of life of a child, with its figures. */
+  childSignMs: 1_000,
 } as const;
 
 export const LIMITS = {
@@ -75,6 +93,8 @@ export const LIMITS = {
   depth: 64,
   priority: 32_767,
   delayMs: 10 * 365 * 86_400_000,
+  /** As far as jobs are counted that come before another one: beyond it they are "10,000 and more". */
+  countedAhead: 10_001,
   rowsPerStatement: 1_000,
   bytesPerStatement: 4 * 1_048_576,
   /** Payloads up to this size come with the claim; larger ones are fetched when the job starts. */

@@ -18,7 +18,7 @@ export const ERROR_CODES = {
   QUDO_INVALID_URL: "A database address of no known kind.",
   QUDO_DUPLICATE_KIND: "Two job definitions with one name.",
   QUDO_NO_JOBS: "A worker without any job definition.",
-  QUDO_CLOSED: "The queue was closed and then used.",
+  QUDO_CLOSED: "A Qudo, or a queue that is consumed by hand, was closed and then used.",
   QUDO_PACKAGE_MISSING: "A package that has to be installed first.",
   QUDO_DATABASE_BUSY: "Other processes held the database for too long.",
   QUDO_DATABASE_FULL: "No space left for the database.",
@@ -47,12 +47,19 @@ export const ERROR_CODES = {
   QUDO_SESSION_LOST: "A worker's session was ended by another process.",
   QUDO_JOB_TIMEOUT: "A handler ran longer than its time-out.",
   QUDO_RUN_LOST: "A run that is not this worker's any more was to be completed.",
+  QUDO_NOT_COMPLETED:
+    "A handler that has to say how its run ends (explicitCompletion) ended without a word.",
   QUDO_COMPLETE_ROLLED_BACK: "A handler completed its job in a transaction that was rolled back.",
+  QUDO_REPLACE_IN_TRANSACTION: "A handler wanted to end its run by job.replace and by completeIn.",
   QUDO_RESULT_TIMEOUT: "A job whose result was waited for did not end in time.",
   QUDO_JOB_FAILED: "A job whose result was waited for was abandoned or cancelled.",
   QUDO_JOB_ABSENT: "There is no such job, or it has been pruned.",
   QUDO_JOB_ABORTED: "A handler gave its job up for good.",
   QUDO_JOB_STOPPED: "A handler's signal was aborted: its worker stops or lost the job.",
+  QUDO_HANDLER_DIED: "The thread or process that a handler had to itself ended under it.",
+  QUDO_ISOLATE_FAILED: "A thread or process for handlers could not be made ready.",
+  QUDO_CHILD_FAILED: "A child process of prefork ended before any was ready.",
+  QUDO_HEALTH_PORT: "The health endpoint cannot listen at its address.",
   QUDO_JOBS_FILE: "The file given with --jobs exports no job definitions, or cannot be loaded.",
 } as const;
 
@@ -200,6 +207,22 @@ export class JobFailedError extends QudoError {
     const why = reason === null ? "" : ` (${reason})`;
     const error = lastError === null ? "." : `: ${lastError.split("\n", 1)[0]}`;
     super("QUDO_JOB_FAILED", `The job ${job} was ${state}${why}${error}`);
+  }
+}
+
+/** A program that `prefork` started ended by itself before any of its children was ready. */
+export class ChildFailedError extends QudoError {
+  override readonly name = "ChildFailedError";
+  constructor(
+    readonly pid: number,
+    /** Its exit code; null where a signal ended it. */
+    readonly exitCode: number | null,
+    how: string,
+  ) {
+    super(
+      "QUDO_CHILD_FAILED",
+      `Child ${pid} ended (${how}) before any child was ready. What it printed says why; a child's program must call qudo.work(), and stay.`,
+    );
   }
 }
 

@@ -3,13 +3,22 @@ import type { Backoff } from "./backoff.js";
 import { linearThenExponential } from "./backoff.js";
 import { DEFAULTS } from "./defaults.js";
 import { durationMs, type Duration } from "./duration.js";
-import { InvalidInputError } from "./errors.js";
+import { InvalidInputError, QudoError } from "./errors.js";
 import { checkPaths } from "./redact.js";
+import { checkIsolation, checkModule, type Isolation } from "./isolation.js";
 import { keepTimes, type Keep } from "./keep.js";
-import { checkMaxAttempts, checkName, checkOptions, checkPriority, show } from "./options.js";
+import {
+  checkFlag,
+  checkMaxAttempts,
+  checkName,
+  checkOptions,
+  checkPriority,
+  show,
+} from "./options.js";
+import type { EnqueueOptions } from "./order.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
 import type { Snooze } from "./snooze.js";
-import type { LogLevel } from "./states.js";
+import type { LogLevel, RunState } from "./states.js";
 
 /** What a handler is given beside its payload. */
 export interface JobContext<Context = unknown> {
@@ -24,6 +33,12 @@ export interface JobContext<Context = unknown> {
   readonly run: number;
   readonly maxAttempts: number;
   readonly priority: number;
+  /** The payload as it stands in the database, before it was read: text or bytes. */
+  readonly payloadOrigin: string | Uint8Array | null;
+  /** Milliseconds since this run began, by a clock that nobody sets. */
+  readonly elapsedMs: number;
+  /** What has been decided about this run; null while it is open. */
+  readonly outcome: RunState | null;
   /** Aborted when the job timed out, was cancelled, was lost to another worker, or its worker must stop. */
   readonly signal: AbortSignal;
   /** What `new Qudo({ context })` was given: database handles, clients, settings. */
@@ -32,6 +47,21 @@ export interface JobContext<Context = unknown> {
   abort(reason: string): never;
   /** Ends this run and asks for another one later. It is no failure and uses up no attempt. Same as `return snooze(delay)`. */
   snooze(delay: Duration): never;
+  /** The same as `snooze`, with nothing to wait for where no delay is given. */
+  reenqueue(delay?: Duration): never;
+  /** Takes the job out of its queue: it is cancelled, without a result and without a failure, and runs no more unless somebody retries it. */
+  dequeue(): never;
+  /**
+   * Jobs that take the place of this one: `await job.replace([[resize, { file }], [notify, { to }, { delay: "5m" }]])`. They are added
+   * by the transaction that records this run as done, in the same database: when the handler returns, and its end counts; where it
+   * throws, or has lost its run, they never were. Called again it adds more. A unique key of this job is handed over to the first of
+   * them that wants it; one whose key another job has is not added, which the event "enqueued" tells ("unique").
+   * Resolves to their ids, once they have been checked. Where one was refused the run fails, whatever the handler makes of it.
+   * @throws InvalidInputError for what cannot be enqueued; QudoError QUDO_REPLACE_IN_TRANSACTION together with `completeIn`.
+   */
+  replace<const Inputs extends readonly unknown[]>(orders: {
+    readonly [I in keyof Inputs]: Order<Inputs[I]>;
+  }): Promise<readonly string[]>;
   /** How far it is: any small JSON, at most 4 KiB. Written at most once a second, the last value wins; seen in `qudo show`. */
   progress(value: unknown): void;
   /** A line for the job's own log, kept with it: at most 1,000 a run, 8 KiB each. Default level "info". */
@@ -42,6 +72,16 @@ export interface JobContext<Context = unknown> {
    * @throws RunLostError when the run is not ours any more: let it roll the transaction back.
    */
   completeIn(transaction: object, result?: unknown): void | Promise<void>;
+  /**
+   * The run is done, from now on: what the handler returns or throws afterwards changes nothing. False when it was decided before,
+   * by `fail`, by `completeIn` or by a time-out.
+   * @throws InvalidInputError QUDO_INVALID_RESULT for a result that cannot be stored; the run is open then as before.
+   */
+  done(result?: unknown): boolean;
+  /** The run has failed, from now on, as if this had been thrown: it is tried again, or abandoned. False when it was decided before. */
+  fail(error: unknown): boolean;
+  /** Its worker takes no more jobs, over all its databases, and stops when this one and those beside it have ended. */
+  quit(): void;
 }
 
 /** The code of a job. What it returns is kept as the result; what it throws is a failure, and is tried again. */
@@ -78,6 +118,18 @@ export interface JobOptions<Input, Payload, Result, Context = unknown> {
    * has it deleted.
    */
   keep?: Duration | Keep;
+  /**
+   * Runs the handler in a worker thread or a child process of its own, one job at a time in each, so that one that blocks or
+   * dies fails alone, and a time-out ends it for certain. It loads `module` there. Default: among the worker's others.
+   */
+  isolate?: Isolation;
+  /** The module that exports this definition, for `isolate`: `import.meta.url`. Under `qudo work` it is known. */
+  module?: string | URL;
+  /**
+   * A handler that ends without having said how counts as failed (QUDO_NOT_COMPLETED). Said it is by `job.done`, `job.fail`, `job.abort`,
+   * `job.snooze` or `job.completeIn`; what it throws is a failure as ever. Default false: who returns is done.
+   */
+  explicitCompletion?: boolean;
   /** Runs one job. May run more than once: a process can die before it has told that it was done. */
   run: Handler<Payload, Result, Context>;
 }
@@ -100,8 +152,23 @@ export interface JobDefinition<
   readonly keepDoneMs: number | null;
   readonly keepOtherMs: number | null;
   readonly schema: StandardSchema<Input, Payload> | null;
+  /** Null for none of its own. */
+  readonly isolate: Isolation | null;
+  /** Address of the module that exports it; null where nobody said. */
+  readonly module: string | null;
+  /** Returning is not enough: the handler has to say that it is done. */
+  readonly explicitCompletion: boolean;
   readonly run: Handler<Payload, Result, Context>;
 }
+
+/** One job that is to be enqueued: definition, payload, options. */
+export type Order<Input> = readonly [
+  // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
+  job: JobDefinition<Input, any, any, any>,
+  // The type comes from the job alone: inferred from both, it would be whatever suits both, and nothing would be checked.
+  payload: NoInfer<Input>,
+  options?: EnqueueOptions,
+];
 
 /** Any definition, whatever its types: what lists of definitions hold. */
 // oxlint-disable-next-line typescript/no-explicit-any -- handlers are contravariant in their payload
@@ -129,6 +196,9 @@ const KNOWN = [
   "timeout",
   "redact",
   "keep",
+  "isolate",
+  "module",
+  "explicitCompletion",
   "run",
 ] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
@@ -186,6 +256,9 @@ function define<Input, Payload, Result, Context>(
     redact: options.redact === undefined ? null : checkPaths(options.redact),
     ...keepTimes(options.keep, `defineJob("${kind}")`),
     schema: options.payload ?? null,
+    isolate: options.isolate === undefined ? null : checkIsolation(options.isolate),
+    module: options.module === undefined ? null : checkModule(options.module),
+    explicitCompletion: checkFlag(options.explicitCompletion ?? false, "explicitCompletion"),
     run: options.run,
   });
 }
@@ -219,5 +292,39 @@ function notDefinitions(value: unknown): InvalidInputError {
   return new InvalidInputError(
     "QUDO_INVALID_OPTION",
     `jobs takes a list of what defineJob made, not ${show(value)}.`,
+  );
+}
+
+/**
+ * Those of the registered kinds that a worker is to be able to do; without a list all of them.
+ * @throws QudoError QUDO_NO_JOBS when there is none; InvalidInputError for a kind that was not registered.
+ */
+export function abilities(
+  known: Registry,
+  kinds?: readonly (string | AnyJobDefinition)[],
+): Registry {
+  if (kinds !== undefined && !Array.isArray(kinds))
+    throw new InvalidInputError(
+      "QUDO_INVALID_OPTION",
+      `kinds is ${show(kinds)}; give a list of definitions or their names, as in ["mail"].`,
+    );
+  const able =
+    kinds === undefined
+      ? known
+      : new Map(kinds.map((kind) => ability(known, kind)).map((job) => [job.kind, job]));
+  if (able.size > 0) return able;
+  throw new QudoError(
+    "QUDO_NO_JOBS",
+    "A worker needs job definitions: new Qudo({ databases, jobs: [defineJob(…)] }), and at least one of them where it is given kinds.",
+  );
+}
+
+function ability(known: Registry, kind: string | AnyJobDefinition): AnyJobDefinition {
+  const name = typeof kind === "string" ? kind : kind?.kind;
+  const job = known.get(name);
+  if (job !== undefined) return job;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `kinds names ${show(name)}, which is none of this Qudo's jobs: ${[...known.keys()].join(", ")}.`,
   );
 }

@@ -14,6 +14,8 @@ import type {
   CancelOutcome,
   DatabaseMode,
   DeadSession,
+  Dismissal,
+  DismissOutcome,
   Heartbeat,
   HeartbeatOutcome,
   HeldRun,
@@ -26,8 +28,13 @@ import type {
   Promotion,
   PruneOutcome,
   PruneStep,
+  PurgeOutcome,
   ReapOutcome,
+  Reschedule,
+  RescheduleOutcome,
   RetryOutcome,
+  Revival,
+  RevivalOutcome,
   RunReport,
   SessionRow,
   Settlement,
@@ -38,7 +45,10 @@ import type {
 import type {
   AttemptPage,
   AttemptQuery,
+  CountQuery,
   DatabaseStatus,
+  DuePage,
+  DueQuery,
   Ending,
   JobPage,
   JobQuery,
@@ -46,6 +56,9 @@ import type {
   LaneCounts,
   LogQuery,
   LogRow,
+  RunningPage,
+  RunningQuery,
+  Situation,
   TallyRow,
   Violation,
 } from "./views.js";
@@ -81,6 +94,15 @@ export type {
   PruneOutcome,
   CancelOutcome,
   RetryOutcome,
+  ChildOutcome,
+  Replacement,
+  PurgeOutcome,
+  Reschedule,
+  RescheduleOutcome,
+  Revival,
+  RevivalOutcome,
+  Dismissal,
+  DismissOutcome,
 } from "./records.js";
 export type {
   JobRow,
@@ -95,6 +117,14 @@ export type {
   AttemptRow,
   AttemptQuery,
   AttemptPage,
+  RunningQuery,
+  RunningRow,
+  RunningPage,
+  DueQuery,
+  DueRow,
+  DuePage,
+  Situation,
+  CountQuery,
   LaneCounts,
   DatabaseStatus,
   Violation,
@@ -111,6 +141,10 @@ export interface Driver {
   migrate(): Promise<MigrationReport>;
   /** Null when there are no tables yet. */
   schemaVersion(): Promise<number | null>;
+  /**
+   * What `migrate` would do now, as SQL that somebody may run in its place; "" where the tables are current. Changes nothing.
+   */
+  migrationSql(): Promise<string>;
   /** Proves by a write that is rolled back that the database takes writes. */
   ping(): Promise<{ now: number }>;
   close(): Promise<void>;
@@ -157,6 +191,20 @@ export interface Driver {
   cancel(ids: readonly string[]): Promise<CancelOutcome[]>;
   /** Another life for abandoned or cancelled jobs, with a clean slate. */
   retry(ids: readonly string[]): Promise<RetryOutcome[]>;
+  /** Like {@link cancel}, but a run that is shown as running is abandoned (purged). */
+  purge(ids: readonly string[]): Promise<PurgeOutcome[]>;
+  /** Moves jobs that wait. Their counters stay. */
+  reschedule(changes: readonly Reschedule[]): Promise<RescheduleOutcome[]>;
+  /**
+   * New jobs like those of these failed runs: same queue, kind, payload, options and unique key, due now, without their expiry. Of each run
+   * at most one job is ever made.
+   */
+  enqueueFromFailed(revivals: readonly Revival[]): Promise<RevivalOutcome[]>;
+  /**
+   * Ends sessions without asking whether they live: what they hold is given back or abandoned, and the worker, if it lives, learns by
+   * its heartbeat that its session is gone. One transaction for each, which waits for what is being settled at this moment.
+   */
+  dismiss(sessions: readonly string[], how: Dismissal): Promise<DismissOutcome[]>;
   /** Nothing of a paused queue, or of one kind in it, is claimed; what runs goes on. False when it was so already. */
   setPaused(target: { queue: string; kind: string | null }, paused: boolean): Promise<boolean>;
 
@@ -170,9 +218,15 @@ export interface Driver {
   listLog(query: LogQuery): Promise<LogRow[]>;
   /** What happened per minute, queue and kind, from this moment on. */
   tally(since: number): Promise<TallyRow[]>;
-  /** Outcomes, oldest first by (ended_at, job, run). */
+  /** Outcomes, oldest first by (ended_at, job, run), or newest first. */
   listAttempts(query: AttemptQuery): Promise<AttemptPage>;
-  counts(filter: { queue?: string; kind?: string }): Promise<LaneCounts[]>;
+  /** What is shown as running, oldest first by (started_at, job, run). */
+  listRunning(query: RunningQuery): Promise<RunningPage>;
+  /** What waits although it is due, also where nobody has promoted it, by (due, id): whatever its priority. */
+  listDue(query: DueQuery): Promise<DuePage>;
+  /** Null for a job that is not there. */
+  situation(id: string): Promise<Situation | null>;
+  counts(query: CountQuery): Promise<LaneCounts[]>;
   /** Checks invariants I1 to I6 over the whole database: what `qudo doctor` prints. */
   audit(): Promise<Violation[]>;
 

@@ -25,6 +25,7 @@ import { transactionOnOneOf, type Candidates } from "./several/transaction.js";
 import type { ServerDriver } from "./sql/driver.js";
 import { userTransaction as onConnection } from "./sql/transaction.js";
 import { readTls } from "./tls.js";
+import type { World } from "./world.js";
 
 export type { Database, DatabaseOptions, Databases } from "./database.js";
 export { checkDatabaseName } from "./list.js";
@@ -38,19 +39,25 @@ export async function openDatabase(database: Database): Promise<Driver> {
  * Null where it is one database, which is checked when it is opened.
  * @throws InvalidInputError for a list that cannot be, or options of a list that is none.
  */
-function planDatabases(databases: Databases, options: ListOptions): OpenablePlan | null {
-  if (isList(databases)) return planSeveral(checkList(databases, options));
+function planDatabases(
+  databases: Databases,
+  options: ListOptions,
+  wrap: Wrap,
+): OpenablePlan | null {
+  if (isList(databases)) return planSeveral(checkList(databases, options), wrap);
   refuseListOptions(options);
   return null;
 }
+
+type Wrap = NonNullable<World["wrap"]>;
 
 /** Several databases, none of them opened yet. */
 interface OpenablePlan extends SeveralPlan {
   readonly parts: readonly OpenablePart[];
 }
 
-function planSeveral({ entries, placement, retryMs }: CheckedList): OpenablePlan {
-  return { parts: entries.map((entry) => new OpenablePart(entry)), placement, retryMs };
+function planSeveral({ entries, placement, retryMs }: CheckedList, wrap: Wrap): OpenablePlan {
+  return { parts: entries.map((entry) => new OpenablePart(entry, wrap)), placement, retryMs };
 }
 
 class OpenablePart implements PartPlan {
@@ -64,14 +71,17 @@ class OpenablePart implements PartPlan {
   /** The one whose tables and identity were in order. */
   private sound: Driver | null = null;
 
-  constructor({ name, weight, mode, checked }: CheckedEntry) {
+  constructor(
+    { name, weight, mode, checked }: CheckedEntry,
+    private readonly wrap: Wrap,
+  ) {
     [this.name, this.weight, this.mode] = [name, weight, mode];
     this.label = labelOf(checked);
     this.checked = checked.kind === "sqlite" ? absolute(checked) : checked;
   }
 
   async open(): Promise<Driver> {
-    this.driver = await openChecked(this.checked);
+    this.driver = this.wrap(await openChecked(this.checked), this.name);
     return this.driver;
   }
 
@@ -264,8 +274,9 @@ export class Opening {
   constructor(
     private readonly options: OpeningOptions,
     private readonly opened: (driver: Driver) => void = () => undefined,
+    private readonly world: World = {},
   ) {
-    this.plan = planDatabases(options.databases, options);
+    this.plan = planDatabases(options.databases, options, this.wrap);
   }
 
   /** Whatever is in it. */
@@ -324,6 +335,10 @@ export class Opening {
     await (await this.opening)?.close();
   }
 
+  private get wrap(): Wrap {
+    return this.world.wrap ?? ((driver) => driver);
+  }
+
   private get one(): Database {
     return this.options.databases as Database;
   }
@@ -331,7 +346,9 @@ export class Opening {
   private async openAll(): Promise<Driver> {
     const { migrate = true } = this.options;
     const driver =
-      this.plan === null ? await openDatabase(this.one) : openSeveral(this.plan, { migrate });
+      this.plan === null
+        ? this.wrap(await openDatabase(this.one))
+        : openSeveral(this.plan, { migrate, surroundings: this.world.time });
     this.opened(driver);
     return driver;
   }

@@ -29,6 +29,8 @@ export interface JobRow {
   readonly startedAt: number | null;
   /** JSON: what its handler last said of its progress. */
   readonly progress: string | null;
+  /** The failed run of which it was made, by {@link Driver.enqueueFromFailed}. Only {@link Driver.getJobs} says so. */
+  readonly origin?: RunKey;
   /** Name of the one it is in, of several databases. */
   readonly database?: string;
 }
@@ -110,6 +112,8 @@ export interface AttemptRow extends RunKey {
   readonly nextAt: number | null;
   readonly result: string | null;
   readonly error: string | null;
+  /** The job that was made of it by {@link Driver.enqueueFromFailed}. Only {@link Driver.listAttempts} says so. */
+  readonly retriedBy?: string;
   /** Name of the one it is in, of several databases. */
   readonly database?: string;
 }
@@ -120,9 +124,18 @@ export interface AttemptQuery {
   readonly job?: string;
   readonly queue?: string;
   readonly kind?: string;
+  /** Any of these. */
+  readonly kinds?: readonly string[];
   readonly states?: readonly RunState[];
-  /** Cursor of an earlier page. */
+  /** Ended at or after, and before. */
+  readonly since?: number;
+  readonly until?: number;
+  /** Default: oldest first. */
+  readonly newestFirst?: boolean;
+  /** Cursor of an earlier page of the same list in the same order. */
   readonly after?: string;
+  /** So many rows from there on are passed over; they are read all the same. Default 0. */
+  readonly offset?: number;
   readonly limit: number;
 }
 
@@ -135,6 +148,102 @@ export interface AttemptPage {
   readonly next: string | null;
 }
 
+/** Which runs {@link Driver.listRunning} shows. What is left out restricts nothing. */
+export interface RunningQuery {
+  readonly queue?: string;
+  /** Any of these. */
+  readonly kinds?: readonly string[];
+  /** Started at or after, and before. */
+  readonly since?: number;
+  readonly until?: number;
+  /** Cursor of an earlier page. */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+/** One run that is shown as running, and that nobody has decided. Times are milliseconds UTC. */
+export interface RunningRow extends RunKey {
+  readonly queue: string;
+  readonly kind: string;
+  readonly session: string;
+  readonly startedAt: number;
+  /** JSON: what its handler last said of its progress. */
+  readonly progress: string | null;
+  /** Name of the one it is in, of several databases. */
+  readonly database?: string;
+}
+
+/** One page of {@link Driver.listRunning}. */
+export interface RunningPage {
+  readonly rows: readonly RunningRow[];
+  /** Of each row: the cursor behind it. */
+  readonly cursors: readonly string[];
+  /** Cursor for the next page; null at the end. */
+  readonly next: string | null;
+}
+
+/** Which jobs {@link Driver.listDue} shows. What is left out restricts nothing. */
+export interface DueQuery {
+  readonly queue?: string;
+  /** Any of these. */
+  readonly kinds?: readonly string[];
+  /** Due at or after, and before. */
+  readonly since?: number;
+  readonly until?: number;
+  /** Cursor of an earlier page. */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+/** One job that waits although it is due; `run` is the one that it waits for. Times are milliseconds UTC. */
+export interface DueRow extends RunKey {
+  readonly queue: string;
+  readonly kind: string;
+  readonly priority: number;
+  readonly dueAt: number;
+  readonly fails: number;
+  readonly crashes: number;
+  /** Name of the one it is in, of several databases. */
+  readonly database?: string;
+}
+
+/** One page of {@link Driver.listDue}. */
+export interface DuePage {
+  readonly rows: readonly DueRow[];
+  /** Of each row: the cursor behind it. */
+  readonly cursors: readonly string[];
+  /** Cursor for the next page; null at the end. */
+  readonly next: string | null;
+}
+
+/** Where one job stands at one moment, and what its own database has against it. */
+export interface Situation {
+  /** The moment: the database's time. */
+  readonly now: number;
+  /** "held": in somebody's lease, undecided; "nowhere": it lives and is in no place, which no job may be (I1). */
+  readonly place: "ready" | "delayed" | "held" | "ended" | "nowhere";
+  /** Since when its queue is paused, and its kind in it; null while it is not. */
+  readonly queuePausedAt: number | null;
+  readonly kindPausedAt: number | null;
+  /**
+   * Of a ready one: how many jobs of its queue come before it, those of paused kinds left out, counted as far as
+   * `LIMITS.countedAhead`. 0 in any other place.
+   */
+  readonly ahead: number;
+  /** Since when it is held. */
+  readonly claimedAt: number | null;
+  /** Name of the one it is in, of several databases. */
+  readonly database?: string;
+}
+
+/** Which jobs {@link Driver.counts} counts. What is left out restricts nothing. */
+export interface CountQuery {
+  readonly queue?: string;
+  readonly kind?: string;
+  /** False: nothing that has ended is counted, and costs nothing either, however much there is. Default true. */
+  readonly ended?: boolean;
+}
+
 /** How many jobs of one queue and kind are in each state. */
 export interface LaneCounts {
   readonly queue: string;
@@ -145,6 +254,8 @@ export interface LaneCounts {
   readonly failed: number;
   /** Of the waiting ones, those not yet due. */
   readonly delayed: number;
+  /** Since when the first of the others waits, in milliseconds UTC; null for none. */
+  readonly dueSince: number | null;
   readonly reserved: number;
   readonly running: number;
   readonly done: number;

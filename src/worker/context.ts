@@ -1,23 +1,36 @@
 /** One run of one job in this process: what its handler is given, and what became of it. */
 import { decode, encodeResult } from "../core/codec.js";
 import type { Duration } from "../core/duration.js";
-import { JobError, RunLostError } from "../core/errors.js";
-import type { AnyJobDefinition, JobContext } from "../core/job.js";
+import { JobError, QudoError, RunLostError } from "../core/errors.js";
+import type { AnyJobDefinition, JobContext, Order } from "../core/job.js";
 import { maskText, secretsOf } from "../core/redact.js";
 import { snooze } from "../core/snooze.js";
+import type { RunState } from "../core/states.js";
+import type { Time } from "../core/time.js";
 import type { ClaimedJob, StoredPayload, UserTransaction } from "../storage/driver.js";
 import { Journal } from "./journal.js";
+import { refuseOrders, Replacing, type Prepare } from "./replacing.js";
 
 /** Why a run's signal was aborted. */
 export type AbortCause = "timeout" | "stop" | "lost";
 
+/** What a handler says of its run: its result as it is stored, or what went wrong. */
+export type Word = { readonly result: string | null } | { readonly error: unknown };
+
 /** What a run needs of its worker. */
 export interface RunOf {
+  readonly time: Time;
   /** What handlers find as `job.context`. */
   readonly context: unknown;
   /** Which one of several databases it works on. Default: there is one. */
   readonly database?: string;
   session(): string;
+  /** Its handler has said how the run ends. False when that was decided before. */
+  said(run: Run, word: Word): boolean;
+  /** Takes no more jobs. */
+  quit(): void;
+  /** Default: it cannot enqueue. */
+  readonly prepare?: Prepare;
   /** A user's open transaction as the database's engine knows it. */
   transaction(of: object): UserTransaction;
 }
@@ -33,18 +46,34 @@ export class AbortedByHandler extends JobError {
   }
 }
 
+/** Thrown by job.dequeue(): takes the job out of its queue. */
+export class DequeuedByHandler extends JobError {
+  // oxlint-disable-next-line no-unused-private-class-members -- `#own in …` below asks for it
+  readonly #own = true;
+
+  static is(thrown: unknown): thrown is DequeuedByHandler {
+    return typeof thrown === "object" && thrown !== null && #own in thrown;
+  }
+}
+
 export class Run implements JobContext {
   /** Monotonic milliseconds. */
-  readonly startedMono = performance.now();
+  startedMono: number;
   /** Shown as running in the database. */
   marked = false;
   /** Its outcome has been decided here; the handler may still be running. */
   decided = false;
+  /** What was decided; null while it is open. */
+  outcome: RunState | null = null;
   /** Its handler has recorded it as done in a transaction of its own, which may have been rolled back since. */
   completed = false;
   cause: AbortCause | null = null;
+  /** Hears of the cause, after the signal. */
+  onInterrupt: ((cause: AbortCause) => void) | null = null;
   /** Null until the handler says something. */
   journal: Journal | null = null;
+  /** Null until the handler asks for jobs in the place of this one. */
+  replacing: Replacing | null = null;
   stored: StoredPayload | null;
   private controller: AbortController | null = null;
   private secrets: readonly string[] | null = null;
@@ -55,7 +84,12 @@ export class Run implements JobContext {
     readonly definition: AnyJobDefinition,
     private readonly worker: RunOf,
   ) {
+    this.startedMono = worker.time.now();
     this.stored = claimed.payload;
+  }
+
+  get time(): Time {
+    return this.worker.time;
   }
 
   get id(): string {
@@ -103,6 +137,7 @@ export class Run implements JobContext {
     if (this.cause !== null) return;
     this.cause = cause;
     this.controller?.abort(reasonFor(cause, this.claimed));
+    this.onInterrupt?.(cause);
   }
 
   abort(reason: string): never {
@@ -114,7 +149,16 @@ export class Run implements JobContext {
     throw snooze(delay);
   }
 
-  // These three are getters, so that they can be taken out of the context, as abort and snooze can.
+  reenqueue(delay: Duration = 0): never {
+    // oxlint-disable-next-line typescript/only-throw-error -- it is no error: the executor takes it for what it is
+    throw snooze(delay);
+  }
+
+  dequeue(): never {
+    throw new DequeuedByHandler("QUDO_JOB_ABORTED", "The handler took its job out of the queue.");
+  }
+
+  // These are getters, so that they can be taken out of the context, as abort and snooze can.
 
   get progress(): JobContext["progress"] {
     return (value) => this.write().say(value);
@@ -131,13 +175,45 @@ export class Run implements JobContext {
     return (transaction, result) => this.complete(transaction, result);
   }
 
+  get done(): JobContext["done"] {
+    return (result) => {
+      const end = { result: encodeResult(result) };
+      this.replacing?.assertChecked();
+      return !this.completed && this.worker.said(this, end);
+    };
+  }
+
+  get fail(): JobContext["fail"] {
+    return (error) => !this.completed && this.worker.said(this, { error });
+  }
+
+  get quit(): JobContext["quit"] {
+    return () => this.worker.quit();
+  }
+
+  get replace(): JobContext["replace"] {
+    return (orders) => {
+      const checked = this.replaceBy(orders as readonly Order<unknown>[]);
+      // Whoever does not wait for it learns of it at the end of the handler: a refusal fails the run.
+      checked.catch(() => undefined);
+      return checked;
+    };
+  }
+
+  private async replaceBy(orders: readonly Order<unknown>[]): Promise<readonly string[]> {
+    if (this.completed) throw replacedInTransaction();
+    this.replacing ??= new Replacing(this.worker.prepare ?? refuseOrders);
+    return this.replacing.add(orders);
+  }
+
   private write(): Journal {
-    this.journal ??= new Journal((text) => this.mask(text));
+    this.journal ??= new Journal((text) => this.mask(text), this.time);
     return this.journal;
   }
 
   private complete(transaction: object, result: unknown): void | Promise<void> {
     const { claimed, lease, worker } = this;
+    if (this.replacing !== null) throw replacedInTransaction();
     const end = { elapsedMs: this.elapsedMs, result: encodeResult(result) };
     const run = { job: claimed.job, run: claimed.run, lease, session: worker.session() };
     const done = (): void => void (this.completed = true);
@@ -162,6 +238,10 @@ export class Run implements JobContext {
     }
   }
 
+  get payloadOrigin(): string | Uint8Array | null {
+    return this.stored?.text ?? this.stored?.bin ?? null;
+  }
+
   /** Hides the payload's secrets in a text. Looked for only when there is a text: most runs leave none. */
   mask(text: string): string {
     this.secrets ??= secretsOf(this.payload, this.claimed.redact);
@@ -169,7 +249,7 @@ export class Run implements JobContext {
   }
 
   get elapsedMs(): number {
-    return performance.now() - this.startedMono;
+    return this.time.now() - this.startedMono;
   }
 }
 
@@ -184,5 +264,13 @@ export function reasonFor(cause: AbortCause, job: ClaimedJob): JobError {
     cause === "stop"
       ? "The worker stops; the job is given back and will run again."
       : "The job was cancelled, or this worker lost it (it missed its heartbeats): whatever it does now counts no more.",
+  );
+}
+
+/** In the user's transaction the key could not be handed over, and what is added there is added with `qudo.in`. */
+function replacedInTransaction(): QudoError {
+  return new QudoError(
+    "QUDO_REPLACE_IN_TRANSACTION",
+    "A run is ended by job.replace or by job.completeIn, not by both. In a transaction of yours enqueue with qudo.in(transaction), and complete the job there.",
   );
 }

@@ -6,6 +6,7 @@ import { timerMs } from "../core/duration.js";
 import { JobError } from "../core/errors.js";
 import {
   afterAbort,
+  afterCancel,
   afterFailure,
   afterRelease,
   afterSnooze,
@@ -14,8 +15,9 @@ import {
 } from "../core/outcome.js";
 import { validate } from "../core/schema.js";
 import { Snooze } from "../core/snooze.js";
+import type { Cancel } from "../core/time.js";
 import type { Settlement, StoredPayload } from "../storage/driver.js";
-import { AbortedByHandler, reasonFor, type Run } from "./context.js";
+import { AbortedByHandler, DequeuedByHandler, reasonFor, type Run, type Word } from "./context.js";
 import type { Turns } from "./turns.js";
 
 /** What the executor needs of the crew. */
@@ -24,6 +26,8 @@ export interface ExecutorOf {
   /** Its handler is about to start. */
   started(run: Run): void;
   settle(run: Run, settlement: Settlement): void;
+  /** It has failed by itself: this was thrown, or time was up. */
+  died(run: Run, error: unknown): void;
 }
 
 /**
@@ -31,12 +35,10 @@ export interface ExecutorOf {
  * which after a time-out may be later than the settlement: until then its slot stays taken.
  */
 export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise<void> {
-  const decide = (settlement: Settlement): void => {
-    if (run.decided) return;
-    run.decided = true;
-    crew.settle(run, settlement);
+  const giveUp = (): void => {
+    if (!run.decided) decide(run, timedOut(run, crew), crew);
   };
-  let clock = startClock(run, decide);
+  let clock = startClock(run, giveUp);
   try {
     // Mostly there is nothing to wait for.
     const { payload: stored } = run.claimed;
@@ -48,17 +50,32 @@ export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise
       // The time in which others compute is not the handler's.
       clock?.stop();
       while (turns.due) await turns.next();
-      clock = startClock(run, decide);
+      clock = startClock(run, giveUp);
     }
-    decide(await finish(run, payload, crew));
+    await finish(run, payload, crew);
   } catch (error) {
-    decide(failed(run, error));
+    if (!run.decided) decide(run, failed(run, error, crew), crew);
   } finally {
     clock?.stop();
   }
 }
 
-async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
+/** The first decision counts. */
+function decide(run: Run, settlement: Settlement, crew: ExecutorOf): void {
+  run.decided = true;
+  run.outcome = settlement.state;
+  crew.settle(run, settlement);
+}
+
+/** The handler has said how its run ends, and may go on. False when that was decided before. */
+export function said(run: Run, word: Word, crew: ExecutorOf): boolean {
+  if (run.decided) return false;
+  const end = "error" in word ? failure(run, word.error) : done(run, word.result);
+  decide(run, end, crew);
+  return true;
+}
+
+export async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
   const { definition, claimed } = run;
   run.stored ??= await crew.fetchPayload(run);
   const payload = readPayload(run.stored);
@@ -67,15 +84,33 @@ async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
     : validate(definition.schema, payload, `Payload of "${claimed.kind}"`);
 }
 
-async function finish(run: Run, payload: unknown, crew: ExecutorOf): Promise<Settlement> {
+async function finish(run: Run, payload: unknown, crew: ExecutorOf): Promise<void> {
   const { definition, claimed, cause } = run;
   // Interrupted while it was made ready: its handler never starts.
   if (cause !== null) throw reasonFor(cause, claimed);
   crew.started(run);
   const returned = await definition.run(payload, run);
+  if (run.replacing !== null && !run.decided) await run.replacing.checked();
+  if (!run.decided) decide(run, ended(run, returned), crew);
+}
+
+/** The handler has returned this. */
+function ended(run: Run, returned: unknown): Settlement {
   if (Snooze.is(returned)) return snoozed(run, returned);
   if (run.completed) return rolledBack(run, "");
-  return settlement(run, afterSuccess(claimed), encodeResult(returned), null);
+  if (run.definition.explicitCompletion && run.replacing === null) throw unsaid();
+  return done(run, encodeResult(returned));
+}
+
+function unsaid(): JobError {
+  return new JobError(
+    "QUDO_NOT_COMPLETED",
+    "The job did not explicitly complete or fail: its handler ended without job.done() or job.fail().",
+  );
+}
+
+function done(run: Run, result: string | null): Settlement {
+  return settlement(run, afterSuccess(run.claimed), result, null);
 }
 
 function readPayload(stored: StoredPayload | null): unknown {
@@ -87,40 +122,44 @@ function readPayload(stored: StoredPayload | null): unknown {
   return decode(stored.text);
 }
 
-function failed(run: Run, error: unknown): Settlement {
+export function failed(run: Run, error: unknown, crew: ExecutorOf): Settlement {
   const { claimed, cause } = run;
   // What the handler asks for stands, whatever else happened.
   if (Snooze.is(error)) return snoozed(run, error);
   if (AbortedByHandler.is(error))
     return settlement(run, afterAbort(claimed), null, encodeError(error, masked(run)));
+  if (DequeuedByHandler.is(error)) return settlement(run, afterCancel(claimed), null, null);
   // Interrupted from outside and then thrown: it is not its fault, and it runs no more.
   if (cause === "stop" || cause === "lost") return givenBack(run);
-  if (cause === "timeout") return timedOut(run);
+  if (cause === "timeout") return timedOut(run, crew);
+  crew.died(run, error);
   if (run.completed) return rolledBack(run, ` Then it threw: ${encodeError(error, masked(run))}`);
   return failure(run, error);
 }
 
-function timedOut(run: Run): Settlement {
-  return failure(run, reasonFor("timeout", run.claimed));
+export function timedOut(run: Run, crew: ExecutorOf): Settlement {
+  const error = reasonFor("timeout", run.claimed);
+  crew.died(run, error);
+  return failure(run, error);
 }
 
 /**
  * Counts only where the handler's transaction, in which it completed the job, is not there: otherwise the run is done,
  * whatever the handler did after it.
  */
-function rolledBack(run: Run, then: string): Settlement {
+export function rolledBack(run: Run, then: string): Settlement {
   const message = `The handler completed its job in a transaction that was rolled back.${then}`;
   return failure(run, new JobError("QUDO_COMPLETE_ROLLED_BACK", message));
 }
 
-function snoozed(run: Run, { delayMs }: Snooze): Settlement {
+export function snoozed(run: Run, { delayMs }: Snooze): Settlement {
   return settlement(run, afterSnooze(run.claimed, delayMs), null, null);
 }
 
-function failure(run: Run, error: unknown): Settlement {
+export function failure(run: Run, error: unknown): Settlement {
   const { claimed, definition } = run;
   const decision = afterFailure(claimed, (fails) =>
-    clampDelay(backoff(definition.backoff, fails, failedJob(run, error))),
+    clampDelay(backoff(definition.backoff, fails, run.time.chance(), failedJob(run, error))),
   );
   return settlement(run, decision, null, encodeError(error, masked(run)));
 }
@@ -142,9 +181,9 @@ function failedJob(run: Run, error: unknown): FailedJob {
 }
 
 /** A user's backoff function that throws must not keep the failure from being recorded. */
-function backoff(delay: Backoff, fails: number, job: FailedJob): number {
+function backoff(delay: Backoff, fails: number, chance: number, job: FailedJob): number {
   try {
-    return delay(fails, Math.random(), job);
+    return delay(fails, chance, job);
   } catch {
     return 60_000 * fails;
   }
@@ -155,7 +194,7 @@ export function givenBack(run: Run): Settlement {
   return settlement(run, afterRelease(run.claimed), null, null);
 }
 
-function settlement(
+export function settlement(
   run: Run,
   decision: Decision,
   result: string | null,
@@ -164,25 +203,30 @@ function settlement(
   const { job, run: number } = run.claimed;
   const end = { job, run: number, ...decision, elapsedMs: run.elapsedMs, result, error };
   const lines = run.journal?.rest();
-  if (lines === undefined && !run.completed) return end;
-  return { ...end, ...(lines && { lines }), ...(run.completed && { completed: true }) };
+  const children = decision.state === "done" ? run.replacing?.children : undefined;
+  if (lines === undefined && children === undefined && !run.completed) return end;
+  return {
+    ...end,
+    ...(lines && { lines }),
+    ...(children && { children }),
+    ...(run.completed && { completed: true }),
+  };
 }
 
 /** Aborts the signal when time is up; a handler that goes on all the same is failed a little later. */
-function startClock(run: Run, decide: (s: Settlement) => void): { stop(): void } | null {
+export function startClock(run: Run, giveUp: () => void): { stop(): void } | null {
   const { timeoutMs } = run.claimed;
   if (timeoutMs === null) return null;
-  let timer: NodeJS.Timeout;
-  const giveUp = (): void => decide(timedOut(run));
+  let cancel: Cancel;
   const timeUp = (): void => {
     run.interrupt("timeout");
-    timer = setTimeout(giveUp, DEFAULTS.abortGraceMs);
+    cancel = run.time.later(giveUp, DEFAULTS.abortGraceMs);
   };
   // A timer cannot wait for longer than 25 days: it is set again for the rest.
   const wait = (ms: number): void => {
     const rest = ms - LIMITS.timerMs;
-    timer = setTimeout(rest > 0 ? () => wait(rest) : timeUp, timerMs(ms));
+    cancel = run.time.later(rest > 0 ? () => wait(rest) : timeUp, timerMs(ms));
   };
   wait(timeoutMs);
-  return { stop: () => clearTimeout(timer) };
+  return { stop: () => cancel() };
 }

@@ -1,6 +1,7 @@
 /** The worker of one of several databases: begun anew when it ends by itself, in a hurry as soon as its database is back. */
 import type { Registry } from "../core/job.js";
 import type { DatabaseStatus, Part } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 import type { Logger, WorkerSettings } from "./options.js";
 import type { Places } from "./places.js";
 import type { StopOptions } from "./running.js";
@@ -21,7 +22,7 @@ export class FleetWorker {
   private before: WorkerStats = NOTHING_DONE;
   private status: DatabaseStatus;
   private readonly settings: WorkerSettings;
-  private readonly rested = new Bell();
+  private readonly rested: Bell;
   private stopping = false;
 
   constructor(
@@ -31,6 +32,7 @@ export class FleetWorker {
     private readonly surroundings: FleetSurroundings,
   ) {
     this.status = part.status();
+    this.rested = new Bell(surroundings.time ?? REAL);
     // Its own logger also makes its troubles other ones than those of the other databases.
     this.settings = { ...settings, signals: false, logger: named(part.name, settings.logger) };
   }
@@ -45,6 +47,12 @@ export class FleetWorker {
 
   wake(): void {
     this.worker?.wake();
+  }
+
+  /** Takes no more jobs; what runs comes to its end. */
+  quit(): void {
+    this.leave();
+    void this.worker?.quit();
   }
 
   async stop(options: StopOptions): Promise<void> {
@@ -111,7 +119,8 @@ export class FleetWorker {
   }
 }
 
-const givesJobs = ({ state, mode }: DatabaseStatus): boolean =>
+/** Whether jobs may be claimed from a database that stands like this. */
+export const givesJobs = ({ state, mode }: DatabaseStatus): boolean =>
   state === "healthy" && mode !== "off";
 
 /** Says of which database it speaks. */

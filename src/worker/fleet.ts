@@ -6,16 +6,19 @@
 import { DEFAULTS } from "../core/defaults.js";
 import type { Registry } from "../core/job.js";
 import type { Part } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 import type { WorkerSettings } from "./options.js";
 import { Places } from "./places.js";
 import type { RunningWorker, StopOptions } from "./running.js";
 import { FleetWorker } from "./fleet-worker.js";
+import { Shift } from "./shift.js";
 import { stopAtSignals } from "./signals.js";
 import { sumOf, type WorkerStats } from "./stats.js";
 import type { Surroundings } from "./surroundings.js";
 
 export class Fleet implements RunningWorker {
   private readonly workers: readonly FleetWorker[];
+  private readonly shift: Shift;
   readonly stopped: Promise<void>;
 
   /** `surroundings` are asked for by the name of each database. */
@@ -25,11 +28,16 @@ export class Fleet implements RunningWorker {
     settings: WorkerSettings,
     surroundings: (database: string) => Surroundings,
   ) {
-    const places = new Map(Array.from(settings.queues, ([name, n]) => [name, new Places(n)]));
+    const given = parts.map((part) => surroundings(part.name));
+    const time = given[0]?.time ?? REAL;
+    const places = new Map(
+      Array.from(settings.queues, ([name, n]) => [name, new Places(n, time, settings.batch)]),
+    );
     const share = (queue: string): Places => places.get(queue)!;
-    this.workers = parts.map((part) => {
-      const given = { ...surroundings(part.name), places: share };
-      return new FleetWorker(part, registry, settings, given);
+    this.shift = new Shift(settings, () => void this.quit(), time);
+    this.workers = parts.map((part, i) => {
+      const shared = { ...given[i], places: share, shift: this.shift };
+      return new FleetWorker(part, registry, settings, shared);
     });
     this.stopped = this.live(settings.signals);
     this.stopped.catch(() => undefined);
@@ -42,6 +50,11 @@ export class Fleet implements RunningWorker {
   wake(database?: string): void {
     for (const worker of this.workers)
       if (database === undefined || worker.name === database) worker.wake();
+  }
+
+  quit(): Promise<void> {
+    for (const worker of this.workers) worker.quit();
+    return this.stopped;
   }
 
   async stop(options: StopOptions = {}): Promise<void> {
@@ -65,6 +78,7 @@ export class Fleet implements RunningWorker {
       await Promise.all(this.workers.map((worker) => this.keep(worker, failing)));
     } finally {
       leave();
+      this.shift.stop();
     }
   }
 

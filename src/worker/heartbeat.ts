@@ -4,7 +4,7 @@
  * A lease without an answered heartbeat is no proof that all is lost: the main loop may have been blocked while the
  * driver beat for it (`keepAlive`). So the database is asked once more, and only its silence, or its no, counts.
  */
-import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
+import { sleep, turn, type Cancel, type Time } from "../core/time.js";
 import type { Driver, HeartbeatOutcome, RunKey } from "../storage/driver.js";
 import type { Trouble } from "./trouble.js";
 
@@ -13,6 +13,7 @@ const DOUBT_MS = 1_000;
 
 /** What a heartbeat needs of its worker. */
 export interface HeartOf {
+  readonly time: Time;
   session(): string;
   running(): readonly RunKey[];
   /** Leases it works on, or is just asking for. */
@@ -25,9 +26,9 @@ export interface HeartOf {
 }
 
 export class Heartbeats {
-  private timer: NodeJS.Timeout | undefined;
+  private cancelBeat: Cancel = () => undefined;
   /** Of its own, because a heartbeat may hang for longer than the lease. */
-  private deadline: NodeJS.Timeout | undefined;
+  private cancelDeadline: Cancel = () => undefined;
   private stopped = false;
   private isOverdue = false;
   private beating: Promise<void> = Promise.resolve();
@@ -51,25 +52,23 @@ export class Heartbeats {
 
   async stop(): Promise<void> {
     this.stopped = true;
-    clearTimeout(this.timer);
-    clearTimeout(this.deadline);
+    this.cancelBeat();
+    this.cancelDeadline();
     await this.beating;
   }
 
   private plan(ms: number): void {
     if (this.stopped) return;
-    this.timer = setTimeout(() => {
+    this.cancelBeat = this.heart.time.aside(() => {
       this.beating = this.beat().then((next) => this.plan(next));
     }, ms);
-    this.timer.unref();
   }
 
   private arrived(): void {
     this.isOverdue = false;
-    clearTimeout(this.deadline);
+    this.cancelDeadline();
     if (this.stopped) return;
-    this.deadline = setTimeout(() => void this.doubt(), this.times.leaseMs);
-    this.deadline.unref();
+    this.cancelDeadline = this.heart.time.aside(() => void this.doubt(), this.times.leaseMs);
   }
 
   /** Milliseconds until the next one. */
@@ -97,15 +96,17 @@ export class Heartbeats {
 
   /** The lease has run out, or this loop was blocked and its time was kept elsewhere. */
   private async doubt(): Promise<void> {
+    const { time } = this.heart;
     const silence = new AbortController();
     const asked = this.ask(this.heart.session()).then(
       () => true,
       () => false,
     );
-    const patience = sleep(DOUBT_MS, false, { ref: false, signal: silence.signal })
+    const patience = sleep(time, DOUBT_MS, { aside: true, signal: silence.signal })
       // Blocked again meanwhile? An answer that has come is heard before time is up.
-      .then(() => turn(false, { ref: false }))
-      .catch(() => false);
+      .then(() => turn(time))
+      .catch(() => undefined)
+      .then(() => false);
     const answered = await Promise.race([asked, patience]);
     silence.abort();
     if (answered || this.stopped) return;

@@ -4,6 +4,7 @@ import { LIMITS } from "../core/defaults.js";
 import { InvalidInputError } from "../core/errors.js";
 import { show } from "../core/options.js";
 import { LOG_LEVELS, type LogLevel } from "../core/states.js";
+import type { Time } from "../core/time.js";
 import type { LogLine } from "../storage/driver.js";
 
 interface Line {
@@ -26,18 +27,17 @@ export class Journal {
   private progress: string | null = null;
 
   /** `mask` hides the secrets of the job's payload in a text. */
-  constructor(private readonly mask: Mask) {}
+  constructor(
+    private readonly mask: Mask,
+    private readonly time: Time,
+  ) {}
 
   /** @throws InvalidInputError for a level that does not exist. */
   log(message: unknown, level: LogLevel): void {
-    if (!Object.hasOwn(LOG_LEVELS, level))
-      throw new InvalidInputError(
-        "QUDO_INVALID_OPTION",
-        `There is no level ${show(level)}. There are: ${Object.keys(LOG_LEVELS).join(", ")}.`,
-      );
+    checkLevel(level);
     if (this.written >= LIMITS.logLines) return;
     const seq = ++this.written;
-    const at = performance.now();
+    const at = this.time.now();
     if (seq < LIMITS.logLines)
       this.lines.push({ seq, at, level, text: encodeLine(message, this.mask) });
     else
@@ -60,7 +60,7 @@ export class Journal {
     const fit = this.lines.findIndex(({ text }) => (room -= Buffer.byteLength(text)) < 0);
     // The first one always, or a long one would never go.
     const lines = fit < 0 ? this.lines : this.lines.slice(0, Math.max(1, fit));
-    return { progress: this.progress, lines: linesAt(lines) };
+    return { progress: this.progress, lines: this.linesAt(lines) };
   }
 
   /** These news have arrived. */
@@ -73,11 +73,20 @@ export class Journal {
 
   /** All lines that no report has carried, for the settlement; undefined for none. */
   rest(): readonly LogLine[] | undefined {
-    return this.lines.length === 0 ? undefined : linesAt(this.lines);
+    return this.lines.length === 0 ? undefined : this.linesAt(this.lines);
+  }
+
+  private linesAt(lines: readonly Line[]): LogLine[] {
+    const now = this.time.now();
+    return lines.map(({ seq, at, level, text }) => ({ seq, agoMs: now - at, level, text }));
   }
 }
 
-function linesAt(lines: readonly Line[]): LogLine[] {
-  const now = performance.now();
-  return lines.map(({ seq, at, level, text }) => ({ seq, agoMs: now - at, level, text }));
+/** @throws InvalidInputError for a level that does not exist. */
+export function checkLevel(level: LogLevel): LogLevel {
+  if (Object.hasOwn(LOG_LEVELS, level)) return level;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `There is no level ${show(level)}. There are: ${Object.keys(LOG_LEVELS).join(", ")}.`,
+  );
 }

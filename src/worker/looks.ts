@@ -4,6 +4,7 @@
  * itself waits for a small part of the time that passed before it. Time is what the caller says it is.
  */
 import { DEFAULTS } from "../core/defaults.js";
+import type { Time } from "../core/time.js";
 
 /**
  * Milliseconds from one look to the next, after so many without work, where nothing wakes. `chance`, from 0 to below 1, shortens it
@@ -15,40 +16,43 @@ export function lookGapMs(idleMs: number, chance: number): number {
   return longest * (1 - chance / 2);
 }
 
-export interface LooksOf {
-  /** Monotonic, in milliseconds. */
-  now(): number;
-  /** Whether writes of others are told at this moment. */
-  woken(): boolean;
-  chance(): number;
-}
-
 export class Looks {
   private lookedAt: number;
   private workedAt: number;
   private chance = 0;
 
-  constructor(private readonly owner: LooksOf) {
+  /**
+   * `woken`: whether writes of others are told at this moment. `sleepMs`: so long from one look to the next, whatever wakes; null: as
+   * the database allows.
+   */
+  constructor(
+    private readonly time: Pick<Time, "now" | "chance">,
+    private readonly woken: () => boolean,
+    private readonly sleepMs: number | null = null,
+  ) {
     this.lookedAt = -Infinity;
-    this.workedAt = owner.now();
+    this.workedAt = time.now();
   }
 
   /** A look begins. */
   looked(): void {
-    this.lookedAt = this.owner.now();
-    this.chance = this.owner.chance();
+    this.lookedAt = this.time.now();
+    this.chance = this.time.chance();
   }
 
   /** Jobs were found, or have ended. */
   worked(): void {
-    this.workedAt = this.owner.now();
+    this.workedAt = this.time.now();
   }
 
   /** Milliseconds until the next look is due; none left, or fewer, when it is. */
   get dueInMs(): number {
-    const gap = this.owner.woken()
-      ? DEFAULTS.pollMs
-      : lookGapMs(this.lookedAt - this.workedAt, this.chance);
-    return this.lookedAt + gap - this.owner.now();
+    const gap = this.sleepMs ?? this.usualGap;
+    return this.lookedAt + gap - this.time.now();
+  }
+
+  private get usualGap(): number {
+    if (this.woken()) return DEFAULTS.pollMs;
+    return lookGapMs(this.lookedAt - this.workedAt, this.chance);
   }
 }

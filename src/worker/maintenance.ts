@@ -2,7 +2,9 @@
  * Upkeep: jobs that came due, sessions that died. Every worker does it, no worker leads: all of it is idempotent.
  */
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
+import type { Cancel, Time } from "../core/time.js";
 import type { DeadSession, Driver, SessionRow } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 import { unchangedBeatFor, type Logger } from "./options.js";
 import { isGone } from "./process.js";
 import { Trouble } from "./trouble.js";
@@ -21,7 +23,7 @@ export interface MaintenanceTimes {
 }
 
 export class Maintenance {
-  private timer: NodeJS.Timeout | undefined;
+  private cancel: Cancel | null = null;
   private nextAt = 0;
   private reapAt = 0;
   private lookedAt = 0;
@@ -36,6 +38,7 @@ export class Maintenance {
     private readonly onWork: () => void,
     private readonly logger: Logger,
     private readonly trouble = new Trouble(logger),
+    private readonly time: Time = REAL,
   ) {}
 
   /** Sessions at the last look, this worker's own among them. */
@@ -50,7 +53,7 @@ export class Maintenance {
 
   async stop(): Promise<void> {
     this.stopped = true;
-    clearTimeout(this.timer);
+    this.cancel?.();
     await this.tick;
   }
 
@@ -67,27 +70,26 @@ export class Maintenance {
 
   private plan(ms: number): void {
     if (this.stopped) return;
-    const at = performance.now() + ms;
-    if (this.timer !== undefined && this.nextAt <= at) return;
-    clearTimeout(this.timer);
+    const at = this.time.now() + ms;
+    if (this.cancel !== null && this.nextAt <= at) return;
+    this.cancel?.();
     this.nextAt = at;
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
+    this.cancel = this.time.aside(() => {
+      this.cancel = null;
       this.tick = this.tick.then(() => this.round());
     }, ms);
-    this.timer.unref();
   }
 
   private async round(): Promise<void> {
     let next: number = DEFAULTS.maintenanceMs;
     try {
-      if (performance.now() >= this.reapAt) {
+      if (this.time.now() >= this.reapAt) {
         await this.reap();
-        this.reapAt = performance.now() + DEFAULTS.maintenanceMs;
+        this.reapAt = this.time.now() + DEFAULTS.maintenanceMs;
       }
       const due = await this.promote();
       this.trouble.over();
-      next = Math.min(due ?? next, Math.max(0, this.reapAt - performance.now()));
+      next = Math.min(due ?? next, Math.max(0, this.reapAt - this.time.now()));
     } catch (error) {
       next = this.trouble.met("maintenance", error);
     }
@@ -115,7 +117,7 @@ export class Maintenance {
   }
 
   private findDead(sessions: readonly SessionRow[]): DeadSession[] {
-    const now = performance.now();
+    const now = this.time.now();
     const dead: DeadSession[] = [];
     // Who slept through it has seen nothing: when a whole machine was paused, all beats look old to whoever wakes first.
     if (now - this.lookedAt > Math.max(this.times.unchangedBeatMs, 2 * DEFAULTS.maintenanceMs))

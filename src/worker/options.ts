@@ -1,11 +1,14 @@
 /** A worker's settings, checked and completed. */
 import { hostname } from "node:os";
-import { DEFAULTS } from "../core/defaults.js";
+import { DEFAULTS, LIMITS } from "../core/defaults.js";
 import { durationMs, type Duration } from "../core/duration.js";
-import { InvalidInputError, QudoError } from "../core/errors.js";
-import type { Registry } from "../core/job.js";
+import { InvalidInputError } from "../core/errors.js";
+import { checkIsolation, type Isolation } from "../core/isolation.js";
+import { abilities, type AnyJobDefinition, type Registry } from "../core/job.js";
 import type { KeepPolicyTimes } from "../core/keep.js";
 import { checkFlag, checkInteger, checkName, checkOptions, show } from "../core/options.js";
+import type { OnDie } from "./dying.js";
+import type { ShiftTimes } from "./shift.js";
 
 /** Four methods that console and pino have. */
 export interface Logger {
@@ -21,6 +24,27 @@ export interface WorkerOptions {
   queues?: readonly string[] | Readonly<Record<string, number>>;
   /** Jobs at once in each queue that has no number of its own, over all databases together. Default 10. */
   concurrency?: number;
+  /** What this worker is able to do: definitions, or their names. Jobs of other kinds stay untouched. Default: all that its Qudo was given. */
+  kinds?: readonly (string | AnyJobDefinition)[];
+  /**
+   * At most so many jobs of a queue are taken at a look. Those that find no free place wait here, out of reach of others. Default: as
+   * many as 50 ms of work are, up to 500.
+   */
+  batch?: number;
+  /**
+   * How long it waits, with nothing to do, before it looks again by itself; wake-ups end the wait. Default: 1 s where the database wakes
+   * it, elsewhere 10 to 400 ms, the longer the quieter it is.
+   */
+  sleep?: Duration;
+  /** It stops by itself when it has had nothing to do for so long, counted from its first look at the earliest. Default: it never does. */
+  idleTimeout?: Duration;
+  /** It stops by itself when so many runs have ended, over all queues and databases together. Default: no limit. */
+  maxJobs?: number;
+  /**
+   * Hears of each run that fails because its handler threw or took too long, before that is written. What it throws itself is a
+   * warning, and changes nothing.
+   */
+  onDie?: OnDie;
   /** Shown in `qudo status`. Default: host:pid. */
   name?: string;
   /** How long after this worker's last heartbeat others may take its jobs. At least 1 s. Default 30 s. */
@@ -39,6 +63,10 @@ export interface WorkerOptions {
   signals?: boolean;
   /** Forgets, now and then, what has been kept for long enough (see `keep` of Qudo). Default true. */
   prune?: boolean;
+  /** Runs all handlers in worker threads or child processes, but those whose definition says where (see `isolate` there). */
+  isolate?: Isolation;
+  /** The part of the time that each place may be busy, above 0: at 0.5 it rests after each job for as long as that took. Default 1. */
+  throttle?: number;
   /** Default: warnings and errors go to the console. */
   logger?: Logger;
 }
@@ -46,18 +74,42 @@ export interface WorkerOptions {
 const KNOWN = [
   "queues",
   "concurrency",
+  "kinds",
+  "batch",
+  "sleep",
+  "idleTimeout",
+  "maxJobs",
+  "onDie",
   "name",
   "lease",
   "watchdog",
   "grace",
   "signals",
   "prune",
+  "isolate",
+  "throttle",
   "logger",
-] as const;
+] as const satisfies readonly (keyof WorkerOptions)[];
+
+const NOT_ONCE: readonly string[] = [
+  "concurrency",
+  "batch",
+  "sleep",
+  "idleTimeout",
+  "maxJobs",
+  "prune",
+];
+const KNOWN_ONCE = KNOWN.filter((name) => !NOT_ONCE.includes(name));
 
 /** The times to keep are those of its Qudo. */
-export interface WorkerSettings extends KeepPolicyTimes {
+export interface WorkerSettings extends KeepPolicyTimes, ShiftTimes {
   readonly queues: ReadonlyMap<string, number>;
+  /** What it is able to do. */
+  readonly abilities: Registry;
+  readonly batch: number;
+  /** Null: as the database allows. */
+  readonly sleepMs: number | null;
+  readonly onDie: OnDie | null;
   readonly name: string;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
@@ -66,6 +118,9 @@ export interface WorkerSettings extends KeepPolicyTimes {
   readonly graceMs: number;
   readonly signals: boolean;
   readonly prune: boolean;
+  /** Null for none but those that say so themselves. */
+  readonly isolate: Isolation | null;
+  readonly throttle: number;
   readonly logger: Logger;
 }
 
@@ -80,15 +135,17 @@ export function workerSettings(
   keep: KeepPolicyTimes = DEFAULTS,
 ): WorkerSettings {
   checkOptions(options, KNOWN, "work");
-  if (registry.size === 0)
-    throw new QudoError(
-      "QUDO_NO_JOBS",
-      "A worker needs job definitions: new Qudo({ databases, jobs: [defineJob(…)] }).",
-    );
+  const able = abilities(registry, options.kinds);
   const leaseMs = patience(options.lease, DEFAULTS.leaseMs, "lease");
   const watchdogMs = patience(options.watchdog, DEFAULTS.watchdogMs, "watchdog");
   return {
-    queues: queueSizes(options, registry),
+    queues: queueSizes(options, able),
+    abilities: able,
+    batch: checkInteger(options.batch ?? DEFAULTS.claimLimit, "batch", 1, LIMITS.rowsPerStatement),
+    sleepMs: options.sleep === undefined ? null : pause(options.sleep, "sleep"),
+    idleMs: options.idleTimeout === undefined ? null : pause(options.idleTimeout, "idleTimeout"),
+    maxJobs: options.maxJobs === undefined ? null : atLeastOne(options.maxJobs, "maxJobs"),
+    onDie: checkOnDie(options.onDie),
     name: checkName(options.name ?? `${hostname()}:${process.pid}`, "worker name"),
     leaseMs,
     heartbeatMs: Math.min(DEFAULTS.heartbeatMs, Math.floor(leaseMs / 3)),
@@ -98,6 +155,8 @@ export function workerSettings(
       options.grace === undefined ? DEFAULTS.stopGraceMs : durationMs(options.grace, "grace"),
     signals: checkFlag(options.signals ?? true, "signals"),
     prune: checkFlag(options.prune ?? true, "prune"),
+    isolate: options.isolate === undefined ? null : checkIsolation(options.isolate),
+    throttle: checkThrottle(options.throttle ?? 1),
     keepDoneMs: keep.keepDoneMs,
     keepOtherMs: keep.keepOtherMs,
     keepCountsMs: keep.keepCountsMs,
@@ -105,9 +164,37 @@ export function workerSettings(
   };
 }
 
+/** Those of a worker that runs a single job. */
+export function onceSettings(
+  options: object,
+  registry: Registry,
+  keep?: KeepPolicyTimes,
+): WorkerSettings {
+  checkOptions(options, KNOWN_ONCE, "workOnce");
+  return workerSettings({ ...options, concurrency: 1, prune: false }, registry, keep);
+}
+
 function patience(value: Duration | undefined, usualMs: number, name: string): number {
   const ms = value === undefined ? usualMs : durationMs(value, name);
   return checkInteger(ms, `${name} (in ms)`, 1_000, 86_400_000);
+}
+
+/** Of nothing at all a worker would not come to rest. */
+function pause(value: Duration, name: string): number {
+  return checkInteger(durationMs(value, name), `${name} (in ms)`, 1, LIMITS.delayMs);
+}
+
+function atLeastOne(value: unknown, name: string): number {
+  return checkInteger(value, name, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function checkOnDie(value: unknown): OnDie | null {
+  if (value === undefined) return null;
+  if (typeof value === "function") return value as OnDie;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `onDie is ${show(value)}; give a function: (error, job) => { … }.`,
+  );
 }
 
 function queueSizes(
@@ -130,6 +217,14 @@ function queueSizes(
 
 function checkConcurrency(value: unknown): number {
   return checkInteger(value, "concurrency", 1, 10_000);
+}
+
+function checkThrottle(value: unknown): number {
+  if (typeof value === "number" && value >= 0.001 && value <= 1) return value;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `throttle is ${show(value)}; give the part of the time in which to work, from 0.001 to 1.`,
+  );
 }
 
 /** Called as methods of their object; one that throws must not stop the work. */

@@ -8,6 +8,7 @@
  * longer than a database in good health takes to answer, so that a slow one, or a dead one, keeps no place empty.
  */
 import { DEFAULTS } from "../core/defaults.js";
+import type { Cancel, Time } from "../core/time.js";
 
 /** Weight of the newest duration in the running mean. */
 const NEWEST = 0.1;
@@ -25,6 +26,8 @@ export interface Seat {
   readonly prompt: boolean;
   /** It may claim, and there may be jobs. */
   readonly eager: boolean;
+  /** Its worker is about to begin. */
+  readonly opening: boolean;
   /** Starts one that it holds, if it may. */
   startOne(): boolean;
   /** There may be places: look whether to ask for jobs. */
@@ -32,14 +35,24 @@ export interface Seat {
 }
 
 export class Places {
-  private seats: readonly Seat[] = [];
-  private taken = 0;
+  protected seats: readonly Seat[] = [];
+  /** Jobs that were started and have not returned. */
+  protected taken = 0;
   /** Who started a job last: those after it come first. */
   private last: Seat | undefined;
   private meanMs: number | null = null;
-  private later: NodeJS.Timeout | undefined;
+  private cancelLook: Cancel | null = null;
 
-  constructor(readonly total: number) {}
+  /** `most`: so many jobs are asked for at once, and held. */
+  constructor(
+    private readonly size: number,
+    private readonly time: Time,
+    readonly most: number = DEFAULTS.claimLimit,
+  ) {}
+
+  get total(): number {
+    return this.size;
+  }
 
   join(seat: Seat): void {
     this.seats = [...this.seats, seat];
@@ -90,7 +103,7 @@ export class Places {
     const { keepsBusy, total } = this;
     if (keepsBusy <= total) return total;
     const share = 1 / (1 + this.rivals(seat).length);
-    return Math.ceil(Math.max(total * share, Math.min(keepsBusy * share, DEFAULTS.claimLimit)));
+    return Math.ceil(Math.max(total * share, Math.min(keepsBusy * share, this.most)));
   }
 
   /** How many more jobs this one may ask for. */
@@ -140,11 +153,10 @@ export class Places {
 
   /** Those for whom places are kept free have taken them by then, or are not prompt. */
   private lookLater(): void {
-    this.later ??= setTimeout(() => {
-      this.later = undefined;
+    this.cancelLook ??= this.time.aside(() => {
+      this.cancelLook = null;
       this.lookAll();
     }, PROMPT_MS);
-    this.later.unref();
   }
 }
 

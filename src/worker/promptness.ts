@@ -1,4 +1,5 @@
 /** Whether a database answers promptly: for one that does not, nobody keeps a place free. */
+import type { Time } from "../core/time.js";
 import { PROMPT_MS } from "./places.js";
 
 export class Promptness {
@@ -6,8 +7,10 @@ export class Promptness {
   private asked: number | null = null;
   private answeredPromptly = true;
 
+  constructor(private readonly time: Time) {}
+
   begin(): void {
-    this.asked = performance.now();
+    this.asked = this.time.now();
   }
 
   /** `failed`: what was answered was of no use. */
@@ -21,6 +24,6 @@ export class Promptness {
   }
 
   private get waitedMs(): number {
-    return this.asked === null ? 0 : performance.now() - this.asked;
+    return this.asked === null ? 0 : this.time.now() - this.asked;
   }
 }

@@ -2,10 +2,11 @@
  * Forgets what has been kept for long enough: about once a minute, in small steps with pauses between them, so that claims
  * go first. Any number of workers may do it at once; mostly one of them does, by chance and without a word between them.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULTS } from "../core/defaults.js";
 import type { KeepPolicyTimes } from "../core/keep.js";
+import { sleep, type Time } from "../core/time.js";
 import type { Driver, PruneStep } from "../storage/driver.js";
+import { REAL } from "../storage/time.js";
 import type { Trouble } from "./trouble.js";
 
 type Scan = PruneStep["scan"];
@@ -32,6 +33,7 @@ export class Pruning {
     private readonly times: KeepPolicyTimes,
     private readonly sessions: () => number,
     private readonly trouble: Trouble,
+    private readonly time: Time = REAL,
   ) {}
 
   /** The first round comes after a while, so that short-lived workers do nothing but their jobs. */
@@ -47,24 +49,24 @@ export class Pruning {
 
   /** Ends by the rejection of a pause. */
   private async rounds(): Promise<never> {
-    await this.pause(DEFAULTS.pruneEveryMs * Math.random());
+    await this.pause(DEFAULTS.pruneEveryMs * this.time.chance());
     for (;;) {
-      if (Math.random() * this.sessions() < 1) await this.round();
-      await this.pause(DEFAULTS.pruneEveryMs * (0.5 + Math.random()));
+      if (this.time.chance() * this.sessions() < 1) await this.round();
+      await this.pause(DEFAULTS.pruneEveryMs * (0.5 + this.time.chance()));
     }
   }
 
   private async round(): Promise<void> {
-    if (performance.now() >= this.afreshAt) {
+    if (this.time.now() >= this.afreshAt) {
       this.after.clear();
-      this.afreshAt = performance.now() + AFRESH_MS;
+      this.afreshAt = this.time.now() + AFRESH_MS;
     }
     for (const scan of SCANS) while (await this.step(scan));
   }
 
   /** True when there is more to look at. */
   private async step(scan: Scan): Promise<boolean> {
-    const begin = performance.now();
+    const begin = this.time.now();
     let more = false;
     try {
       const after = this.after.get(scan) ?? null;
@@ -77,7 +79,7 @@ export class Pruning {
       // The next round tries again.
       this.trouble.met("pruning", error);
     }
-    await this.pause(Math.max(PAUSE_MS, PAUSE_SHARE * (performance.now() - begin)));
+    await this.pause(Math.max(PAUSE_MS, PAUSE_SHARE * (this.time.now() - begin)));
     return more;
   }
 
@@ -88,6 +90,6 @@ export class Pruning {
 
   /** Rejects as soon as the worker stops. */
   private pause(ms: number): Promise<void> {
-    return sleep(ms, undefined, { signal: this.stopping.signal, ref: false });
+    return sleep(this.time, ms, { signal: this.stopping.signal, aside: true });
   }
 }

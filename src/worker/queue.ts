@@ -1,6 +1,5 @@
 /** One queue as one worker sees it: jobs held, jobs running, and how many more to ask for. */
-import { DEFAULTS } from "../core/defaults.js";
-import { isSuspect } from "../core/outcome.js";
+import type { Time } from "../core/time.js";
 import type { ClaimedJob, Want } from "../storage/driver.js";
 import type { Places, Seat } from "./places.js";
 
@@ -14,7 +13,9 @@ const STALLED_MS = 1_000;
 
 /** What a queue needs of its worker. */
 export interface HeldQueueOf {
+  readonly time: Time;
   mayClaim(): boolean;
+  opening(): boolean;
   /** The database answers promptly. */
   readonly prompt: boolean;
   startOne(queue: HeldQueue): boolean;
@@ -35,7 +36,7 @@ export class HeldQueue implements Seat {
   constructor(
     readonly name: string,
     readonly places: Places,
-    private readonly kinds: readonly string[],
+    private readonly kinds: readonly string[] | null,
     private readonly worker: HeldQueueOf,
   ) {
     places.join(this);
@@ -47,14 +48,14 @@ export class HeldQueue implements Seat {
 
   hold(job: HeldJob): void {
     this.buffer.push(job);
-    this.movedAt = performance.now();
+    this.movedAt = this.worker.time.now();
   }
 
   /** The next job that may start now, if a place is free. */
   next(): HeldJob | undefined {
     if (this.places.full || this.at === this.buffer.length) return undefined;
     const job = this.buffer[this.at++];
-    this.movedAt = performance.now();
+    this.movedAt = this.worker.time.now();
     if (this.at === this.buffer.length) {
       this.buffer = [];
       this.at = 0;
@@ -72,7 +73,7 @@ export class HeldQueue implements Seat {
 
   /** Gives up what stands behind handlers that suddenly take long: other workers may have places free. */
   dropStalled(): HeldJob[] {
-    const stoodMs = performance.now() - this.movedAt;
+    const stoodMs = this.worker.time.now() - this.movedAt;
     if (this.held === 0 || stoodMs < STALLED_MS) return [];
     this.places.stalled(stoodMs);
     return this.drop();
@@ -97,6 +98,10 @@ export class HeldQueue implements Seat {
     return this.mayBeMore && this.worker.mayClaim();
   }
 
+  get opening(): boolean {
+    return this.worker.opening();
+  }
+
   startOne(): boolean {
     return this.worker.startOne(this);
   }
@@ -116,8 +121,6 @@ export class HeldQueue implements Seat {
   }
 
   want(): Want {
-    return { queue: this.name, kinds: this.kinds, limit: Math.min(this.room, DEFAULTS.claimLimit) };
+    return { queue: this.name, kinds: this.kinds, limit: Math.min(this.room, this.places.most) };
   }
 }
-
-export const mustRunAlone = ({ job }: HeldJob): boolean => isSuspect(job);

@@ -3,6 +3,7 @@
  * worker, about once a second. This is how a handler learns soon that its job was cancelled elsewhere.
  */
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
+import type { Time } from "../core/time.js";
 import type { Driver } from "../storage/driver.js";
 import type { Run } from "./context.js";
 import type { News } from "./journal.js";
@@ -17,22 +18,28 @@ export class Reports {
     private readonly driver: Driver,
     private readonly session: () => string,
     private readonly trouble: Trouble,
+    private readonly time: Time,
   ) {}
 
   /** Called a few times a second. Young runs are left alone: mostly they end before there would be an answer. */
   async send(runs: Iterable<Run>): Promise<void> {
-    if (performance.now() < this.dueAt) return;
+    if (this.time.now() < this.dueAt) return;
     const long = [...runs].filter(isWorthAsking);
     if (long.length === 0) return;
-    this.dueAt = performance.now() + DEFAULTS.reportMs;
+    this.dueAt = this.time.now() + DEFAULTS.reportMs;
     try {
       for (let i = 0; i < long.length; i += LIMITS.rowsPerStatement)
         await this.sendSome(long.slice(i, i + LIMITS.rowsPerStatement));
       this.trouble.over();
     } catch (error) {
       // Nothing is lost: it goes with the next report, or with the settlement.
-      this.dueAt = performance.now() + this.trouble.met("a report of running jobs", error);
+      this.dueAt = this.time.now() + this.trouble.met("a report of running jobs", error);
     }
+  }
+
+  /** What this one says, at once. @throws DatabaseError: nothing is lost, it goes with the next report. */
+  ask(run: Run): Promise<void> {
+    return this.sendSome([run]);
   }
 
   private async sendSome(runs: readonly Run[]): Promise<void> {

@@ -21,6 +21,8 @@ export interface RunningWorker extends AsyncDisposable {
   readonly stopped: Promise<void>;
   /** There may be new jobs: look at once. `database`: only in this one of several. */
   wake(database?: string): void;
+  /** Takes no more jobs and stops when what runs has ended, however long that takes. Resolves with {@link stopped}. */
+  quit(): Promise<void>;
   /** Claims no more, gives back what has not started, lets handlers finish within the grace. */
   stop(options?: StopOptions): Promise<void>;
 }

@@ -2,9 +2,9 @@
  * A worker's session in the database: opened, lost and renewed, closed. An ended session never comes back to life: what it
  * held is others' now, and the worker begins again under a new id.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { hostname } from "node:os";
 import { DatabaseError } from "../core/errors.js";
+import { sleep, type Time } from "../core/time.js";
 import { VERSION } from "../core/version.js";
 import type { Driver, NewSession } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
@@ -15,6 +15,7 @@ import { isOut, type Trouble } from "./trouble.js";
 
 /** What a session needs of its worker. */
 export interface SessionOf {
+  readonly time: Time;
   readonly name: string;
   readonly kinds: readonly string[];
   readonly leaseMs: number;
@@ -38,14 +39,16 @@ export class Session {
   private isKnown = false;
   private renewal: Promise<void> | null = null;
   /** Rung when waiting for the database has no sense any more. */
-  private readonly hurried = new Bell();
+  private readonly hurried: Bell;
 
   constructor(
     private readonly driver: Driver,
     private readonly owner: SessionOf,
     private readonly trouble: Trouble,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    this.hurried = new Bell(owner.time);
+  }
 
   get id(): string {
     return this.current;
@@ -91,7 +94,7 @@ export class Session {
       } catch (error) {
         // While this process lives its reaper waits for the whole lease: passing trouble is worth another try.
         if (tries < CLOSE_TRIES && error instanceof DatabaseError && error.transient) {
-          await sleep(CLOSE_PAUSE_MS);
+          await sleep(this.owner.time, CLOSE_PAUSE_MS);
           continue;
         }
         return this.logger.warn(

@@ -1,4 +1,6 @@
 /** Finished runs on their way to the database, by lease. One group per lease is under way at a time; the last one closes it. */
+import type { Time } from "../core/time.js";
+import { LIMITS } from "../core/defaults.js";
 import type { SettleGroup, Settlement } from "../storage/driver.js";
 
 interface OpenLease {
@@ -13,16 +15,28 @@ export class Settler {
   private waitingCount = 0;
   private oldest: number | null = null;
 
-  constructor(private readonly session: () => string) {}
+  /** `lingerMs`: how long a settlement waits for company. */
+  constructor(
+    private readonly session: () => string,
+    private readonly lingerMs: () => number,
+    private readonly time: Time,
+  ) {}
 
   /** Settlements that wait for a trip. */
   get waiting(): number {
     return this.waitingCount;
   }
 
-  /** How long the oldest has waited. */
-  get waitingMs(): number {
-    return this.oldest === null ? 0 : performance.now() - this.oldest;
+  /** Until the oldest has waited long enough, where one waits. */
+  get dueInMs(): number {
+    return this.oldest === null ? 0 : this.oldest + this.lingerMs() - this.time.now();
+  }
+
+  /** They should go. */
+  get due(): boolean {
+    return (
+      this.waitingCount > 0 && (this.waitingCount >= LIMITS.rowsPerStatement || this.dueInMs <= 0)
+    );
   }
 
   /** Runs of it are open, or settlements on their way. */
@@ -42,7 +56,7 @@ export class Settler {
     entry.waiting.push(settlement);
     this.touched.add(lease);
     this.waitingCount++;
-    this.oldest ??= performance.now();
+    this.oldest ??= this.time.now();
     return true;
   }
 
@@ -77,7 +91,7 @@ export class Settler {
       entry.waiting.unshift(...settlements);
       this.touched.add(lease);
       this.waitingCount += settlements.length;
-      this.oldest ??= performance.now();
+      this.oldest ??= this.time.now();
     }
     return dropped;
   }

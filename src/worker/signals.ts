@@ -22,6 +22,8 @@ const LAST_WORDS_MS = 1_000;
 
 class Signals {
   private readonly workers = new Set<Stoppable>();
+  /** Only the supervisor says when it is to end at once; signals may come from several sides and all mean the same. */
+  private supervised = false;
   private first: { signal: NodeJS.Signals; at: number; exiting: boolean } | null = null;
 
   add(worker: Stoppable): void {
@@ -47,6 +49,7 @@ class Signals {
   private readonly told = (signal: NodeJS.Signals): void => {
     const { first } = this;
     if (first === null) void this.stopAll(signal);
+    else if (this.supervised) return;
     else if (signal !== first.signal || performance.now() - first.at > SAME_MS)
       this.forceAll(signal);
   };
@@ -58,9 +61,23 @@ class Signals {
     if (exiting) this.end(signal);
   }
 
+  supervise(): void {
+    this.supervised = true;
+  }
+
+  /** What the supervisor wants of a process that does not end soon enough, or at all. */
+  force(): void {
+    this.first ??= { signal: "SIGTERM", at: performance.now(), exiting: true };
+    this.endAll(this.first.signal);
+  }
+
   private forceAll(signal: NodeJS.Signals): void {
     // Whoever listens besides us has heard it too, and decides.
     if (this.first?.exiting !== true || process.listenerCount(signal) > 1) return;
+    this.endAll(signal);
+  }
+
+  private endAll(signal: NodeJS.Signals): void {
     for (const worker of this.workers) worker.force();
     setTimeout(() => this.end(signal), LAST_WORDS_MS);
   }
@@ -85,6 +102,13 @@ class Signals {
 /** The process's own, also where a program has loaded this module twice: two would take each other for the user's listener. */
 const KEY = Symbol.for("qudo.signals.1");
 const shared = globalThis as { [KEY]?: Signals };
+
+/** From now on only what is returned has the effect of a second signal, however often a signal comes. */
+export function superviseSignals(): () => void {
+  const signals = (shared[KEY] ??= new Signals());
+  signals.supervise();
+  return () => signals.force();
+}
 
 /** Stops this worker at a signal, from now on. Returns the way to leave it alone again. */
 export function stopAtSignals(worker: Stoppable): () => void {

@@ -1,20 +1,32 @@
 /** What a worker is given by whoever starts it. */
 import { QudoError } from "../core/errors.js";
 import type { Emit } from "../core/events.js";
+import type { Time } from "../core/time.js";
 import type { UserTransaction } from "../storage/driver.js";
+import type { Hand } from "./hand.js";
 import type { Places } from "./places.js";
+import type { Prepare } from "./replacing.js";
+import type { Shift } from "./shift.js";
 
 export interface Surroundings {
   /** Hears of jobs that this worker made ready: `subscribe` tells only of other connections' writes. */
   onWork?(): void;
+  /** Default: that of this process. */
+  time?: Time;
   /** What handlers find as `job.context`. */
   context?: unknown;
   /** Default: nobody listens. */
   emit?: Emit;
   /** What `job.completeIn` needs: a user's open transaction as the database's engine knows it. */
   transaction?(of: object): UserTransaction;
+  /** Where it works together with others, until all of them have done enough. Default: one of its own. */
+  shift?: Shift;
+  /** What `job.replace` needs: orders as the database takes them, once they have been checked. */
+  prepare?: Prepare;
   /** Where the database is one of several. */
   part?: PartSurroundings;
+  /** Jobs are handed out, instead of run by their kinds' handlers. */
+  hand?: Hand;
 }
 
 /** What the workers of several databases know of one another. */

@@ -9,11 +9,12 @@
  * There is one pump, and it makes one trip at a time, so that at most one settle per lease is under way.
  */
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
-import { durationMs, timerMs } from "../core/duration.js";
+import { durationMs } from "../core/duration.js";
 import { SessionLostError } from "../core/errors.js";
 import { silent } from "../core/events.js";
 import type { Registry } from "../core/job.js";
 import { checkOptions } from "../core/options.js";
+import { every, type Cancel, type Time } from "../core/time.js";
 import type {
   ClaimRequest,
   Driver,
@@ -22,25 +23,27 @@ import type {
   TripOutcome,
 } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
+import { REAL } from "../storage/time.js";
 import { Crew, type CrewOf } from "./crew.js";
+import { tell } from "./dying.js";
 import { Ends, type EndsOf } from "./ends.js";
 import { Heartbeats, type HeartOf } from "./heartbeat.js";
 import { Herald } from "./herald.js";
 import { Looks } from "./looks.js";
 import { Maintenance } from "./maintenance.js";
 import type { WorkerSettings } from "./options.js";
+import { waitFor } from "./patience.js";
 import { Pruning } from "./pruning.js";
 import type { HeldJob } from "./queue.js";
 import type { RunningWorker, StopOptions } from "./running.js";
 import { Session, type SessionOf } from "./session.js";
 import { Settler } from "./settler.js";
+import { Shift } from "./shift.js";
 import { Bell } from "./signal.js";
 import { stopAtSignals } from "./signals.js";
 import type { WorkerStats } from "./stats.js";
 import { refuseTransaction, type Surroundings } from "./surroundings.js";
 import { Trouble } from "./trouble.js";
-
-export type { StopOptions, Surroundings, WorkerStats };
 
 type Phase = "starting" | "working" | "stopping" | "stopped";
 
@@ -49,11 +52,13 @@ export class Worker implements RunningWorker {
   private phase: Phase = "starting";
   private readonly crew: Crew;
   private readonly looks: Looks;
+  private readonly shift: Shift;
   /** A claim on its way, or one whose answer was lost: it is sent again under its id, which takes what it took before. */
   private unanswered: ClaimRequest | null = null;
   private readonly session: Session;
-  private readonly settler = new Settler(() => this.session.id);
-  private readonly bell = new Bell();
+  private readonly settler: Settler;
+  private readonly bell: Bell;
+  private readonly time: Time;
   private readonly trouble: Trouble;
   private readonly herald: Herald;
   private readonly ends: Ends;
@@ -61,7 +66,7 @@ export class Worker implements RunningWorker {
   private readonly maintenance: Maintenance;
   private readonly pruning: Pruning;
   private unsubscribe: () => void = () => undefined;
-  private ticker: NodeJS.Timeout | undefined;
+  private cancelTick: Cancel = () => undefined;
   /** The database is back: waiting for that is over. */
   private hurried = false;
 
@@ -74,18 +79,21 @@ export class Worker implements RunningWorker {
     private readonly surroundings: Surroundings = {},
   ) {
     const { logger } = settings;
-    const { emit = silent, part } = surroundings;
+    const { emit = silent, part, hand, time = REAL } = surroundings;
+    this.time = time;
+    // Whoever ends a task by hand waits for the answer.
+    const lingerMs = (): number => (hand ? 0 : DEFAULTS.settleLingerMs);
+    this.settler = new Settler(() => this.session.id, lingerMs, time);
+    this.bell = new Bell(time);
     const trouble = (): Trouble =>
-      new Trouble(logger, (what, error) => this.herald.trouble(what, error), part?.isOut);
-    this.herald = new Herald(emit, logger, part?.name);
+      new Trouble(logger, (what, error) => this.herald.trouble(what, error), part?.isOut, time);
+    this.herald = new Herald(emit, logger, part?.name, hand?.ended);
     this.trouble = trouble();
-    this.looks = new Looks({
-      now: () => performance.now(),
-      woken: () => driver.capabilities.wakeups && (driver.listens?.() ?? true),
-      chance: Math.random,
-    });
+    const woken = (): boolean => driver.capabilities.wakeups && (driver.listens?.() ?? true);
+    this.looks = new Looks(time, woken, settings.sleepMs);
+    this.shift = surroundings.shift ?? new Shift(settings, () => void this.quit(), time);
     this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
-    this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), trouble());
+    this.crew = new Crew(driver, registry, settings, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
     this.heartbeats = new Heartbeats(driver, this.heart(), settings, trouble());
     this.maintenance = new Maintenance(
@@ -95,8 +103,9 @@ export class Worker implements RunningWorker {
       () => this.madeReady(),
       logger,
       trouble(),
+      time,
     );
-    this.pruning = new Pruning(driver, settings, () => this.maintenance.sessions, trouble());
+    this.pruning = new Pruning(driver, settings, () => this.maintenance.sessions, trouble(), time);
     this.stopped = this.live();
     this.stopped.catch(() => undefined);
   }
@@ -125,23 +134,20 @@ export class Worker implements RunningWorker {
     this.abandonShip();
   }
 
-  async stop(options: StopOptions = {}): Promise<void> {
-    checkOptions(options, ["grace", "exiting"], "stop");
-    const { grace } = options;
-    const graceMs = grace === undefined ? this.settings.graceMs : durationMs(grace, "grace");
+  quit(): Promise<void> {
     if (this.phase === "starting" || this.phase === "working") this.phase = "stopping";
     this.session.hurry();
     this.bell.ring();
-    const lastMs = graceMs + DEFAULTS.abortGraceMs;
-    const timers = [
-      setTimeout(() => this.crew.interruptAll("stop"), timerMs(graceMs)),
-      setTimeout(() => this.giveUp(options.exiting ?? false), timerMs(lastMs)),
-    ];
-    try {
-      await this.stopped;
-    } finally {
-      timers.forEach(clearTimeout);
-    }
+    return this.stopped;
+  }
+
+  async stop(options: StopOptions = {}): Promise<void> {
+    checkOptions(options, ["grace", "exiting"], "stop");
+    const graceMs = durationMs(options.grace ?? this.settings.graceMs / 1_000, "grace");
+    await waitFor(this.quit(), graceMs, this.time, {
+      interrupt: () => this.crew.interruptAll("stop"),
+      giveUp: () => this.giveUp(options.exiting ?? false),
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -159,8 +165,7 @@ export class Worker implements RunningWorker {
       if (prune) this.pruning.start();
       this.heartbeats.start();
       this.unsubscribe = this.driver.subscribe?.(() => this.wake()) ?? this.unsubscribe;
-      this.ticker = setInterval(() => this.crew.tick(), DEFAULTS.markStartedAfterMs / 4);
-      this.ticker.unref();
+      this.cancelTick = every(this.time, DEFAULTS.markStartedAfterMs / 4, () => this.crew.tick());
       if (this.phase === "starting") this.phase = "working";
       await this.pump();
     } catch (error) {
@@ -172,7 +177,8 @@ export class Worker implements RunningWorker {
       this.phase = "stopped";
       leave();
       this.unsubscribe();
-      clearInterval(this.ticker);
+      if (this.surroundings.shift === undefined) this.shift.stop();
+      this.cancelTick();
       // Suspects of a worker that failed would be waited for by the others.
       this.crew.drop();
       this.crew.leave();
@@ -209,19 +215,14 @@ export class Worker implements RunningWorker {
       if (this.unanswered !== null) return true;
       if (this.crew.queues.some((queue) => queue.hungry && (queue.mayBeMore || due))) return true;
     }
-    const { waiting, waitingMs } = this.settler;
-    if (waiting === 0) return false;
-    return (
-      this.crew.running === 0 ||
-      waiting >= LIMITS.rowsPerStatement ||
-      waitingMs >= DEFAULTS.settleLingerMs
-    );
+    const { waiting, due } = this.settler;
+    return due || (waiting > 0 && this.crew.running === 0);
   }
 
   /** Until completions have waited long enough for company, or until it is time to poll. */
   private pauseMs(): number {
-    const { waiting, waitingMs } = this.settler;
-    if (waiting > 0) return Math.max(0, DEFAULTS.settleLingerMs - waitingMs);
+    const { waiting, dueInMs } = this.settler;
+    if (waiting > 0) return Math.max(0, dueInMs);
     if (!this.mayClaim() || !this.crew.queues.some((queue) => queue.hungry)) return DEFAULTS.pollMs;
     return Math.max(1, this.looks.dueInMs);
   }
@@ -258,28 +259,25 @@ export class Worker implements RunningWorker {
   private claimRequest(): ClaimRequest | null {
     if (!this.mayClaim()) return null;
     if (this.unanswered !== null) return this.unanswered;
-    const wants = this.crew.queues.map((queue) => queue.want()).filter((want) => want.limit > 0);
+    const wants = this.crew.wants();
     return wants.length === 0 ? null : { lease: newId(), session: this.session.id, wants };
   }
 
   private landed(
     settle: readonly SettleGroup[],
     claim: ClaimRequest | null,
-    { settled, claimed, more }: TripOutcome,
+    outcome: TripOutcome,
   ): void {
+    const { claimed, more } = outcome;
     this.settler.applied(settle);
     if (settle.length > 0 || claimed.length > 0) this.looks.worked();
-    settle.forEach(({ settlements }, i) => this.ends.arrived(settlements, settled[i] ?? []));
+    this.ends.arrived(settle, outcome);
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
+    this.shift.looked();
     if (claimed.length > 0) this.settler.opened(claim.lease, claimed.length);
-    for (const { queue: name, limit } of claim.wants) {
-      const queue = this.crew.queue(name);
-      const jobs = claimed.filter((job) => job.queue === name);
-      for (const job of jobs) queue.hold({ job, lease: claim.lease });
-      if (more || jobs.length >= limit) queue.mayBeMore = true;
-    }
+    this.crew.hold(claim, claimed, more);
   }
 
   private madeReady(): void {
@@ -290,10 +288,7 @@ export class Worker implements RunningWorker {
   /** The database is in trouble: neither wake-ups nor completions shorten the wait, only stop() does, and that it is back. */
   private async sitOut(ms: number): Promise<void> {
     const { phase } = this;
-    const until = performance.now() + ms;
-    const waits = (): boolean => this.phase === phase && !this.hurried;
-    for (let left = ms; left > 0 && waits(); left = until - performance.now())
-      await this.bell.wait(left);
+    await this.bell.waitWhile(() => this.phase === phase && !this.hurried, ms);
   }
 
   // — running
@@ -340,31 +335,34 @@ export class Worker implements RunningWorker {
   }
 
   private crewOwner(): CrewOf {
-    const { context, transaction, part } = this.surroundings;
+    const { context, transaction, prepare, part, hand } = this.surroundings;
+    const { onDie, logger } = this.settings;
     return {
+      time: this.time,
       context,
+      shift: this.shift,
+      died: (error, job) => void (onDie && tell(onDie, error, job, logger)),
+      ...(hand && { hand }),
+      ...(prepare && { prepare }),
       ...(part && { database: part.name }),
       session: () => this.session.id,
       transaction: transaction ?? refuseTransaction,
       working: () => this.phase === "working",
       mayClaim: () => this.mayClaim(),
+      opening: () => this.phase === "starting" && !(part?.isOut() ?? false),
       places: (queue) => part?.places(queue),
       started: (job) => this.herald.started(job),
       settle: (held, settlement) => this.settle(held, settlement),
       idle: () => this.bell.ring(),
-      full: () =>
-        this.settler.waiting >= LIMITS.rowsPerStatement ||
-        this.settler.waitingMs >= DEFAULTS.settleLingerMs,
+      full: () => this.settler.due,
     };
   }
 
   private sessionOwner(): SessionOf {
     return {
-      name: this.settings.name,
+      ...this.settings,
+      time: this.time,
       kinds: [...this.registry.keys()],
-      leaseMs: this.settings.leaseMs,
-      heartbeatMs: this.settings.heartbeatMs,
-      watchdogMs: this.settings.watchdogMs,
       wanted: () => this.phase === "starting" || this.phase === "working",
       lost: (session) => {
         this.forgetAll();
@@ -376,15 +374,13 @@ export class Worker implements RunningWorker {
 
   private heart(): HeartOf {
     return {
+      time: this.time,
       session: () => this.session.id,
       running: () => this.crew.keys,
       holds: (lease) => lease === this.unanswered?.lease || this.settler.holds(lease),
       fenced: (runs) => this.crew.interrupt(runs),
       lost: (session) => this.session.renew(session),
-      overdue: () => {
-        this.crew.interruptAll("lost");
-        this.crew.giveBackHeld();
-      },
+      overdue: () => this.crew.overdue(),
     };
   }
 

@@ -33,6 +33,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
   "look.holder": ORDER,
   "look.counts-next-life": ORDER,
   "look.attempts-of-job": ORDER,
+  "situation.ahead": ORDER,
   "list.order": ORDER,
   "list.last-word": ORDER,
   "promote.limit": LIMIT,

@@ -108,6 +108,20 @@ describe("with what its Node needs", () => {
     expect(JSON.parse(stdout)).toEqual({ status: "inserted", refused: true, laws: true });
   });
 
+  test("the synopses of the two older systems, written with the package alone", async () => {
+    const qudo = await installed.node("synopsis-qudo.mjs", "sqlite:synopsis.db");
+    expect(qudo).toEqual({
+      code: 0,
+      stdout: "worked with arg\n[ { database: 'main', jobs: 0 } ]\n",
+      stderr: "",
+    });
+    const tasks = await installed.node("synopsis-task-queue.mjs", "sqlite:tasks.db");
+    expect({ code: tasks.code, stderr: tasks.stderr }).toEqual({ code: 0, stderr: "" });
+    const [submitted, ...lines] = tasks.stdout.split("\n");
+    expect(submitted).toMatch(/^Submitted task [0-9a-f-]{36}$/);
+    expect(lines).toEqual(["OK Example Domain", "2 done, 1 purged", "message.html true", ""]);
+  });
+
   test("the command works, also by the link that npm makes", async () => {
     const link = await run(
       join(installed.folder, "node_modules", ".bin", "qudo"),

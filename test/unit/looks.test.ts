@@ -8,9 +8,9 @@ const { lookFirstMs, lookLastMs, pollMs } = DEFAULTS;
 const MINUTE_MS = 60_000;
 
 /** A worker that looks whenever a look is due, and finds nothing unless told so. */
-function idler(chance: () => number, woken = (): boolean => false) {
+function idler(chance: () => number, woken = (): boolean => false, sleepMs: number | null = null) {
   let now = 5_000;
-  const looks = new Looks({ now: () => now, woken, chance });
+  const looks = new Looks({ now: () => now, chance }, woken, sleepMs);
   const look = (): void => {
     now += Math.max(0, looks.dueInMs);
     looks.looked();

@@ -1,10 +1,12 @@
 /** Who gets the places of a queue that several databases share. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { REAL } from "../../src/storage/time.js";
 import { levelled, Places, PROMPT_MS, type Seat } from "../../src/worker/places.js";
 import { Promptness } from "../../src/worker/promptness.js";
 
 /** One that holds what it is given, and does what it is told. */
 class Guest implements Seat {
+  opening = false;
   held = 0;
   running = 0;
   asking = 0;
@@ -44,7 +46,7 @@ class Guest implements Seat {
 const SLOW = 1_000;
 
 function newPlaces(total: number, guests: number): { places: Places; all: Guest[] } {
-  const places = new Places(total);
+  const places = new Places(total, REAL);
   return { places, all: Array.from({ length: guests }, () => new Guest(places)) };
 }
 
@@ -191,7 +193,7 @@ test("all look when a place gets free that nobody takes, when one has answered, 
 });
 
 test("prompt: until a question has waited too long, or was answered too late, or in vain", () => {
-  const promptness = new Promptness();
+  const promptness = new Promptness(REAL);
   const ask = (ms: number, failed: boolean): void => {
     promptness.begin();
     vi.advanceTimersByTime(ms);

@@ -37,6 +37,7 @@ const calls: Record<string, readonly [known: string, call: Call]> = {
     async (qudo, options) => (await qudo.enqueue(note, 1, { delay: 9 })).result(options),
   ],
   work: ["concurrency", (qudo, options) => qudo.work(options)],
+  workOnce: ["kinds", (qudo, options) => qudo.workOnce(options)],
   "worker.stop": [
     "grace",
     async (qudo, options) => {

@@ -15,6 +15,7 @@ import { refuseTransaction } from "../../src/worker/surroundings.js";
 import { Turns } from "../../src/worker/turns.js";
 import { openDatabase } from "../../src/storage/open.js";
 import { newId } from "../../src/storage/ids.js";
+import { REAL } from "../../src/storage/time.js";
 import {
   attemptsOf,
   expectSound,
@@ -365,12 +366,20 @@ describe("time-outs", () => {
         },
         newId(),
         registry([job]).get("ages")!,
-        { context: null, session: newId, transaction: refuseTransaction },
+        {
+          time: REAL,
+          context: null,
+          session: newId,
+          transaction: refuseTransaction,
+          said: () => false,
+          quit: () => undefined,
+        },
       );
-      void execute(run, new Turns(), {
+      void execute(run, new Turns(REAL), {
         fetchPayload: () => Promise.resolve(null),
         started: () => undefined,
         settle: () => undefined,
+        died: () => undefined,
       });
       await vi.advanceTimersByTimeAsync(days - 1);
       expect(run.cause).toBeNull();

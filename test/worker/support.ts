@@ -13,7 +13,8 @@ import { openDatabase } from "../../src/storage/open.js";
 import { openSqlite, type HandleLike } from "../../src/storage/sqlite/index.js";
 import { newId } from "../../src/storage/ids.js";
 import { workerSettings } from "../../src/worker/options.js";
-import { Worker, type Surroundings } from "../../src/worker/worker.js";
+import type { Surroundings } from "../../src/worker/surroundings.js";
+import { Worker } from "../../src/worker/worker.js";
 import { newAddress, onServer } from "./engine.js";
 
 // — files

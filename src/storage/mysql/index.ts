@@ -8,7 +8,7 @@ import type { Dialect } from "../sql/dialect.js";
 import { serverDriver, type ServerDriver } from "../sql/driver.js";
 import { newEngine } from "../sql/engine.js";
 import { ping } from "../sql/ping.js";
-import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
+import { migrate, migrationSql, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
 import { sql } from "../sql/query.js";
 import { MysqlDatabase } from "./database.js";
 import { mysqlDialect } from "./dialect.js";
@@ -41,6 +41,7 @@ async function driverOf(
   const schema: Schema = {
     label,
     dialect,
+    before: [],
     steps: migrations(prefix, db.flavour),
     exists: (tx) => tablesExist(tx, prefix),
     look: (body) => db.look(body),
@@ -53,6 +54,7 @@ async function driverOf(
     capabilities: { wakeups: false },
     migrate: () => migrate(schema),
     schemaVersion: () => schemaVersion(schema),
+    migrationSql: () => migrationSql(schema),
     ping: () => ping(engine),
     grants: async () => grants(await nameOf(db), prefix),
     close: () => db.close(),

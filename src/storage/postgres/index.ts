@@ -4,7 +4,7 @@ import type { PostgresSettings } from "../server.js";
 import { serverDriver, type ServerDriver } from "../sql/driver.js";
 import { newEngine } from "../sql/engine.js";
 import { ping } from "../sql/ping.js";
-import { migrate, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
+import { migrate, migrationSql, refuseNewer, schemaVersion, type Schema } from "../sql/migrate.js";
 import { PostgresDatabase } from "./database.js";
 import { postgresDialect } from "./dialect.js";
 import { grants } from "./grants.js";
@@ -31,6 +31,7 @@ export async function openPostgres(settings: PostgresSettings): Promise<ServerDr
   const schema: Schema = {
     label,
     dialect,
+    before: [`create schema if not exists "${settings.schema}"`],
     steps: migrations(settings),
     exists: (tx) => tablesExist(tx, settings),
     look: (body) => db.look(body),
@@ -54,6 +55,7 @@ export async function openPostgres(settings: PostgresSettings): Promise<ServerDr
     capabilities: { wakeups: listener !== null },
     migrate: () => migrate(schema),
     schemaVersion: () => schemaVersion(schema),
+    migrationSql: () => migrationSql(schema),
     ping: () => ping(engine),
     grants: async () => grants(settings),
     close: async () => {

@@ -13,8 +13,8 @@ export function figures(parts: readonly Part[]): Figures {
       const rows = answers.flatMap(({ said }) => said);
       return complete(unasked, summed(rows, nameOfTally, addTallies));
     },
-    async counts(filter) {
-      const { answers, unasked } = await askAll(parts, ({ driver }) => driver.counts(filter));
+    async counts(query) {
+      const { answers, unasked } = await askAll(parts, ({ driver }) => driver.counts(query));
       const rows = answers.flatMap(({ said }) => said);
       return complete(unasked, summed(rows, nameOfLane, addCounts));
     },
@@ -90,12 +90,17 @@ function addCounts(a: LaneCounts, b: LaneCounts): LaneCounts {
     pending: a.pending + b.pending,
     failed: a.failed + b.failed,
     delayed: a.delayed + b.delayed,
+    dueSince: earlier(a.dueSince, b.dueSince),
     reserved: a.reserved + b.reserved,
     running: a.running + b.running,
     done: a.done + b.done,
     abandoned: a.abandoned + b.abandoned,
     cancelled: a.cancelled + b.cancelled,
   };
+}
+
+function earlier(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b);
 }
 
 /** One that works on several databases under one id: its last sign of life in any of them, and all that it holds. */

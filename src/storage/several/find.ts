@@ -1,8 +1,8 @@
 /** Single jobs in several databases: each is wherever it is, and found there. What is nowhere may be where nobody could look. */
 import { askAll, complete } from "../../core/ask.js";
-import type { Driver, Ending, JobRow, LogRow, Part, StoredPayload } from "../driver.js";
+import type { Driver, Ending, JobRow, LogRow, Part, Situation, StoredPayload } from "../driver.js";
 
-type Finding = Pick<Driver, "getJobs" | "endings" | "payloads" | "listLog">;
+type Finding = Pick<Driver, "getJobs" | "endings" | "payloads" | "listLog" | "situation">;
 
 export function finding(parts: readonly Part[]): Finding {
   return {
@@ -17,6 +17,14 @@ export function finding(parts: readonly Part[]): Finding {
       const { answers, unasked } = await askAll(parts, ({ driver }) => driver.endings(ids));
       const found = bestOf(ids, answers, [isLiving, hasEnded]);
       return found.some(isAbsent) ? complete(unasked, found) : found;
+    },
+    async situation(id) {
+      const { answers, unasked } = await askAll(parts, async ({ name, driver }) => {
+        const found = await driver.situation(id);
+        return found && { ...found, database: name };
+      });
+      const [found] = bestOf<Situation | null>([id], answers.map(asOne), [isThere]);
+      return found ?? complete(unasked, null);
     },
     async payloads(ids) {
       const { answers, unasked } = await askAll(parts, ({ driver }) => driver.payloads(ids));
@@ -46,6 +54,8 @@ function bestOf<Said>(
       .reduce((best, one) => (rank(one) > rank(best) ? one : best)),
   );
 }
+
+const asOne = <Said>({ said }: { readonly said: Said }) => ({ said: [said] });
 
 const isThere = (said: unknown): boolean => said !== null;
 const isAbsent = ({ status }: Ending): boolean => status === "absent";

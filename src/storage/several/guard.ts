@@ -55,6 +55,7 @@ function life(part: Guarded, label: string) {
       return report;
     },
     schemaVersion: () => part.callOpen((driver) => driver.schemaVersion()),
+    migrationSql: () => part.callOpen((driver) => driver.migrationSql()),
     ping: call(part, "ping"),
     close: () => part.close(),
     identify: (name) => part.call((driver) => driver.identify(name)),
@@ -108,6 +109,10 @@ function working(part: Guarded) {
     prune: call(part, "prune"),
     cancel: call(part, "cancel"),
     retry: call(part, "retry"),
+    purge: call(part, "purge"),
+    reschedule: call(part, "reschedule"),
+    enqueueFromFailed: call(part, "enqueueFromFailed"),
+    dismiss: call(part, "dismiss"),
     setPaused: call(part, "setPaused"),
   } satisfies Partial<Driver>;
 }
@@ -121,6 +126,9 @@ function looking(part: Guarded) {
     listLog: call(part, "listLog", LOOKING),
     tally: call(part, "tally", LOOKING),
     listAttempts: call(part, "listAttempts", LOOKING),
+    listRunning: call(part, "listRunning", LOOKING),
+    listDue: call(part, "listDue", LOOKING),
+    situation: call(part, "situation", LOOKING),
     counts: call(part, "counts", LOOKING),
     audit: call(part, "audit", LOOKING),
   } satisfies Partial<Driver>;

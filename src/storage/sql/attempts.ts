@@ -1,11 +1,12 @@
 /** Reading outcomes: the log of what runs came to. */
 import { RUN_STATES } from "../../core/states.js";
-import type { AttemptPage, AttemptQuery, AttemptRow } from "../driver.js";
-import { cursorOf, keyOf, valuesOf, type Key, type KeyShape } from "./cursor.js";
+import type { AttemptPage, AttemptQuery } from "../driver.js";
+import { keyOf, valuesOf, type Key, type KeyShape } from "./cursor.js";
 import type { RunOfLease } from "./dialect.js";
 import { read, type Engine, type Work } from "./engine.js";
 import { shown } from "./hidden.js";
 import { lanesOf } from "./lane-list.js";
+import { attemptPage } from "./listed.js";
 import { id, join, NOTHING, raw, sql, type Query } from "./query.js";
 import { runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
@@ -29,13 +30,15 @@ const SAID = {
 
 const NAMES = { queue: "text", kind: "text" } as const satisfies Shape;
 const ATTEMPT = { ...SAID, ...NAMES } as const satisfies Shape;
+/** Line 0 of its log is none that a handler wrote: it names the job that was made of this run. */
+const LISTED = { ...ATTEMPT, retried_by: "text?" } as const satisfies Shape;
 const RUN = { job_id: "id", run: "int" } as const satisfies Shape;
 
 export type AttemptColumns = RowOf<typeof ATTEMPT>;
 
 /** Outcomes `a` with the names of their lanes. */
-function attempts({ t }: Work): Query {
-  return sql`select ${columnsOf(SAID, "a")}, ${columnsOf(NAMES, "l")} from ${t.outcome} a
+function attempts({ t }: Work, more = NOTHING): Query {
+  return sql`select ${columnsOf(SAID, "a")}, ${columnsOf(NAMES, "l")}${more} from ${t.outcome} a
     join ${t.lane} l on l.id = a.lane`;
 }
 
@@ -63,27 +66,20 @@ export async function listAttempts(engine: Engine, query: AttemptQuery): Promise
 }
 
 async function page(work: Work, query: AttemptQuery, after: Key | null): Promise<AttemptPage> {
-  const { limit } = query;
+  const { limit, newestFirst = false, offset = 0 } = query;
   const where = join([...(await conditions(work, query, after)), shown(work)], " and ");
   // Of one job there are few, and its own index finds them: the order must not send the server through the log of all.
   const time = query.job === undefined ? "a.ended_at" : "a.ended_at + 0";
-  const order = raw([time, ...COLUMNS.slice(1)].join(", "));
+  const way = newestFirst ? " desc" : "";
+  const order = raw([time, ...COLUMNS.slice(1)].map((column) => column + way).join(", "));
+  const mark = sql`, (select line from ${work.t.job_log} g
+    where g.job_id = a.job_id and g.run = a.run and g.seq = 0) as retried_by`;
   const rows = await work.all(
-    sql`${attempts(work)} where ${where} order by ${order} limit ${limit}`,
-    ATTEMPT,
+    sql`${attempts(work, mark)} where ${where} order by ${order} limit ${limit} offset ${offset}`,
+    LISTED,
   );
   const found = rows.map(attemptRow);
   return attemptPage(found, limit);
-}
-
-/** The page that these rows are, where so many were asked for. */
-export function attemptPage(rows: readonly AttemptRow[], limit: number): AttemptPage {
-  const cursors = rows.map((row) => cursorOf(keyOfRow(row)));
-  return { rows, cursors, next: rows.length === limit ? (cursors.at(-1) ?? null) : null };
-}
-
-function keyOfRow({ endedAt, job, run }: AttemptRow): Key {
-  return [endedAt, job, run];
 }
 
 async function conditions(
@@ -92,11 +88,14 @@ async function conditions(
   after: Key | null,
 ): Promise<readonly Query[]> {
   const { dialect } = work;
-  const { job, states } = query;
+  const { job, states, since, until, newestFirst = false } = query;
   const all: Query[] = [];
-  if (after !== null) all.push(dialect.beyond("after", COLUMNS, valuesOf(after)));
+  if (after !== null)
+    all.push(dialect.beyond(newestFirst ? "before" : "after", COLUMNS, valuesOf(after)));
   if (job !== undefined) all.push(sql`a.job_id = ${id(job)}`);
-  if (query.queue !== undefined || query.kind !== undefined)
+  if (since !== undefined) all.push(sql`a.ended_at >= ${since}`);
+  if (until !== undefined) all.push(sql`a.ended_at < ${until}`);
+  if (query.queue !== undefined || query.kind !== undefined || query.kinds !== undefined)
     all.push(
       dialect.among(
         "a.lane",

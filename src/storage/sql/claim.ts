@@ -62,16 +62,14 @@ interface Line {
 }
 
 function linesOf(wants: readonly Want[], lanes: readonly OpenLane[]): Line[] {
-  const queues = new Map<string, { kinds: Set<string>; limit: number }>();
+  const queues = new Map<string, { kinds: Set<string> | null; limit: number }>();
   for (const { queue, kinds, limit } of wants) {
-    const known = queues.get(queue);
-    queues.set(queue, {
-      kinds: new Set([...(known?.kinds ?? []), ...kinds]),
-      limit: (known?.limit ?? 0) + limit,
-    });
+    const known = queues.get(queue) ?? { kinds: new Set<string>(), limit: 0 };
+    const all = known.kinds === null || kinds === null ? null : new Set([...known.kinds, ...kinds]);
+    queues.set(queue, { kinds: all, limit: known.limit + limit });
   }
   return Array.from(queues, ([queue, { kinds, limit }]) => ({
-    lanes: lanes.filter((lane) => lane.queue === queue && kinds.has(lane.kind)),
+    lanes: lanes.filter((lane) => lane.queue === queue && (kinds?.has(lane.kind) ?? true)),
     left: limit,
   }));
 }

@@ -1,6 +1,6 @@
 /** Counting: how many jobs stand where, and what happened per minute. */
 import { ENQUEUED, RUN_STATES, runStateOf } from "../../core/states.js";
-import type { LaneCounts, TallyRow } from "../driver.js";
+import type { CountQuery, LaneCounts, TallyRow } from "../driver.js";
 import { read, type Engine, type Work } from "./engine.js";
 import { endedShown } from "./hidden.js";
 import { lanesOf } from "./lane-list.js";
@@ -10,23 +10,21 @@ import { heldRuns, leasedRuns } from "./standing.js";
 import { startOfMinute } from "./tally.js";
 import { Totals } from "./views.js";
 
-export function counts(
-  engine: Engine,
-  filter: { queue?: string; kind?: string },
-): Promise<LaneCounts[]> {
+export function counts(engine: Engine, query: CountQuery): Promise<LaneCounts[]> {
   return read(
     engine,
     async (work) => {
-      const totals = new Totals(await lanesOf(work, {}), filter);
+      const totals = new Totals(await lanesOf(work, {}), query);
       for (const table of ["ready", "delayed"] as const)
-        for (const { lane, n, failed } of await waitingIn(work, work.t[table])) {
+        for (const { lane, n, failed, first, later } of await waitingIn(work, work.t[table])) {
           totals.add(lane, "pending", n - failed);
           totals.add(lane, "failed", failed);
-          if (table === "delayed") totals.add(lane, "delayed", n);
+          totals.add(lane, "delayed", later);
+          if (first <= work.now) totals.waits(lane, first);
         }
       for (const { lane, running } of await heldRuns(work, await leasedRuns(work)))
         totals.add(lane, running ? "running" : "reserved", 1);
-      for (const { lane, state, n } of await finished(work))
+      for (const { lane, state, n } of query.ended === false ? [] : await finished(work))
         totals.add(lane, runStateOf(state) as "done" | "abandoned" | "cancelled", n);
       return totals.rows;
     },
@@ -34,14 +32,21 @@ export function counts(
   );
 }
 
-const WAITING = { lane: "int", n: "int", failed: "int" } as const satisfies Shape;
+const WAITING = {
+  lane: "int",
+  n: "int",
+  failed: "int",
+  first: "int",
+  later: "int",
+} as const satisfies Shape;
 
 function waitingIn(work: Work, table: Query): Promise<RowOf<typeof WAITING>[]> {
   const { outcome } = work.t;
   return work.all(
     sql`select w.lane, count(*) as n, sum(case when w.run > 1 and exists (
         select 1 from ${outcome} o where o.job_id = w.id and o.run = w.run - 1
-          and o.state in (${RUN_STATES.failed}, ${RUN_STATES.crashed})) then 1 else 0 end) as failed
+          and o.state in (${RUN_STATES.failed}, ${RUN_STATES.crashed})) then 1 else 0 end) as failed,
+        min(w.run_at) as first, sum(case when w.run_at > ${work.now} then 1 else 0 end) as later
       from ${table} w group by w.lane`,
     WAITING,
   );

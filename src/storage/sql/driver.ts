@@ -14,6 +14,7 @@ export type OwnParts = Pick<
   | "capabilities"
   | "migrate"
   | "schemaVersion"
+  | "migrationSql"
   | "ping"
   | "close"
   | "subscribe"

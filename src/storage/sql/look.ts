@@ -33,6 +33,8 @@ const ASKED = {
   codec: "int",
   payload_text: "text?",
   payload_bin: "bytes?",
+  origin_id: "id?",
+  origin_run: "int?",
 } as const satisfies Shape;
 
 const NAMES = { queue: "text", kind: "text" } as const satisfies Shape;
@@ -71,19 +73,25 @@ export async function readJobs(
       const held = state === "reserved" || state === "running";
       const holder = holders.get(runKey(job.id, (last?.run ?? 0) + 1)) ?? null;
       const hold = held ? holdOf(stands, holder) : NOBODYS;
-      return [job.id, jobRow(job.id, job, { state, last: attempt, place, hold })];
+      const { origin_id: origin } = job;
+      return [job.id, jobRow(job.id, job, { state, last: attempt, place, hold, origin })];
     }),
   );
 }
 
-interface Found {
+/** One job, as {@link getJobs} finds it; null when it is not there, or shown to nobody any more. */
+export async function findJob(work: Work, id: string): Promise<FoundJob | null> {
+  return (await foundJobs(work, [id]))[0] ?? null;
+}
+
+export interface FoundJob {
   readonly job: RowOf<typeof JOB>;
   readonly last: AttemptColumns | undefined;
   readonly place: { readonly prio: number; readonly run_at: number };
 }
 
 /** Jobs that are shown, in whatever order, each with its last outcome and the place of the run that is shown. */
-async function foundJobs(work: Work, ids: readonly string[]): Promise<Found[]> {
+async function foundJobs(work: Work, ids: readonly string[]): Promise<FoundJob[]> {
   const { t, dialect } = work;
   const find = (some: readonly string[]) =>
     sql`select ${columnsOf(ASKED, "j")}, ${columnsOf(NAMES, "l")} from ${t.job} j
@@ -103,7 +111,7 @@ async function foundJobs(work: Work, ids: readonly string[]): Promise<Found[]> {
   });
 }
 
-function hasEnded(last: { readonly state: number } | undefined): boolean {
+export function hasEnded(last: { readonly state: number } | undefined): boolean {
   return last !== undefined && isTerminal(runStateOf(last.state));
 }
 

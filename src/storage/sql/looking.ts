@@ -7,11 +7,16 @@ import type { Engine } from "./engine.js";
 import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
 import { listLog } from "./log.js";
+import { listDue } from "./due.js";
 import { endings, getJobs } from "./look.js";
 import { promote } from "./maintain.js";
-import { cancel, retry } from "./operate.js";
+import { cancel, purge, retry } from "./operate.js";
+import { listRunning } from "./running-list.js";
+import { situation } from "./situation.js";
 import { setPaused } from "./pause.js";
 import { prune } from "./prune.js";
+import { reschedule } from "./reschedule.js";
+import { enqueueFromFailed } from "./revive.js";
 
 export type Looking = Pick<
   Driver,
@@ -19,6 +24,9 @@ export type Looking = Pick<
   | "prune"
   | "cancel"
   | "retry"
+  | "purge"
+  | "reschedule"
+  | "enqueueFromFailed"
   | "setPaused"
   | "getJobs"
   | "listJobs"
@@ -26,6 +34,9 @@ export type Looking = Pick<
   | "listLog"
   | "tally"
   | "listAttempts"
+  | "listRunning"
+  | "listDue"
+  | "situation"
   | "counts"
   | "audit"
   | "identify"
@@ -39,6 +50,9 @@ export function looking(engine: Engine): Looking {
     prune: (step) => prune(engine, step),
     cancel: (ids) => cancel(engine, ids),
     retry: (ids) => retry(engine, ids),
+    purge: (ids) => purge(engine, ids),
+    reschedule: (changes) => reschedule(engine, changes),
+    enqueueFromFailed: (revivals) => enqueueFromFailed(engine, revivals),
     setPaused: (target, paused) => setPaused(engine, target, paused),
     getJobs: (ids) => getJobs(engine, ids),
     listJobs: (query) => listJobs(engine, query),
@@ -46,7 +60,10 @@ export function looking(engine: Engine): Looking {
     listLog: (query) => listLog(engine, query),
     tally: (since) => tally(engine, since),
     listAttempts: (query) => listAttempts(engine, query),
-    counts: (filter) => counts(engine, filter),
+    listRunning: (query) => listRunning(engine, query),
+    listDue: (query) => listDue(engine, query),
+    situation: (id) => situation(engine, id),
+    counts: (query) => counts(engine, query),
     audit: () => audit(engine),
     identify: (name) => identify(engine, name),
     rename: (name, copy) => rename(engine, name, copy),

@@ -15,6 +15,7 @@
  * In memory only, per process: another process, and one that was started anew, begins with full looks.
  */
 import type { Want } from "../driver.js";
+import { isWanted } from "../want.js";
 import type { Place } from "./dialect.js";
 import type { LaneName } from "./lanes.js";
 import { inClaimOrder } from "./order.js";
@@ -70,9 +71,7 @@ export class LowWater {
   within(wants: readonly Want[]): MarkedLane[] {
     const marked: MarkedLane[] = [];
     for (const [id, { name, taken, mark }] of this.lanes) {
-      const wanted = wants.some(
-        ({ queue, kinds }) => queue === name.queue && kinds.includes(name.kind),
-      );
+      const wanted = wants.some((want) => isWanted(want, name));
       if (wanted && mark !== undefined && taken >= WORTH) marked.push({ id, ...name, mark });
     }
     return marked;

@@ -5,16 +5,19 @@
 import { DatabaseError } from "../../core/errors.js";
 import type { MigrationReport } from "../driver.js";
 import { newId } from "../ids.js";
+import { migrationScript } from "../script.js";
 import type { Tx } from "./database.js";
 import type { Dialect } from "./dialect.js";
 import { columnsOf, type Shape } from "./rows.js";
-import { raw, sql } from "./query.js";
+import { raw, render, sql } from "./query.js";
 
 /** The tables of one engine, and what it takes to make them. */
 export interface Schema {
   /** For people: which database. */
   readonly label: string;
   readonly dialect: Pick<Dialect, "tables" | "insert">;
+  /** What its tables need that is made beside them. */
+  readonly before: readonly string[];
   /** The statements that lead to version 1, to version 2, … */
   readonly steps: readonly (readonly string[])[];
   /** Whether the table meta is there. */
@@ -36,6 +39,16 @@ export async function migrate(schema: Schema): Promise<MigrationReport> {
   const found = await schemaVersion(schema);
   refuseNewer(schema, found);
   return found === to ? { from: to, to } : schema.locked((tx) => upgrade(schema, tx));
+}
+
+/** The same as a text. */
+export async function migrationSql(schema: Schema): Promise<string> {
+  const { dialect, before, steps } = schema;
+  const from = await schemaVersion(schema);
+  refuseNewer(schema, from);
+  const { text: meta } = render(dialect.tables.meta, () => "");
+  const statements = [...before, ...steps.slice(from ?? 0).flat()];
+  return migrationScript({ from, to: steps.length, meta, statements });
 }
 
 /** @throws DatabaseError QUDO_SCHEMA_TOO_NEW for what an older release must not touch. */

@@ -2,9 +2,11 @@
 import { LIMITS } from "../../core/defaults.js";
 import { typeOf, type RowOf, type Shape } from "./rows.js";
 
-/** In order, each of at most 1,000. */
-export function pieces<T>(items: readonly T[]): (readonly T[])[] {
-  const most = LIMITS.rowsPerStatement;
+/** In order, each of at most 1,000, or of `most`. */
+export function pieces<T>(
+  items: readonly T[],
+  most: number = LIMITS.rowsPerStatement,
+): (readonly T[])[] {
   if (items.length <= most) return items.length === 0 ? [] : [items];
   return Array.from({ length: Math.ceil(items.length / most) }, (_, i) =>
     items.slice(i * most, (i + 1) * most),

@@ -72,8 +72,10 @@ function headOf({ t, dialect }: Work, marked: readonly MarkedLane[]): Query {
 
 function wanted({ dialect }: Work, wants: readonly Want[]): Query {
   if (wants.length === 0) return raw("1 = 0");
-  const lanes = wants.map(
-    ({ queue, kinds }) => sql`(l.queue = ${queue} and ${dialect.among("l.kind", "text", kinds)})`,
+  const lanes = wants.map(({ queue, kinds }) =>
+    kinds === null
+      ? sql`l.queue = ${queue}`
+      : sql`(l.queue = ${queue} and ${dialect.among("l.kind", "text", kinds)})`,
   );
   return sql`(${join(lanes, " or ")})`;
 }

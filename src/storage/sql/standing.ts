@@ -51,6 +51,17 @@ export async function standingOf(
   );
 }
 
+/** Where this run waits; null for one that does not. */
+export async function placeOf(work: Work, run: Locator): Promise<"ready" | "delayed" | null> {
+  const { t } = work;
+  const [delayed, ready] = await Promise.all([
+    waitingIn(work, t.delayed, DELAYED_KEY, [run]),
+    waitingIn(work, t.ready, READY_KEY, [run]),
+  ]);
+  if (ready.length > 0) return "ready";
+  return delayed.length > 0 ? "delayed" : null;
+}
+
 function waitingIn<S extends Shape>(
   work: Work,
   table: Query,

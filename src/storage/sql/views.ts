@@ -25,6 +25,8 @@ export interface AttemptColumns {
   readonly next_at: number | null;
   readonly result: string | null;
   readonly error: string | null;
+  /** Only where it was asked for. */
+  readonly retried_by?: string | null;
 }
 
 export function attemptRow(row: AttemptColumns): AttemptRow {
@@ -43,6 +45,7 @@ export function attemptRow(row: AttemptColumns): AttemptRow {
     nextAt: row.next_at,
     result: row.result,
     error: row.error,
+    ...(row.retried_by != null && { retriedBy: row.retried_by }),
   };
 }
 
@@ -60,6 +63,7 @@ export interface JobColumns extends KeepColumns {
   readonly codec: number;
   readonly payload_text: string | null;
   readonly payload_bin: Uint8Array | null;
+  readonly origin_run: number | null;
 }
 
 /** What somebody knows of a held run; the rest of its row is as for any job. */
@@ -74,12 +78,14 @@ export interface Situation {
   /** Where the run that is shown stands, or stood. */
   readonly place: { readonly prio: number; readonly run_at: number };
   readonly hold: Hold;
+  /** Of the failed run of which it was made. */
+  readonly origin: string | null;
 }
 
 export function jobRow(
   id: string,
   job: JobColumns,
-  { state, last, place, hold }: Situation,
+  { state, last, place, hold, origin }: Situation,
 ): JobRow {
   return {
     id,
@@ -100,6 +106,7 @@ export function jobRow(
     payload: { codec: job.codec, text: job.payload_text, bin: job.payload_bin },
     last,
     ...hold,
+    ...(origin !== null && { origin: { job: origin, run: job.origin_run! } }),
   };
 }
 
@@ -117,7 +124,7 @@ export interface LaneColumns {
 }
 
 type Counts = { -readonly [K in keyof LaneCounts]: LaneCounts[K] };
-type CountedState = Exclude<keyof LaneCounts, "queue" | "kind" | "paused">;
+type CountedState = Exclude<keyof LaneCounts, "queue" | "kind" | "paused" | "dueSince">;
 
 /** Counts of the lanes that are asked for; what is counted in others is left out. */
 export class Totals {
@@ -133,6 +140,12 @@ export class Totals {
     if (counts !== undefined) counts[state] += n;
   }
 
+  /** Since `at` one of them is due. */
+  waits(lane: number, at: number): void {
+    const counts = this.byLane.get(lane);
+    if (counts !== undefined) counts.dueSince = Math.min(at, counts.dueSince ?? at);
+  }
+
   /** By queue, then by kind. */
   get rows(): LaneCounts[] {
     return [...this.byLane.values()].toSorted((a, b) =>
@@ -141,12 +154,24 @@ export class Totals {
   }
 }
 
+/** What a query says of lanes. */
+export interface LaneFilter {
+  readonly queue?: string | undefined;
+  readonly kind?: string | undefined;
+  /** Any of these. */
+  readonly kinds?: readonly string[] | undefined;
+}
+
 /** Whether a lane passes a filter. What the filter leaves out restricts nothing. */
 export function isOf(
   lane: { readonly queue: string; readonly kind: string },
-  { queue, kind }: { readonly queue?: string; readonly kind?: string },
+  { queue, kind, kinds }: LaneFilter,
 ): boolean {
-  return (queue ?? lane.queue) === lane.queue && (kind ?? lane.kind) === lane.kind;
+  return (
+    (queue ?? lane.queue) === lane.queue &&
+    (kind ?? lane.kind) === lane.kind &&
+    (kinds?.includes(lane.kind) ?? true)
+  );
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
@@ -159,6 +184,7 @@ function emptyCounts({ queue, kind, paused }: LaneColumns): Counts {
     pending: 0,
     failed: 0,
     delayed: 0,
+    dueSince: null,
     reserved: 0,
     running: 0,
     done: 0,

@@ -54,8 +54,10 @@ export function isIdle(engine: Engine, { lease, session, wants }: ClaimRequest):
 }
 
 function wantedLanes({ queue, kinds }: Want, all: readonly LaneRow[]): LaneRow[] {
-  const wanted = new Set(kinds);
-  return all.filter((lane) => lane.queue === queue && wanted.has(lane.kind) && !lane.paused);
+  const wanted = kinds === null ? null : new Set(kinds);
+  return all.filter(
+    (lane) => lane.queue === queue && (wanted?.has(lane.kind) ?? true) && !lane.paused,
+  );
 }
 
 /** Called inside a write. */

@@ -1,6 +1,6 @@
 /** Counting: how many jobs stand where, and what happened per minute. */
 import { ENQUEUED, RUN_STATES, runStateOf } from "../../core/states.js";
-import type { LaneCounts, TallyRow } from "../driver.js";
+import type { CountQuery, LaneCounts, TallyRow } from "../driver.js";
 import { decodeLease } from "../sql/lease.js";
 import { startOfMinute } from "../sql/tally.js";
 import { Totals } from "../sql/views.js";
@@ -13,35 +13,36 @@ interface Waiting {
   lane: number;
   n: number;
   failed: number;
+  first: number;
+  later: number;
 }
 
 const waitingIn = (
   table: "qudo_ready" | "qudo_delayed",
-) => `select w.lane, count(*) as n, coalesce(sum(w.run > 1 and exists (
+) => `select w.lane, count(*) as n, min(w.run_at) as first, sum(w.run_at > ?) as later,
+  coalesce(sum(w.run > 1 and exists (
     select 1 from qudo_outcome o where o.job_id = w.id and o.run = w.run - 1
     and o.state in (${RUN_STATES.failed}, ${RUN_STATES.crashed}))), 0) as failed
   from ${table} w group by w.lane`;
 
-export function counts(
-  engine: Engine,
-  filter: { queue?: string; kind?: string },
-): Promise<LaneCounts[]> {
+export function counts(engine: Engine, query: CountQuery): Promise<LaneCounts[]> {
   const { db } = engine;
   return read(engine, (now) => {
     const lanes = db.all<LaneRow>(SQL.lanes);
     const totals = new Totals(
       lanes.map((lane) => ({ ...lane, paused: lane.paused !== 0 })),
-      filter,
+      query,
     );
     for (const table of ["qudo_ready", "qudo_delayed"] as const)
-      for (const { lane, n, failed } of db.all<Waiting>(waitingIn(table))) {
+      for (const { lane, n, failed, first, later } of db.all<Waiting>(waitingIn(table), now)) {
         totals.add(lane, "pending", n - failed);
         totals.add(lane, "failed", failed);
-        if (table === "qudo_delayed") totals.add(lane, "delayed", n);
+        totals.add(lane, "delayed", later);
+        if (first <= now) totals.waits(lane, first);
       }
     for (const { lane, running } of leasedRuns(db))
       totals.add(lane, running ? "running" : "reserved", 1);
-    for (const { lane, state, n } of finishedRuns(db, now))
+    for (const { lane, state, n } of query.ended === false ? [] : finishedRuns(db, now))
       totals.add(lane, runStateOf(state) as "done" | "abandoned" | "cancelled", n);
     return totals.rows;
   });

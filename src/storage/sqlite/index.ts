@@ -11,13 +11,15 @@ import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
 import { endings, getJobs, payloads } from "./look.js";
 import { promote } from "./maintain.js";
-import { cancel, retry } from "./operate.js";
+import { cancel, purge, reschedule, retry } from "./operate.js";
 import { setPaused } from "./pause.js";
 import { prune } from "./prune.js";
 import { listLog, report } from "./report.js";
-import { migrate, refuseNewer, schemaVersion } from "./schema.js";
-import { closeSession, heartbeat, openSession, reap, sessions } from "./sessions.js";
+import { enqueueFromFailed } from "./revive.js";
+import { migrate, migrationSql, refuseNewer, schemaVersion } from "./schema.js";
+import { closeSession, dismiss, heartbeat, openSession, reap, sessions } from "./sessions.js";
 import { markStarted, release, trip } from "./settle.js";
+import { listDue, listRunning, situation } from "./standing.js";
 import { subscribe } from "./subscribe.js";
 
 export type { HandleLike } from "./connection.js";
@@ -58,6 +60,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     capabilities: { wakeups: true },
     migrate: () => migrate(db),
     schemaVersion: () => read(engine, () => schemaVersion(db)),
+    migrationSql: () => read(engine, () => migrationSql(db)),
     ping: () => ping(engine),
     close: async () => db.close(),
     insertJobs: (jobs) => insertJobs(engine, jobs),
@@ -80,9 +83,16 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     tally: (since) => tally(engine, since),
     cancel: (ids) => cancel(engine, ids),
     retry: (ids) => retry(engine, ids),
+    purge: (ids) => purge(engine, ids),
+    reschedule: (changes) => reschedule(engine, changes),
+    enqueueFromFailed: (revivals) => enqueueFromFailed(engine, revivals),
+    dismiss: (sessions, how) => dismiss(engine, sessions, how),
     getJobs: (ids) => getJobs(engine, ids),
     listAttempts: (query) => listAttempts(engine, query),
-    counts: (filter) => counts(engine, filter),
+    listRunning: (query) => listRunning(engine, query),
+    listDue: (query) => listDue(engine, query),
+    situation: (id) => situation(engine, id),
+    counts: (query) => counts(engine, query),
     audit: () => audit(engine),
     identify: (name) => identify(engine, name),
     rename: (name, copy) => rename(engine, name, copy),

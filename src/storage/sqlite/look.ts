@@ -31,15 +31,8 @@ export function whereabouts(
   const at = locate(db, id, run);
   const waiting =
     at !== undefined &&
-    (db.get(
-      "select 1 from qudo_ready where lane = ? and prio = ? and run_at = ? and id = ?",
-      at.lane,
-      at.prio,
-      at.run_at,
-      id,
-    ) !== undefined ||
-      db.get("select 1 from qudo_delayed where run_at = ? and id = ?", at.run_at, id) !==
-        undefined);
+    (db.get(SQL.isReady, at.lane, at.prio, at.run_at, id) !== undefined ||
+      db.get(SQL.isDelayed, at.run_at, id) !== undefined);
   return {
     lastOutcome: last === undefined ? null : runStateOf(last.state),
     waiting,
@@ -66,7 +59,7 @@ export class JobReader {
   /** Null when it is not there, or shown to nobody any more. */
   read(id: Uint8Array): JobRow | null {
     const { db } = this;
-    const job = db.get<JobColumns>(SQL.job, id);
+    const job = db.get<JobColumns & { origin_id: Uint8Array | null }>(SQL.job, id);
     const last = job && findLast(db, id);
     if (job === undefined || isHidden(job, last, this.now)) return null;
     const state = jobState(whereabouts(db, id, last));
@@ -78,6 +71,7 @@ export class JobReader {
       last: attempt,
       place: locate(db, id, run) ?? job,
       hold: held ? this.hold(id, run) : NOBODYS,
+      origin: job.origin_id === null ? null : idText(job.origin_id),
     });
   }
 

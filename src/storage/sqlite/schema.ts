@@ -5,6 +5,7 @@
 import { DatabaseError } from "../../core/errors.js";
 import type { MigrationReport } from "../driver.js";
 import { newId } from "../ids.js";
+import { migrationScript } from "../script.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
 
@@ -108,6 +109,14 @@ export async function migrate(db: Connection): Promise<MigrationReport> {
   refuseNewer(current, db.path);
   await db.useWal();
   return db.write(() => upgrade(db));
+}
+
+/** The same as a text. */
+export function migrationSql(db: Connection): string {
+  const from = schemaVersion(db);
+  refuseNewer(from, db.path);
+  const statements = MIGRATIONS.slice(from ?? 0).map((ddl) => ddl.trim().replace(/;$/, ""));
+  return migrationScript({ from, to: SCHEMA_VERSION, meta: "qudo_meta", statements });
 }
 
 /** The same for a connection that answers at once. */

@@ -29,13 +29,14 @@ export interface ThreadOptions extends Pick<Birth, "database" | "clock"> {
 export async function openInThread(options: ThreadOptions): Promise<Driver> {
   const client = new Client(options);
   const { label, capabilities, optional } = await client.opened();
-  const call = <K extends Operation>(operation: K): Driver[K] =>
+  const call: Call = <K extends Operation>(operation: K): Driver[K] =>
     ((...values: readonly unknown[]) => client.call(operation, values)) as Driver[K];
   return {
     label,
     capabilities,
     migrate: call("migrate"),
     schemaVersion: call("schemaVersion"),
+    migrationSql: call("migrationSql"),
     ping: call("ping"),
     close: () => client.close(),
     insertJobs: call("insertJobs"),
@@ -61,15 +62,12 @@ export async function openInThread(options: ThreadOptions): Promise<Driver> {
     prune: call("prune"),
     cancel: call("cancel"),
     retry: call("retry"),
+    purge: call("purge"),
+    reschedule: call("reschedule"),
+    enqueueFromFailed: call("enqueueFromFailed"),
+    dismiss: call("dismiss"),
     setPaused: call("setPaused"),
-    getJobs: call("getJobs"),
-    listJobs: call("listJobs"),
-    endings: call("endings"),
-    listLog: call("listLog"),
-    tally: call("tally"),
-    listAttempts: call("listAttempts"),
-    counts: call("counts"),
-    audit: call("audit"),
+    ...looking(call),
     identify: call("identify"),
     rename: call("rename"),
     setMode: call("setMode"),
@@ -79,6 +77,25 @@ export async function openInThread(options: ThreadOptions): Promise<Driver> {
       subscribe: (onChange: () => void) => client.subscribe(onChange),
     }),
   };
+}
+
+/** Operations that go over as they are. */
+type Call = <K extends Operation>(operation: K) => Driver[K];
+
+function looking(call: Call) {
+  return {
+    getJobs: call("getJobs"),
+    listJobs: call("listJobs"),
+    endings: call("endings"),
+    listLog: call("listLog"),
+    tally: call("tally"),
+    listAttempts: call("listAttempts"),
+    listRunning: call("listRunning"),
+    listDue: call("listDue"),
+    situation: call("situation"),
+    counts: call("counts"),
+    audit: call("audit"),
+  } satisfies Partial<Driver>;
 }
 
 class Client {

@@ -9,6 +9,7 @@ import { settlement, type HeldJob } from "./worker.js";
 
 const SESSION_LOST = { code: "QUDO_SESSION_LOST" };
 const ids = (held: readonly HeldJob[]): string[] => held.map((job) => job.job);
+const kindsOf = (held: readonly HeldJob[]): string[] => held.map((job) => job.kind);
 const mails = (queue: string, limit: number): Want => ({ queue, kinds: ["mail"], limit });
 
 /** Many mails and a few faxes, of all priorities. */
@@ -115,6 +116,24 @@ export const claimLaws: readonly Law[] = [
         (await worker.claim()).map((job) => job.queue),
         ["default"],
       );
+      await h.assertState(other!, "pending");
+    },
+  },
+  {
+    id: "claim.any-kind",
+    law: "A want that names no kinds means whatever is in its queue, as one line, also what comes later.",
+    async run(h) {
+      const [, , other] = await h.enqueueAll([
+        { kind: "mail", priority: 1 },
+        { kind: "fax", priority: 2 },
+        { queue: "other" },
+      ]);
+      const worker = await h.worker();
+      const any = { wants: [{ queue: "default", kinds: null, limit: 2 }] };
+      deepEqual(kindsOf(await worker.claim(any)), ["fax", "mail"]);
+      deepEqual(await worker.claim(any), []);
+      await h.enqueue({ kind: "telex" });
+      deepEqual(kindsOf(await worker.claim(any)), ["telex"]);
       await h.assertState(other!, "pending");
     },
   },

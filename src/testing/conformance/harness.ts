@@ -158,7 +158,7 @@ export class Harness {
   }
 
   /** Counts over all lanes as one row. */
-  async totals(): Promise<Omit<LaneCounts, "queue" | "kind" | "paused">> {
+  async totals(): Promise<Omit<LaneCounts, "queue" | "kind" | "paused" | "dueSince">> {
     const sum = { pending: 0, failed: 0, delayed: 0, reserved: 0, running: 0 };
     const total = { ...sum, done: 0, abandoned: 0, cancelled: 0 };
     for (const lane of await this.driver.counts({}))

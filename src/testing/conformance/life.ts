@@ -1,5 +1,5 @@
 /** Laws about tables, versions and time. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { newJob, within } from "./harness.js";
 import type { Law } from "./law.js";
 
@@ -16,6 +16,19 @@ export const lifeLaws: readonly Law[] = [
       const id = await h.enqueue();
       deepEqual(await h.driver.migrate(), { from: first.to, to: first.to });
       await h.assertState(id, "pending");
+    },
+  },
+  {
+    id: "life.migration-sql",
+    law: "What a migration would do can be read before, which changes nothing; after it there is nothing to do.",
+    unmigrated: true,
+    async run(h) {
+      const text = await h.driver.migrationSql();
+      match(text, /create table[^;]*job\W/i, "the tables stand in it");
+      match(text, /insert into[^;]*schema_version/i, "and that they were made");
+      equal(await h.driver.schemaVersion(), null, "nothing was made");
+      await h.driver.migrate();
+      equal(await h.driver.migrationSql(), "", "nothing is left to do");
     },
   },
   {

@@ -107,7 +107,9 @@ export const lookLaws: readonly Law[] = [
     law: "Counts say exactly how many jobs are in each state.",
     async run(h) {
       await zoo(h);
-      deepEqual(await h.driver.counts({}), [
+      const counted = await h.driver.counts({});
+      equal(typeof counted[0]!.dueSince, "number");
+      deepEqual(counted, [
         {
           queue: "default",
           kind: "mail",
@@ -115,6 +117,7 @@ export const lookLaws: readonly Law[] = [
           pending: 3,
           failed: 1,
           delayed: 2,
+          dueSince: counted[0]!.dueSince,
           reserved: 1,
           running: 1,
           done: 1,
@@ -122,6 +125,39 @@ export const lookLaws: readonly Law[] = [
           cancelled: 1,
         },
       ]);
+    },
+  },
+  {
+    id: "look.counts-living",
+    law: "Where what has ended is not asked for it is not counted, and nothing else changes.",
+    async run(h) {
+      await zoo(h);
+      const [all] = await h.driver.counts({});
+      const living = await h.driver.counts({ ended: false });
+      deepEqual(living, [{ ...all, done: 0, abandoned: 0, cancelled: 0 }]);
+      deepEqual(await h.driver.counts({ ended: true }), [all]);
+    },
+  },
+  {
+    id: "look.counts-due-since",
+    law: "Counts say since when the first of the due ones waits, and how many are not due, whether anybody has promoted them or not.",
+    requires: ["clock"],
+    async run(h) {
+      const delayed = async (): Promise<number> => (await h.totals()).delayed;
+      const since = async (kind: string): Promise<number | null> =>
+        (await h.driver.counts({ kind }))[0]!.dueSince;
+      const start = h.clock.now();
+      await h.enqueueAll([{ kind: "fax" }, { kind: "mail", delayMs: 20 }]);
+      h.clock.advance(10);
+      await h.enqueueAll([{ kind: "fax", priority: 9 }]);
+      deepEqual([await since("fax"), await since("mail"), await delayed()], [start, null, 1]);
+      h.clock.advance(20);
+      deepEqual([await since("mail"), await delayed()], [start + 20, 0]);
+      await h.driver.promote(10);
+      deepEqual([await since("mail"), await delayed()], [start + 20, 0]);
+      const worker = await h.worker();
+      await worker.claim({ kinds: ["fax"] });
+      equal(await since("fax"), null);
     },
   },
   {

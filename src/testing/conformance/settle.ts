@@ -1,6 +1,6 @@
 /** Laws about the ends of runs: what they leave behind, and when the job comes back. */
 import { deepEqual, equal } from "node:assert/strict";
-import { afterFailure, afterSuccess } from "../../core/outcome.js";
+import { afterCancel, afterFailure, afterSuccess } from "../../core/outcome.js";
 import type { Settlement } from "../../storage/driver.js";
 import type { Law } from "./law.js";
 import { settlement, type HeldJob, type SettleSpec } from "./worker.js";
@@ -87,6 +87,21 @@ export const settleLaws: readonly Law[] = [
       await h.assertState(id, "pending");
       const { run, fails, crashes } = await worker.claimOne();
       deepEqual([run, fails, crashes], [4, 1, 0]);
+    },
+  },
+  {
+    id: "settle.cancelled",
+    law: "Whoever holds a job may cancel it: it has ended then, and its key is free.",
+    async run(h) {
+      const id = await h.enqueue({ uniqueKey: "one" });
+      const worker = await h.worker();
+      const held = await worker.claimOne();
+      for (let times = 1; times <= 2; times++)
+        equal(await worker.settle(held, afterCancel(held)), "accepted");
+      await h.assertState(id, "cancelled");
+      deepEqual(await worker.claim(), []);
+      await h.enqueue({ uniqueKey: "one" });
+      equal((await h.driver.sessions())[0]!.leases, 0, "the lease is closed");
     },
   },
   {

@@ -65,10 +65,15 @@ export class Cli implements AsyncDisposable {
     });
   }
 
+  /** All that it has said so far. */
+  get text(): string {
+    return `${this.stdout}\n${this.stderr}`;
+  }
+
   /** Resolves when stdout or stderr hold this; fails when the process ends without having said it. */
   async said(text: string): Promise<void> {
-    while (!`${this.stdout}\n${this.stderr}`.includes(text)) {
-      if (this.over) throw new Error(`it ended without "${text}":\n${this.stdout}\n${this.stderr}`);
+    while (!this.text.includes(text)) {
+      if (this.over) throw new Error(`it ended without "${text}":\n${this.text}`);
       await new Promise<void>((resolve) => (this.changed = resolve));
     }
   }

@@ -41,7 +41,7 @@ export const claimMutants: readonly Mutant[] = [
       async trip(trip) {
         let left = trip.claim?.wants.reduce((sum, want) => sum + want.limit, 0) ?? 0;
         const each = wanting(trip, (wants) =>
-          wants.flatMap((want) => want.kinds.map((kind) => ({ ...want, kinds: [kind] }))),
+          wants.flatMap((want) => (want.kinds ?? []).map((kind) => ({ ...want, kinds: [kind] }))),
         );
         const outcome = await driver.trip(each);
         return { ...outcome, claimed: outcome.claimed.filter(() => left-- > 0) };
@@ -76,6 +76,18 @@ export const claimMutants: readonly Mutant[] = [
         const kinds = [...new Set((await driver.counts({})).map((lane) => lane.kind))];
         return driver.trip(wanting(trip, (wants) => wants.map((want) => ({ ...want, kinds }))));
       },
+    }),
+  },
+  {
+    name: "any-kind-is-none",
+    breaks: "Whoever names no kinds is given nothing.",
+    caughtBy: ["claim.any-kind"],
+    wrap: (driver) => ({
+      ...driver,
+      trip: (trip) =>
+        driver.trip(
+          wanting(trip, (wants) => wants.map((want) => ({ ...want, kinds: want.kinds ?? [] }))),
+        ),
     }),
   },
   {

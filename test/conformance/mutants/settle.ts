@@ -36,6 +36,20 @@ const dropping =
 
 export const settleMutants: readonly Mutant[] = [
   {
+    name: "cancelled-by-its-holder-comes-back",
+    breaks: "What its holder cancels is only given back.",
+    caughtBy: ["settle.cancelled"],
+    wrap: (driver) => ({
+      ...driver,
+      trip: (trip) =>
+        driver.trip(
+          settling(trip, (one) =>
+            one.state === "cancelled" ? { ...one, state: "released", next: "same-place" } : one,
+          ),
+        ),
+    }),
+  },
+  {
     name: "no-fence",
     breaks: "The outcome is written over the one that is there.",
     caughtBy: ["fence.cancelled-run", "fence.resend-while-the-lease-is-open", "fence.other-state"],

@@ -203,6 +203,19 @@ export const upkeepMutants: readonly Mutant[] = [
     }),
   },
   {
+    name: "reading-a-migration-makes-it",
+    breaks: "Whoever only wants to read what a migration would do gets the tables made.",
+    caughtBy: ["life.migration-sql"],
+    wrap: (driver) => ({
+      ...driver,
+      async migrationSql() {
+        const text = await driver.migrationSql();
+        await driver.migrate();
+        return text;
+      },
+    }),
+  },
+  {
     name: "migrate-looks-before-the-lock",
     breaks: "Each of many that migrate at once finds no tables, and makes them.",
     caughtBy: ["life.migrate-together"],

@@ -34,7 +34,12 @@ interface Fence {
   readonly butTypes?: true;
 }
 
-const OUTSIDE_THE_CONTRACT = ["storage/", "!storage/driver.ts", "!storage/ids.ts"];
+const OUTSIDE_THE_CONTRACT = [
+  "storage/",
+  "!storage/driver.ts",
+  "!storage/ids.ts",
+  "!storage/time.ts",
+];
 
 /** Where the floors alone would allow too much. */
 export const FENCES: readonly Fence[] = [
@@ -86,6 +91,32 @@ export const IMPURE: readonly string[] = [
   "require",
 ];
 
+/** Who waits, or asks for the time, goes through core/time.ts, so that a test can hold all of it in its hands. */
+const ON_GIVEN_TIME: readonly string[] = [
+  "worker/",
+  "client/",
+  "qudo.ts",
+  // About the process itself: its signals, its warnings.
+  "!worker/signals.ts",
+  // About other processes, and threads, which know no time but the real one.
+  "!worker/prefork/",
+  "!worker/isolate/",
+  "!client/emitter.ts",
+];
+
+/** What would go past it. */
+export const OWN_TIME: readonly string[] = [
+  "Date.now",
+  "new Date()",
+  "Math.random",
+  "performance",
+  "setTimeout",
+  "setInterval",
+  "setImmediate",
+  "AbortSignal.timeout",
+  "process.hrtime",
+];
+
 const SQL_STANDS_IN: readonly string[] = [...engines, "storage/sql/"];
 const SQL =
   /^\s*(?:select\s|insert\s+(?:or\s+\w+\s+)?into\s|update\s+\S+\s+set\s|delete\s+from\s|create\s+(?:\w+\s+)*(?:table|index|view|trigger|schema)\s|pragma\s|begin(?:\s+(?:immediate|deferred|exclusive|transaction|work))?\s*;?\s*$)/i;
@@ -109,6 +140,7 @@ export function violations(modules: readonly Module[]): Violation[] {
     checkPlace(module, report);
     checkWhole(module, report);
     if (module.path.startsWith("core/")) checkPurity(module, report);
+    if (matches(module.path, ON_GIVEN_TIME)) checkTime(module, report);
     checkTexts(module, report);
     for (const imported of module.imports) {
       const target = targetOf(module, imported);
@@ -147,6 +179,14 @@ function checkPurity({ mentions, imports }: Module, report: Report): void {
     if (names.length === 0 || names.some((name) => !allowed.includes(name)))
       report("core-is-pure", `${names.join(", ")} from ${specifier}`);
   }
+}
+
+function checkTime({ mentions, imports }: Module, report: Report): void {
+  for (const mention of mentions)
+    if (OWN_TIME.some((name) => mention === name || mention.startsWith(`${name}.`)))
+      report("time-is-given", mention);
+  for (const { specifier } of imports)
+    if (isIn("node:timers", specifier)) report("time-is-given", specifier);
 }
 
 function checkTexts({ path, texts }: Module, report: Report): void {

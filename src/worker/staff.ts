@@ -1,0 +1,113 @@
+/** All workers of one Qudo: who works, who is woken, who is stopped at the end. */
+import { closedError } from "../core/errors.js";
+import type { Registry } from "../core/job.js";
+import type { Time } from "../core/time.js";
+import type { Driver } from "../storage/driver.js";
+import { Fleet } from "./fleet.js";
+import type { Hand } from "./hand.js";
+import { Apart } from "./isolate/apart.js";
+import { workOnce } from "./once.js";
+import type { WorkerSettings } from "./options.js";
+import type { RunningWorker } from "./running.js";
+import type { Surroundings } from "./surroundings.js";
+import type { TaskQueueOptions } from "./tasks/api.js";
+import { Consumer, type ConsumerOf } from "./tasks/queue.js";
+import { Worker } from "./worker.js";
+
+/** Whom jobs concern: a worker, or who stands before it. */
+type Member = Pick<RunningWorker, "wake" | "stop">;
+
+/** What they are given by their Qudo. */
+export interface StaffOf {
+  readonly time: Time;
+  driver(): Promise<Driver>;
+  /** What a worker is given; `database`: where it works on one of several. */
+  surroundings(database?: string): Surroundings;
+}
+
+export class Staff {
+  private readonly members = new Set<Member>();
+  private readonly apart = new Apart();
+  private waking = false;
+  private closed = false;
+
+  constructor(private readonly qudo: StaffOf) {}
+
+  /** `hand`: jobs are handed out, instead of run, and the worker is stopped and woken as `as`. */
+  async start(
+    kinds: Registry,
+    settings: WorkerSettings,
+    { hand, as }: { hand?: Hand; as?: Member } = {},
+  ): Promise<Worker | Fleet> {
+    const served = hand === undefined ? await this.apart.served(settings) : settings;
+    const serves = hand === undefined ? served.abilities : kinds;
+    const driver = await this.qudo.driver();
+    const given = (database?: string): Surroundings => ({
+      ...this.given(database),
+      ...(hand && { hand }),
+    });
+    const worker =
+      driver.parts === undefined
+        ? new Worker(driver, serves, served, given())
+        : new Fleet(driver.parts, serves, served, given);
+    this.begins(worker, as);
+    return worker;
+  }
+
+  /** Of a queue that is consumed by hand. It begins with its first fetch. */
+  consumer(
+    name: string,
+    options: TaskQueueOptions,
+    of: Omit<ConsumerOf, "time" | "start">,
+  ): Consumer {
+    if (this.closed) throw closedError();
+    const consumer: Consumer = new Consumer(name, options, {
+      ...of,
+      time: this.qudo.time,
+      start: (kinds, settings, hand) => this.start(kinds, settings, { hand, as: consumer }),
+    });
+    return consumer;
+  }
+
+  /** True when a job was run. */
+  async once(settings: WorkerSettings): Promise<boolean> {
+    const served = await this.apart.served(settings);
+    return workOnce(await this.qudo.driver(), served, {
+      surroundings: (database) => this.given(database),
+      begins: (worker) => this.begins(worker),
+    });
+  }
+
+  /** There may be new jobs; `database`: in this one of several. */
+  wake(database?: string): void {
+    for (const member of this.members) member.wake(database);
+  }
+
+  /** After the caller's turn: by then a synchronous transaction has committed. */
+  wakeSoon(): void {
+    if (this.waking || this.members.size === 0) return;
+    this.waking = true;
+    this.qudo.time.soon(() => {
+      this.waking = false;
+      this.wake();
+    });
+  }
+
+  /** Stops all, and nobody begins any more. One that failed has said so. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.allSettled(Array.from(this.members, (member) => member.stop()));
+    this.apart.close();
+  }
+
+  private given(database?: string): Surroundings {
+    if (this.closed) throw closedError();
+    return { ...this.qudo.surroundings(database), onWork: () => this.wake(database) };
+  }
+
+  private begins(worker: Member & Pick<RunningWorker, "stopped">, as: Member = worker): void {
+    this.members.add(as);
+    const forget = (): boolean => this.members.delete(as);
+    void worker.stopped.then(forget, forget);
+  }
+}
