@@ -139,6 +139,15 @@ describe.each(["thread", "process"] as const)("in a %s", (where) => {
       "failed",
       /QUDO_INVALID_OPTION.*There is no level "loudly"|There is no level "loudly".*QUDO_INVALID_OPTION/,
     ],
+    ["leaves", null, "cancelled", null],
+    ["comes again", null, "snoozed", null],
+    ["says done", null, "done", null],
+    ["says fail", null, "failed", /^Error: it said so/],
+    ["says nothing", null, "failed", /QUDO_NOT_COMPLETED/],
+    ["replaces", "unknown", "failed", /"nobody's" is none of the jobs .*QUDO_INVALID_OPTION/],
+    ["replaces", "forgets", "failed", /"nobody's" is none of the jobs .*QUDO_INVALID_OPTION/],
+    ["replaces", "unclonable", "failed", /cannot leave the handler's thread or process/],
+    ["replaces", "hurries", "failed", /job\.replace\(\) was being checked/],
     ["returns nonsense", null, "failed", /result\.at: a Map.*QUDO_INVALID_RESULT/],
     ["completes", null, "failed", /QUDO_UNSUPPORTED/],
     ["checked", { n: 0 }, "failed", /n must be positive.*QUDO_INVALID_PAYLOAD/],
@@ -148,6 +157,16 @@ describe.each(["thread", "process"] as const)("in a %s", (where) => {
     expect(attempt?.state).toBe(state);
     if (error === null) expect(attempt?.error).toBeNull();
     else expect(attempt?.error).toMatch(error);
+  });
+
+  test("jobs that take the place of one are added with its end", async () => {
+    const { qudo, add } = await scene(where);
+    const [attempt] = await ended(qudo, await add("replaces", "two"));
+    const { ids } = attempt?.result as { ids: string[] };
+    expect(ids).toHaveLength(2);
+    expect((await ended(qudo, ids[0]!))[0]).toMatchObject({ state: "done", result: "one" });
+    expect(await qudo.jobs.get(ids[1]!)).toMatchObject({ state: "pending", payload: "two" });
+    await expectSound(qudo);
   });
 
   test("payloads are checked there, not beside others", async () => {

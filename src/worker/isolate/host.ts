@@ -9,7 +9,7 @@ import { definitionsIn } from "../../core/exported.js";
 import { registry, type AnyJobDefinition, type Registry } from "../../core/job.js";
 import { validate } from "../../core/schema.js";
 import { Snooze } from "../../core/snooze.js";
-import { AbortedByHandler } from "../context.js";
+import { AbortedByHandler, DequeuedByHandler } from "../context.js";
 import { HostedRun } from "./context.js";
 import { enterIsolation } from "./inside.js";
 import { packThrown, type Ending, type FromHost, type Order, type ToHost } from "./wire.js";
@@ -25,6 +25,7 @@ class Host {
   take(message: ToHost): void {
     if (message === "end") process.exit(0);
     else if ("run" in message) void this.run(message.run);
+    else if ("answer" in message) this.current?.answered(message);
     else this.current?.interrupt(message.abort);
   }
 
@@ -49,10 +50,12 @@ async function ending(
       schema === null ? payload : await validate(schema, payload, `Payload of "${kind}"`);
     const returned: unknown = await run(checked, job);
     if (Snooze.is(returned)) return { snoozeMs: returned.delayMs };
+    await job.ordersChecked();
     return { result: encodeResult(returned) };
   } catch (thrown) {
     if (Snooze.is(thrown)) return { snoozeMs: thrown.delayMs };
     if (AbortedByHandler.is(thrown)) return { aborted: thrown.message };
+    if (DequeuedByHandler.is(thrown)) return "dequeued";
     return { thrown: packThrown(thrown) };
   }
 }
