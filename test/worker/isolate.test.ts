@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   defineJob,
   type Isolation,
-  type Qudo,
+  Qudo,
   type Worker,
   type WorkerOptions,
 } from "../../src/index.js";
