@@ -149,6 +149,7 @@ export class Qudo<
     const wake = (database?: string): void => this.staff.wake(database);
     this.staff = new Staff({
       time: this.time,
+      jobs: this.registry,
       driver,
       surroundings: (database) => this.surroundings(database),
     });

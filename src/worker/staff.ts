@@ -20,6 +20,8 @@ type Member = Pick<RunningWorker, "wake" | "stop">;
 /** What they are given by their Qudo. */
 export interface StaffOf {
   readonly time: Time;
+  /** All that it knows. */
+  readonly jobs: Registry;
   driver(): Promise<Driver>;
   /** What a worker is given; `database`: where it works on one of several. */
   surroundings(database?: string): Surroundings;
@@ -27,11 +29,13 @@ export interface StaffOf {
 
 export class Staff {
   private readonly members = new Set<Member>();
-  private readonly apart = new Apart();
+  private readonly apart: Apart;
   private waking = false;
   private closed = false;
 
-  constructor(private readonly qudo: StaffOf) {}
+  constructor(private readonly qudo: StaffOf) {
+    this.apart = new Apart(qudo.jobs);
+  }
 
   /** `hand`: jobs are handed out, instead of run, and the worker is stopped and woken as `as`. */
   async start(

@@ -111,7 +111,7 @@ describe("a hosted run", () => {
 it("a worker without handlers apart is given the very same settings", async () => {
   const jobs = registry([defineJob("a", { run: () => 1 }), defineJob("b", { run: () => 2 })]);
   const settings = workerSettings({}, jobs);
-  expect(await new Apart().served(settings)).toBe(settings);
+  expect(await new Apart(jobs).served(settings)).toBe(settings);
 });
 
 it("definitions are found wherever a module exports them", () => {

@@ -1,15 +1,16 @@
 /** Handlers in real threads and processes of their own: what they say arrives, and what they do to themselves harms nobody. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   defineJob,
   type Isolation,
-  type Qudo,
+  Qudo,
   type Worker,
   type WorkerOptions,
 } from "../../src/index.js";
 import type { AnyJobDefinition } from "../../src/core/job.js";
+import { onServer } from "./engine.js";
 import { newApartWorker } from "./fixtures/actors.js";
 // @ts-expect-error -- plain JavaScript, which threads and processes can load
 import { jobs as fixtures } from "./fixtures/apart.mjs";
@@ -41,7 +42,10 @@ interface Scene {
 }
 
 async function scene(where: Isolation, options: WorkerOptions = {}): Promise<Scene> {
-  const qudo = newQudo([...apart, among]);
+  return working(where, newQudo([...apart, among]), options);
+}
+
+async function working(where: Isolation, qudo: Qudo, options: WorkerOptions = {}): Promise<Scene> {
   const worker = await qudo.work({ logger: silent(), ...options });
   const definition = (kind: string): AnyJobDefinition =>
     apart.find((job) => job.kind === `${where}.${kind}`)!;
@@ -57,7 +61,7 @@ type Attempts = Awaited<ReturnType<typeof attemptsOf>>;
 
 async function ended(qudo: Qudo, id: string, runs = 1): Promise<Attempts> {
   await until(`${runs} runs have ended`, async () => (await attemptsOf(qudo, id)).length >= runs);
-  return (await attemptsOf(qudo, id)).toReversed();
+  return attemptsOf(qudo, id);
 }
 
 const text = (file: string): string => (existsSync(file) ? readFileSync(file, "utf8") : "");
@@ -69,29 +73,17 @@ async function isStill(file: string): Promise<boolean> {
   return statSync(file).size === size;
 }
 
-describe.each(["thread", "process"] as const)("in a %s", (where) => {
-  test("handlers run there, one at a time in each, and the next ones find it again", async () => {
-    const { add, resultOf } = await scene(where);
-    const first = (await resultOf(await add("where"))) as Place;
-    if (where === "process") expect(first.pid).not.toBe(process.pid);
-    else expect([first.pid, first.thread]).toEqual([process.pid, expect.any(Number)]);
-    expect(await resultOf(await add("where"))).toEqual(first);
-    const two = [await add("both", { ms: 300 }), await add("both", { ms: 300 })];
-    const [one, other] = (await Promise.all(two.map(resultOf))) as [Place, Place];
-    expect(one).not.toEqual(other);
-  });
-
-  test("which ends when it is not needed for long", async () => {
-    tune({ isolateIdleMs: 50 });
-    const { add, resultOf } = await scene(where);
-    const first = (await resultOf(await add("where"))) as Place;
-    await sleep(300);
-    expect(await resultOf(await add("where"))).not.toEqual(first);
-    if (where === "process") expect(() => process.kill(first.pid, 0)).toThrow("ESRCH");
-  });
+describe.each(["thread", "process"] as const)("what is said in a %s", (where) => {
+  // One for all of them: each start of a process takes its time.
+  let shared: Scene;
+  beforeAll(async () => {
+    const databases = onServer ? newDatabase() : "sqlite::memory:";
+    shared = await working(where, new Qudo({ databases, jobs: [...apart, among] }));
+  }, 30_000);
+  afterAll(() => shared.qudo.close(), 30_000);
 
   test("all that a handler is told and says is the same as elsewhere, secrets hidden", async () => {
-    const { qudo, add } = await scene(where);
+    const { qudo, add } = shared;
     const id = await add("speaks", { password: "hunter22" });
     await until("its progress is seen", async () => {
       return (await qudo.jobs.get(id))?.progress !== null;
@@ -121,7 +113,7 @@ describe.each(["thread", "process"] as const)("in a %s", (where) => {
   });
 
   test("what it throws is the error of its run, with stack and code", async () => {
-    const { qudo, add } = await scene(where);
+    const { qudo, add } = shared;
     const [attempt] = await ended(qudo, await add("throws", { password: "hunter22" }));
     expect(attempt?.state).toBe("failed");
     expect(attempt?.error).toMatch(
@@ -139,22 +131,63 @@ describe.each(["thread", "process"] as const)("in a %s", (where) => {
       "failed",
       /QUDO_INVALID_OPTION.*There is no level "loudly"|There is no level "loudly".*QUDO_INVALID_OPTION/,
     ],
+    ["leaves", null, "cancelled", null],
+    ["comes again", null, "snoozed", null],
+    ["says done", null, "done", null],
+    ["says fail", null, "failed", /^Error: it said so/],
+    ["says nothing", null, "failed", /QUDO_NOT_COMPLETED/],
+    ["replaces", "unknown", "failed", /"nobody's" is none of the jobs .*QUDO_INVALID_OPTION/],
+    ["replaces", "forgets", "failed", /"nobody's" is none of the jobs .*QUDO_INVALID_OPTION/],
+    ["replaces", "unclonable", "failed", /cannot leave the handler's thread or process/],
+    ["replaces", "hurries", "failed", /job\.replace\(\) was being checked/],
     ["returns nonsense", null, "failed", /result\.at: a Map.*QUDO_INVALID_RESULT/],
     ["completes", null, "failed", /QUDO_UNSUPPORTED/],
     ["checked", { n: 0 }, "failed", /n must be positive.*QUDO_INVALID_PAYLOAD/],
   ])("%s (%j): %s", async (kind, payload, state, error) => {
-    const { qudo, add } = await scene(where);
+    const { qudo, add } = shared;
     const [attempt] = await ended(qudo, await add(kind, payload));
     expect(attempt?.state).toBe(state);
     if (error === null) expect(attempt?.error).toBeNull();
     else expect(attempt?.error).toMatch(error);
   });
 
+  test("jobs that take the place of one are added with its end", async () => {
+    const { qudo, add } = shared;
+    const [attempt] = await ended(qudo, await add("replaces", "two"));
+    const { ids } = attempt!.result as { ids: string[] };
+    expect(ids).toHaveLength(2);
+    expect((await ended(qudo, ids[0]!))[0]).toMatchObject({ state: "done", result: "one" });
+    expect(await qudo.jobs.get(ids[1]!)).toMatchObject({ state: "pending", payload: "two" });
+    await expectSound(qudo);
+  });
+
   test("payloads are checked there, not beside others", async () => {
-    const { add, resultOf } = await scene(where);
+    const { add, resultOf } = shared;
     const checked = (await resultOf(await add("checked", { n: 1 }))) as { checkedBy: number };
     if (where === "process") expect(checked.checkedBy).not.toBe(process.pid);
     expect(checked).toMatchObject({ n: 1 });
+  });
+});
+
+describe.each(["thread", "process"] as const)("in a %s", (where) => {
+  test("handlers run there, one at a time in each, and the next ones find it again", async () => {
+    const { add, resultOf } = await scene(where);
+    const first = (await resultOf(await add("where"))) as Place;
+    if (where === "process") expect(first.pid).not.toBe(process.pid);
+    else expect([first.pid, first.thread]).toEqual([process.pid, expect.any(Number)]);
+    expect(await resultOf(await add("where"))).toEqual(first);
+    const two = [await add("both", { ms: 300 }), await add("both", { ms: 300 })];
+    const [one, other] = (await Promise.all(two.map(resultOf))) as [Place, Place];
+    expect(one).not.toEqual(other);
+  });
+
+  test("which ends when it is not needed for long", async () => {
+    tune({ isolateIdleMs: 50 });
+    const { add, resultOf } = await scene(where);
+    const first = (await resultOf(await add("where"))) as Place;
+    await sleep(300);
+    expect(await resultOf(await add("where"))).not.toEqual(first);
+    if (where === "process") expect(() => process.kill(first.pid, 0)).toThrow("ESRCH");
   });
 
   test("what it still says after its end is nobody's", async () => {
@@ -173,7 +206,8 @@ describe.each(["thread", "process"] as const)("in a %s", (where) => {
   test("one that blocks holds up nobody", async () => {
     const { qudo, add, resultOf } = await scene(where);
     const file = newPath();
-    const blocker = await add("blocks", { file, ms: 700 });
+    const stop = newPath();
+    const blocker = await add("blocks", { file, ms: 25_000, until: stop });
     await until("it blocks", () => text(file) !== "");
     const others = await Promise.all(
       Array.from({ length: 20 }, async () => (await qudo.enqueue(among, null)).id),
@@ -181,6 +215,7 @@ describe.each(["thread", "process"] as const)("in a %s", (where) => {
     others.push(await add("where"));
     await Promise.all(others.map((id) => ended(qudo, id)));
     expect(await attemptsOf(qudo, blocker)).toEqual([]);
+    writeFileSync(stop, "");
     expect(await resultOf(blocker)).toMatchObject({ pid: expect.any(Number) });
     await expectSound(qudo);
   });
@@ -281,7 +316,7 @@ describe("a worker", () => {
     await qudo.migrate();
     const file = newPath();
     const worker = newApartWorker({ url });
-    await worker.heard("ready");
+    await worker.heard("ready", undefined, 25_000);
     const blocks = apart.find(({ kind }) => kind === "process.blocks")!;
     const { id } = await qudo.enqueue(blocks, { file, ms: 60_000 });
     await until("it blocks", () => text(file) !== "");
@@ -298,7 +333,7 @@ describe("a worker", () => {
     const qudo = newQudo(apart, url);
     await qudo.migrate();
     const worker = newApartWorker({ url });
-    await worker.heard("ready");
+    await worker.heard("ready", undefined, 25_000);
     const where = apart.find(({ kind }) => kind === "process.where")!;
     const { pid } = (await (await qudo.enqueue(where, null)).result()) as Place;
     expect(lives(pid)).toBe(true);

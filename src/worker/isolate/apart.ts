@@ -2,13 +2,16 @@
 import { pathToFileURL } from "node:url";
 import { QudoError } from "../../core/errors.js";
 import type { Isolation } from "../../core/isolation.js";
-import type { AnyJobDefinition, JobContext } from "../../core/job.js";
+import type { AnyJobDefinition, JobContext, Registry } from "../../core/job.js";
 import type { WorkerSettings } from "../options.js";
 import { isIsolated } from "./inside.js";
 import { Pool } from "./pool.js";
 
 export class Apart {
   private readonly pools = new Map<string, Pool>();
+
+  /** `jobs`: all that its Qudo knows, for handlers that ask for jobs in the place of theirs. */
+  constructor(private readonly jobs: Registry) {}
 
   /**
    * The settings of a worker for which handlers that run apart are asked for where they are; the same ones where none does. Threads and
@@ -39,7 +42,7 @@ export class Apart {
 
   private pool(where: Isolation, module: string): Pool {
     const key = `${where} ${module}`;
-    const pool = this.pools.get(key) ?? new Pool(where, module);
+    const pool = this.pools.get(key) ?? new Pool(where, module, this.jobs);
     this.pools.set(key, pool);
     return pool;
   }

@@ -2,17 +2,19 @@
 import { encodeResult } from "../../core/codec.js";
 import { JobError, QudoError } from "../../core/errors.js";
 import type { Duration } from "../../core/duration.js";
-import type { JobContext } from "../../core/job.js";
+import type { JobContext, Order } from "../../core/job.js";
 import { snooze } from "../../core/snooze.js";
 import type { RunState } from "../../core/states.js";
 import { AbortedByHandler, DequeuedByHandler } from "../context.js";
 import { checkLevel } from "../journal.js";
+import { HostedOrders, type Answer } from "./orders.js";
 import { packProgress, packThrown, unpackThrown, type FromHost, type Packed } from "./wire.js";
 import type { PlainContext } from "./wire.js";
 
 export class HostedRun implements JobContext {
   private readonly controller = new AbortController();
   private readonly begunAt = performance.now();
+  private readonly orders: HostedOrders;
   private said: RunState | null = null;
   private over = false;
 
@@ -20,7 +22,9 @@ export class HostedRun implements JobContext {
     private readonly job: PlainContext,
     readonly context: unknown,
     private readonly say: (message: FromHost) => void,
-  ) {}
+  ) {
+    this.orders = new HostedOrders((message) => this.tell(message));
+  }
 
   get id(): string {
     return this.job.id;
@@ -69,20 +73,12 @@ export class HostedRun implements JobContext {
   }
 
   reenqueue(delay: Duration = 0): never {
-    return this.snooze(delay);
+    // oxlint-disable-next-line typescript/only-throw-error -- it is no error: whoever runs it takes it for what it is
+    throw snooze(delay);
   }
 
   dequeue(): never {
     throw new DequeuedByHandler("QUDO_JOB_ABORTED", "The handler took its job out of the queue.");
-  }
-
-  get replace(): JobContext["replace"] {
-    return async () => {
-      throw new QudoError(
-        "QUDO_UNSUPPORTED",
-        `"${this.kind}" runs in a thread or process of its own, from where a job cannot be replaced: define it without isolate.`,
-      );
-    };
   }
 
   // Getters, so that they can be taken out of the context, as abort and snooze can.
@@ -108,6 +104,7 @@ export class HostedRun implements JobContext {
   get done(): JobContext["done"] {
     return (result) => {
       const json = encodeResult(result);
+      this.orders.assertChecked();
       return this.decide("done", { done: json });
     };
   }
@@ -118,6 +115,19 @@ export class HostedRun implements JobContext {
       const isLast = maxAttempts !== -1 && attempt >= maxAttempts;
       return this.decide(isLast ? "abandoned" : "failed", { fail: packThrown(error) });
     };
+  }
+
+  get replace(): JobContext["replace"] {
+    return (orders) => this.orders.ask(orders as readonly Order<unknown>[]);
+  }
+
+  /** Its handler has returned: what it asked for is known before that counts. */
+  ordersChecked(): Promise<void> {
+    return this.orders.allChecked();
+  }
+
+  answered(message: Answer): void {
+    this.orders.answered(message);
   }
 
   get quit(): JobContext["quit"] {

@@ -25,6 +25,7 @@ class Host {
   take(message: ToHost): void {
     if (message === "end") process.exit(0);
     else if ("run" in message) void this.run(message.run);
+    else if ("answer" in message) this.current?.answered(message);
     else this.current?.interrupt(message.abort);
   }
 
@@ -49,11 +50,12 @@ async function ending(
       schema === null ? payload : await validate(schema, payload, `Payload of "${kind}"`);
     const returned: unknown = await run(checked, job);
     if (Snooze.is(returned)) return { snoozeMs: returned.delayMs };
+    await job.ordersChecked();
     return { result: encodeResult(returned) };
   } catch (thrown) {
     if (Snooze.is(thrown)) return { snoozeMs: thrown.delayMs };
     if (AbortedByHandler.is(thrown)) return { aborted: thrown.message };
-    if (DequeuedByHandler.is(thrown)) return { dequeued: true };
+    if (DequeuedByHandler.is(thrown)) return "dequeued";
     return { thrown: packThrown(thrown) };
   }
 }

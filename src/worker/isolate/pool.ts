@@ -4,7 +4,7 @@
  */
 import { DEFAULTS } from "../../core/defaults.js";
 import type { Isolation } from "../../core/isolation.js";
-import type { JobContext } from "../../core/job.js";
+import type { JobContext, Registry } from "../../core/job.js";
 import { NeverBegan, noSuchKind, Remote } from "./remote.js";
 
 export class Pool {
@@ -16,6 +16,7 @@ export class Pool {
   constructor(
     private readonly isolation: Isolation,
     private readonly module: string,
+    private readonly jobs: Registry,
   ) {}
 
   /** One is made ready. @throws QudoError QUDO_ISOLATE_FAILED where these kinds are not in it. */
@@ -59,7 +60,7 @@ export class Pool {
   }
 
   private open(): Remote {
-    const remote = new Remote(this.isolation, this.module, (over) => this.forget(over));
+    const remote = new Remote(this.isolation, this.module, this.jobs, (over) => this.forget(over));
     this.all.add(remote);
     return remote;
   }

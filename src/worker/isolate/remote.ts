@@ -2,9 +2,10 @@
 import { DEFAULTS } from "../../core/defaults.js";
 import { JobError, QudoError } from "../../core/errors.js";
 import type { Isolation } from "../../core/isolation.js";
-import type { JobContext } from "../../core/job.js";
+import type { JobContext, Registry } from "../../core/job.js";
 import { snooze } from "../../core/snooze.js";
 import { openLine, type Line } from "./line.js";
+import { ordersOf, type Answer } from "./orders.js";
 import {
   packThrown,
   unpackThrown,
@@ -12,15 +13,17 @@ import {
   type FromHost,
   type Packed,
   type PlainContext,
+  type PlainOrder,
 } from "./wire.js";
 
 /** What is said of a run. */
 type Words = Extract<
-  FromHost,
+  Exclude<FromHost, string>,
   | { log: unknown }
   | { progress: unknown }
   | { done: unknown }
   | { fail: unknown }
+  | { replace: unknown }
   | { ended: unknown }
 >;
 
@@ -52,6 +55,7 @@ export class Remote {
   constructor(
     private readonly isolation: Isolation,
     private readonly module: string,
+    private readonly jobs: Registry,
     private readonly onOver: (remote: Remote) => void,
   ) {
     this.kinds = new Promise((resolve, reject) => {
@@ -143,12 +147,33 @@ export class Remote {
   private heardOf(message: Words): void {
     const { under } = this;
     if (under === null) return;
+    try {
+      this.heardOfRun(message, under);
+    } catch (error) {
+      // What it says was checked there; still, what is refused here ends this run and nothing else.
+      under.reject(error);
+    }
+  }
+
+  private heardOfRun(message: Words, under: Under): void {
     const { job } = under;
     if ("log" in message) job.log(unpackThrown(message.log) as string, message.level);
     else if ("progress" in message) job.progress(JSON.parse(message.progress));
     else if ("done" in message) job.done(resultOf(message.done));
     else if ("fail" in message) job.fail(unpackThrown(message.fail));
+    else if ("replace" in message) void this.replace(message.replace, message.ask, job);
     else settle(message.ended, under);
+  }
+
+  /** Begun before anything that is said later is heard: a handler may end without having waited for it. */
+  private async replace(plain: readonly PlainOrder[], ask: number, job: JobContext): Promise<void> {
+    let answer: Answer;
+    try {
+      answer = { answer: ask, ids: await job.replace(ordersOf(plain, this.jobs)) };
+    } catch (error) {
+      answer = { answer: ask, refused: packThrown(error) };
+    }
+    if (!this.gone) this.line.say(answer);
   }
 
   private unusable(why: string): void {
@@ -185,16 +210,20 @@ export class Remote {
 }
 
 function settle(ended: Ending, { job, resolve, reject }: Under): void {
-  if ("result" in ended) resolve(resultOf(ended.result));
+  if (ended === "dequeued") rejected(reject, () => job.dequeue());
+  else if ("result" in ended) resolve(resultOf(ended.result));
   else if ("snoozeMs" in ended) resolve(snooze(ended.snoozeMs / 1_000));
   else if ("thrown" in ended) reject(unpackThrown(ended.thrown));
-  else
-    try {
-      if ("dequeued" in ended) job.dequeue();
-      else job.abort(ended.aborted);
-    } catch (error) {
-      reject(error);
-    }
+  else rejected(reject, () => job.abort(ended.aborted));
+}
+
+/** As a handler elsewhere throws it. */
+function rejected(reject: (error: unknown) => void, act: () => never): void {
+  try {
+    act();
+  } catch (error) {
+    reject(error);
+  }
 }
 
 const resultOf = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json));

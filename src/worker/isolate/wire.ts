@@ -4,6 +4,7 @@
  */
 import { encodeProgress } from "../../core/codec.js";
 import type { JobContext } from "../../core/job.js";
+import type { EnqueueOptions } from "../../core/order.js";
 import type { LogLevel } from "../../core/states.js";
 
 /** What a handler is told of its job: everything in its context that is a value. */
@@ -31,6 +32,9 @@ export type ToHost =
   | { readonly run: Order }
   /** Its signal is to be aborted, with this reason. */
   | { readonly abort: Packed }
+  /** What came of a question: the ids of jobs, or why there are none. */
+  | { readonly answer: number; readonly ids: readonly string[] }
+  | { readonly answer: number; readonly refused: Packed }
   /** There is nothing more to do. */
   | "end";
 
@@ -47,11 +51,16 @@ export type FromHost =
   /** The handler has said how its run ends, and may go on. Result as JSON. */
   | { readonly done: string | null }
   | { readonly fail: Packed }
+  /** Jobs that are to take the place of this one; answered under this number. */
+  | { readonly replace: readonly PlainOrder[]; readonly ask: number }
   /** Its worker is to take no more jobs. */
   | "quit"
   | { readonly ended: Ending }
   /** The last thing it says: nobody caught this. */
   | { readonly dying: Packed };
+
+/** A job that is to be enqueued. Its definition is the one that the Qudo of the worker has of its kind. */
+export type PlainOrder = readonly [kind: string, payload: unknown, options?: EnqueueOptions];
 
 /** How a handler ended. */
 export type Ending =
@@ -59,7 +68,7 @@ export type Ending =
   | { readonly result: string | null }
   | { readonly snoozeMs: number }
   | { readonly aborted: string }
-  | { readonly dequeued: true }
+  | "dequeued"
   | { readonly thrown: Packed };
 
 /** Anything a handler throws or logs. An error crosses with what is kept of it; its class and further fields do not. */

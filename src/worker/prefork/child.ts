@@ -108,6 +108,8 @@ export class Child {
     clearTimeout(this.last);
     this.last = setTimeout(() => {
       this.settings.logger.warn(`qudo: child ${this.pid} did not end in time and is killed`);
+      // One that left by itself, too: it is ours, and no crash.
+      this.told = true;
       this.kill();
     }, timerMs(ms));
   }
