@@ -19,6 +19,7 @@ import { rowsOfPages } from "./overdue.js";
 
 /** Whose changes are shown. */
 export interface ChangesOptions {
+  /** Of this queue. Default: of all. */
   queue?: string;
   /** Any of these kinds. Default: all. */
   kinds?: readonly string[];

@@ -20,6 +20,7 @@ export interface LogOptionsOfRuns {
   kinds?: readonly string[];
   /** The same as `kinds`, as it was once called. */
   funcs?: readonly string[];
+  /** Of this queue. Default: of all. */
   queue?: string;
   /** Ended at this moment or later; a duration means so long ago, by the database's clock. */
   since?: Date | Duration;
