@@ -78,7 +78,10 @@ export type {
   DatabaseFilter,
   Throughput,
 } from "./client/monitor.js";
-export type { JobsPage, LogOptions, PageOptions } from "./client/jobs.js";
+export type { JobsPage, LogOptions, PageOptions, RescheduleOptions } from "./client/jobs.js";
+export type { Purged, PurgeOptions } from "./client/purge.js";
+export type { FailedRun, FromFailed } from "./client/revive.js";
+export type { WorkerEnd } from "./client/crews.js";
 export type {
   BackupReport,
   CompactReport,
@@ -108,6 +111,7 @@ export type {
   DatabaseStatus,
   Identity,
   LaneCounts,
+  RescheduleOutcome,
   RetryOutcome,
   SessionRow,
   TallyEvent,

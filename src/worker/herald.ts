@@ -4,7 +4,7 @@
  */
 import type { Emit, EventName, QudoEvents, RunEnd, RunRef } from "../core/events.js";
 import type { RunState } from "../core/states.js";
-import type { ClaimedJob, Settlement } from "../storage/driver.js";
+import type { ClaimedJob, InsertOutcome, NewJob, Settlement } from "../storage/driver.js";
 import type { Logger } from "./options.js";
 
 export class Herald {
@@ -57,6 +57,11 @@ export class Herald {
     else if (state === "snoozed") this.tell(state, () => ({ ...end, delayMs }));
     else if (state === "done" || state === "released" || state === "lost")
       this.tell(state, () => end);
+  }
+
+  /** One of the jobs that took the place of another. */
+  enqueued({ id, kind, queue }: NewJob, status: InsertOutcome["status"]): void {
+    this.tell("enqueued", () => ({ id, kind, queue, status }));
   }
 
   /** Says in which database it happened, where there are several. */
