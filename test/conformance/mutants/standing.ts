@@ -36,6 +36,12 @@ const later = (at: number | undefined): { since?: number } =>
 
 export const standingMutants: readonly Mutant[] = [
   {
+    name: "time-of-the-asker",
+    breaks: "The time that is told is the asker's.",
+    caughtBy: ["life.database-time"],
+    wrap: (driver) => ({ ...driver, time: () => Promise.resolve(Date.now()) }),
+  },
+  {
     name: "attempts-since-after",
     breaks: "What ended in the very millisecond of `since` is left out.",
     caughtBy: ["look.attempts-by-time"],
