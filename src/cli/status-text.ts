@@ -1,14 +1,8 @@
-/** What `qudo status` shows of lanes and workers, once or live. */
-import { humanDuration } from "../core/duration.js";
-import type { LaneCounts, SessionRow } from "../storage/driver.js";
+/** What `qudo status` shows of lanes, once or live. */
+import type { LaneCounts } from "../storage/driver.js";
 import { painter, type Paint } from "./output.js";
 import { table, type Column } from "./table.js";
 import { brief } from "./when.js";
-
-export function workerLines(workers: readonly SessionRow[], now: number): string[] {
-  if (workers.length === 0) return ["No workers."];
-  return table(workerColumns(now), workers, look());
-}
 
 const STATES = [
   "pending",
@@ -72,21 +66,3 @@ const PAUSED = (): Column<LaneCounts> => ({
   cell: ({ paused }) => (paused ? "paused" : ""),
   paint: () => painter(process.stdout).yellow,
 });
-
-function workerColumns(now: number): Column<SessionRow>[] {
-  const paint = painter(process.stdout);
-  const age = ({ seenAt }: SessionRow): number => Math.max(0, now - seenAt);
-  return [
-    { title: "worker", cell: ({ name }) => name },
-    { title: "database", cell: ({ database = "" }) => database },
-    { title: "pid", cell: ({ pid }) => pid },
-    { title: "host", cell: ({ host }) => host },
-    { title: "kinds", cell: ({ kinds }) => kinds.join(", ") },
-    {
-      title: "last heartbeat",
-      cell: (worker) => `${humanDuration(age(worker))} ago`,
-      paint: (worker) => (age(worker) > worker.leaseMs ? paint.red : undefined),
-    },
-    { title: "leases", cell: ({ leases }) => leases },
-  ];
-}

@@ -10,9 +10,10 @@ import { openExisting } from "./existing.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { Gaps } from "./gaps.js";
 import { plural, print, printJson } from "./output.js";
-import { laneLines, workerLines } from "./status-text.js";
+import { laneLines } from "./status-text.js";
 import { duration } from "./values.js";
-import { laneJson, watch, workerJson } from "./watch.js";
+import { laneJson, watch } from "./watch.js";
+import { workerJson, workerLines } from "./worker-table.js";
 
 interface StatusFlags extends CommonOptions {
   watch?: true;

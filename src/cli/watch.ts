@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseInfo } from "../client/databases.js";
 import { figuresOf } from "../client/figures.js";
 import type { Throughput } from "../client/monitor.js";
+import { humanDuration } from "../core/duration.js";
 import { DatabaseError } from "../core/errors.js";
 import type { Qudo } from "../qudo.js";
 import type { LaneCounts, SessionRow } from "../storage/driver.js";
@@ -12,10 +13,11 @@ import { Gaps } from "./gaps.js";
 import { painter, printJson } from "./output.js";
 import { Quit } from "./quit.js";
 import { openScreen } from "./screen.js";
-import { livingLines, workerLines } from "./status-text.js";
+import { livingLines } from "./status-text.js";
 import type { Column } from "./table.js";
 import { safe } from "./text.js";
 import { brief, stamp } from "./when.js";
+import { workerJson, workerLines } from "./worker-table.js";
 
 /** All that one look has found. */
 export interface Look {
@@ -86,7 +88,7 @@ export function pictureOf(look: Look, everyMs: number, trouble?: string): string
   const paint = painter(process.stdout);
   const { at, name, databases, lanes, workers, tally, gaps } = look;
   const now = Date.now();
-  const every = `every ${brief(everyMs)}${process.stdin.isTTY ? ", q ends" : ""}`;
+  const every = `every ${everyMs < 1_000 ? humanDuration(everyMs) : brief(everyMs)}${process.stdin.isTTY ? ", q ends" : ""}`;
   const unasked = gaps.json.unasked ?? [];
   return [
     `${paint.bold(safe(name))}  ${stamp(new Date(now))}  ${paint.dim(every)}`,
@@ -192,15 +194,4 @@ function lookJson({ at, name, databases, lanes, workers, gaps }: Look): object {
 
 export function laneJson({ dueSince, ...lane }: LaneCounts): object {
   return { ...lane, dueSince: dueSince === null ? null : new Date(dueSince) };
-}
-
-/** Moments as text, for other programs; `beat` and `process` are nobody's business. */
-export function workerJson({
-  seenAt,
-  startedAt,
-  beat: _beat,
-  process: _process,
-  ...worker
-}: SessionRow): object {
-  return { ...worker, startedAt: new Date(startedAt), seenAt: new Date(seenAt) };
 }

@@ -19,6 +19,7 @@ import { rowsOfPages } from "./overdue.js";
 
 /** Whose changes are shown. */
 export interface ChangesOptions {
+  /** Of this queue. Default: of all. */
   queue?: string;
   /** Any of these kinds. Default: all. */
   kinds?: readonly string[];
@@ -82,7 +83,7 @@ export async function* changesSince(
   checkOptions(options ?? {}, OPTIONS, "monitor.changesSince");
   const { since: from, query, chosen } = await checkChanges(since, options)(await open());
   const unasked = new Gaps();
-  const until = (await chosen.driver.ping()).now + 1;
+  const until = (await chosen.driver.time()) + 1;
   yield* inOrder(listsOf(chosen, { ...query, since: from, until }, unasked));
   unasked.complete(undefined);
 }
@@ -140,7 +141,7 @@ class Followed {
   async look(): Promise<AsyncGenerator<Change>[]> {
     const { chosen, query, from: since } = this;
     try {
-      const until = (await chosen.driver.ping()).now + 1;
+      const until = (await chosen.driver.time()) + 1;
       this.until = until;
       const lists = listsOf(chosen, { ...query, since, until }, new Gaps());
       return lists.map((list) => this.asFarAsItGoes(list));

@@ -75,7 +75,7 @@ export function checkMoment(
     return () => Promise.resolve(at);
   }
   const agoMs = durationMs(value, what);
-  return async (driver) => (await driver.ping()).now - agoMs;
+  return async (driver) => (await driver.time()) - agoMs;
 }
 
 function checkStates(state: unknown): JobState[] {

@@ -2,7 +2,7 @@
 import { askAll, complete } from "../core/ask.js";
 import type { Duration } from "../core/duration.js";
 import { InvalidInputError } from "../core/errors.js";
-import { checkInteger } from "../core/options.js";
+import { checkInteger, checkOptions } from "../core/options.js";
 import type { Reason, RunState } from "../core/states.js";
 import type { AttemptRow, Driver, JobRow, LaneCounts } from "../storage/driver.js";
 import { checkAttemptFilter, checkKinds, MOST_OFFSET } from "./attempts.js";
@@ -20,6 +20,7 @@ export interface LogOptionsOfRuns {
   kinds?: readonly string[];
   /** The same as `kinds`, as it was once called. */
   funcs?: readonly string[];
+  /** Of this queue. Default: of all. */
   queue?: string;
   /** Ended at this moment or later; a duration means so long ago, by the database's clock. */
   since?: Date | Duration;
@@ -78,7 +79,17 @@ export interface JobCount {
   readonly jobs: number;
 }
 
-const OPTIONS = ["limit", "offset", "funcs"] as const;
+const OPTIONS = [
+  "limit",
+  "offset",
+  "kinds",
+  "funcs",
+  "queue",
+  "since",
+  "until",
+  "newestFirst",
+  "database",
+] as const satisfies readonly (keyof LogOptionsOfRuns)[];
 
 export class Logs {
   constructor(private readonly driver: () => Promise<Driver>) {}
@@ -126,7 +137,7 @@ export class Logs {
     show: (run: LoggedRun, attempt: AttemptRow) => Row,
   ): Promise<Row[]> {
     const { limit = 10, offset = 0, funcs, ...filter } = options ?? {};
-    checkAttemptFilter(options, name, OPTIONS);
+    checkOptions(options ?? {}, OPTIONS, name);
     const select = checkAttemptFilter({ ...filter, ...kindsOf(filter.kinds, funcs), states }, name);
     checkInteger(limit, "limit", 1, 1_000);
     checkInteger(offset, "offset", 0, MOST_OFFSET);

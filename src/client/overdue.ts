@@ -15,6 +15,7 @@ export interface OverdueOptions {
   since?: Date;
   /** For longer than this, by the database's clock. */
   longerThan?: Duration;
+  /** Of this queue. Default: of all. */
   queue?: string;
   /** Any of these kinds. Default: all. */
   kinds?: readonly string[];

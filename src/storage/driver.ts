@@ -208,6 +208,9 @@ export interface Driver {
   /** Nothing of a paused queue, or of one kind in it, is claimed; what runs goes on. False when it was so already. */
   setPaused(target: { queue: string; kind: string | null }, paused: boolean): Promise<boolean>;
 
+  /** Its time, in milliseconds UTC, without a write: what those ask who only look. */
+  time(): Promise<number>;
+
   // — looking. A finished job past its own keep time is hidden from getJobs, listJobs, listAttempts and counts
   getJobs(ids: readonly string[]): Promise<(JobRow | null)[]>;
   /** Those that are held, then those that wait in claim order, then those that have ended, newest first. */

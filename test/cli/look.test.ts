@@ -85,9 +85,10 @@ describe("status", () => {
     await seed();
     const lane = { queue: "mail", kind: "greet", paused: false, pending: 2, failed: 0, delayed: 1 };
     const rest = { reserved: 0, running: 0, done: 0, abandoned: 0, cancelled: 1 };
+    const dueSince = expect.stringMatching(/^20\d\d-.*Z$/);
     expect(await runJson(["status", "--database", database])).toEqual({
       code: 0,
-      json: { database, schema: 2, lanes: [{ ...lane, ...rest }], workers: [] },
+      json: { database, schema: 2, lanes: [{ ...lane, dueSince, ...rest }], workers: [] },
     });
   });
 

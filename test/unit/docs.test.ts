@@ -9,6 +9,7 @@ const PAGES = [
   "docs/parity.md",
   "CONTRIBUTING.md",
   "docs/cli.md",
+  "docs/monitor.md",
   "docs/platforms.md",
   "docs/writing-a-driver.md",
   "docs/sqlite.md",

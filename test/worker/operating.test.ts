@@ -20,7 +20,11 @@ const NOW = 1_800_000_000_000;
 
 /** A driver that can do what is named here, and knows what time it is. */
 function partial(methods: Partial<Driver>): () => Promise<Driver> {
-  const driver: Partial<Driver> = { ping: () => Promise.resolve({ now: NOW }), ...methods };
+  const driver: Partial<Driver> = {
+    ping: () => Promise.resolve({ now: NOW }),
+    time: () => Promise.resolve(NOW),
+    ...methods,
+  };
   return () => Promise.resolve(driver as Driver);
 }
 

@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, test } from "vitest";
 import { defineJob, IncompleteError, Qudo, type QudoEvents } from "../../src/index.js";
-import { closing, newPath, silent } from "./support.js";
+import { newId } from "../../src/storage/ids.js";
+import { closing, newPath, silent, until } from "./support.js";
 
 const greet = defineJob("greet", { run: (payload: { i: number }) => Promise.resolve(payload.i) });
 const other = defineJob("other", { run: () => Promise.resolve() });
@@ -147,6 +148,65 @@ describe("all of them", () => {
     expect(times).toEqual(times.toSorted((a, b) => a - b));
   });
 
+  test("figures are sums, of each by itself, or of one; unfinished jobs are counted in each", async () => {
+    const { qudo } = several();
+    await enqueue(qudo, 60);
+    expect(await qudo.monitor.figures()).toMatchObject({ outstanding: 60, load: 60, pending: 60 });
+    const each = await qudo.monitor.figuresByDatabase();
+    expect(each.map(({ database }) => database)).toEqual(["a", "b"]);
+    const [a, b] = each.map(({ outstanding }) => outstanding);
+    expect(a! + b!).toBe(60);
+    expect(await qudo.monitor.load({ database: "b" })).toBe(b);
+    expect(await qudo.jobCount("greet")).toEqual([
+      { database: "a", jobs: a },
+      { database: "b", jobs: b },
+    ]);
+    expect(await qudo.jobCount(undefined, "b")).toEqual([{ database: "b", jobs: b }]);
+    expect(await qudo.jobCount("none", "a")).toEqual([{ database: "a", jobs: 0 }]);
+  });
+
+  test("logs, changes and waiting jobs are merged in the order of time, also behind an offset", async () => {
+    const { qudo } = several();
+    await enqueue(qudo, 40);
+    const due = await all(qudo.monitor.changesSince("1h"));
+    expect(due.rows.map(({ what }) => what)).toEqual(Array(40).fill("due"));
+    expect(new Set(due.rows.map(({ database }) => database))).toEqual(new Set(["a", "b"]));
+    const times = due.rows.map(({ at }) => at.getTime());
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    await qudo.work({ signals: false, logger: silent() });
+    await until("all are done", async () => (await qudo.monitor.outstanding()) === 0);
+    const every = (await all(qudo.attempts.list())).rows.map(({ job }) => job);
+    const { attempts, next } = await qudo.attempts.page({ offset: 13, limit: 9 });
+    expect(attempts.map(({ job }) => job)).toEqual(every.slice(13, 22));
+    const rest = await qudo.attempts.page({ after: next!, offset: 3, limit: 50 });
+    expect(rest.attempts.map(({ job }) => job)).toEqual(every.slice(25));
+    const newest = await qudo.attempts.page({ newestFirst: true, limit: 1_000 });
+    expect(newest.attempts.map(({ job }) => job)).toEqual(every.toReversed());
+    expect(await qudo.jobStatusList({ offset: 38 })).toHaveLength(2);
+    const ofOne = await qudo.jobStatusList({ database: "b", limit: 1_000 });
+    expect(new Set(ofOne.map(({ database }) => database))).toEqual(new Set(["b"]));
+    const ended = await all(qudo.monitor.changesSince("1h", { database: "b" }));
+    expect(ended.rows.map(({ job }) => job)).toEqual(ofOne.map(({ job }) => job));
+  });
+
+  test("a job is explained where it is, by the workers that are there and the mode it has", async () => {
+    const { qudo } = several();
+    const ids = await enqueue(qudo, 30);
+    await qudo.setMode("b", "off");
+    const where = new Map<string, string[]>();
+    for (const id of ids) {
+      const { job, reasons } = await qudo.explain(id);
+      where.set(
+        job!.database!,
+        reasons.map(({ code }) => code),
+      );
+    }
+    expect(Object.fromEntries(where)).toEqual({
+      a: ["no_workers"],
+      b: ["database_off", "no_workers"],
+    });
+  });
+
   test("results are waited for wherever the job is", async () => {
     const { qudo } = several();
     const waiting = Array.from({ length: 20 }, async (_, i) =>
@@ -187,6 +247,45 @@ describe("where one of them is not there", () => {
     const ids = [...page.found.jobs, ...rest.found.jobs].map(({ id }) => id);
     expect(new Set(ids).size).toBe(30);
     expect(rest.found.next).toBeNull();
+  });
+
+  test("what is new in them is said of the others, and what is missing named", async () => {
+    const { qudo } = await withOneGone();
+    const [id] = await enqueue(qudo, 30);
+    expect((await incomplete(qudo.monitor.figures())).found).toMatchObject({ outstanding: 30 });
+    expect((await incomplete(qudo.monitor.load())).found).toBe(30);
+    const figures = (await incomplete(qudo.monitor.figuresByDatabase())).found;
+    expect(figures.map(({ database }) => database)).toEqual(["a", "b"]);
+    const counted = (await incomplete(qudo.jobCount())).found;
+    expect(counted.reduce((sum, { jobs }) => sum + jobs, 0)).toBe(30);
+    const changes = await all(qudo.monitor.changesSince("1h"));
+    expect(changes.rows).toHaveLength(30);
+    await incomplete(Promise.reject(changes.error));
+    const late = await all(qudo.monitor.late({ since: new Date(Date.now() + 60_000) }));
+    expect(late.rows).toHaveLength(30);
+    await incomplete(Promise.reject(late.error));
+    expect((await incomplete(qudo.attempts.page())).found.attempts).toEqual([]);
+    expect((await incomplete(qudo.exceptionList())).found).toEqual([]);
+    expect((await qudo.explain(id!)).reasons.map(({ code }) => code)).toEqual(["no_workers"]);
+    const nowhere = await qudo.explain(newId());
+    expect(nowhere).toMatchObject({ job: null, at: null });
+    expect(nowhere.reasons.map(({ code }) => code)).toEqual(["database_out"]);
+    expect(nowhere.reasons[0]!.says).toContain("gone cannot be asked");
+    expect(nowhere.reasons[0]!.says).not.toContain("secret");
+  });
+
+  test("those that are there are followed", async () => {
+    const { qudo } = await withOneGone();
+    const controller = new AbortController();
+    const ids = await enqueue(qudo, 20);
+    const seen: string[] = [];
+    for await (const { job } of qudo.monitor.follow({
+      since: "1h",
+      every: "10ms",
+      signal: controller.signal,
+    }))
+      if (seen.push(job) === 20) controller.abort();
+    expect(seen.toSorted()).toEqual(ids.toSorted());
   });
 
   test("lists yield everything that is there, and then throw", async () => {

@@ -4,10 +4,15 @@ import { ENQUEUED, RUN_STATES } from "../../core/states.js";
 import type { Driver, LaneCounts, Part, SessionRow, TallyRow } from "../driver.js";
 import { compare } from "./compare.js";
 
-type Figures = Pick<Driver, "tally" | "counts" | "sessions" | "audit">;
+type Figures = Pick<Driver, "time" | "tally" | "counts" | "sessions" | "audit">;
 
 export function figures(parts: readonly Part[]): Figures {
   return {
+    /** The latest of their clocks: what is there by any of them is past. */
+    async time() {
+      const { answers } = await askAll(parts, ({ driver }) => driver.time());
+      return Math.max(...answers.map(({ said }) => said));
+    },
     async tally(since) {
       const { answers, unasked } = await askAll(parts, ({ driver }) => driver.tally(since));
       const rows = answers.flatMap(({ said }) => said);

@@ -119,6 +119,7 @@ function working(part: Guarded) {
 
 function looking(part: Guarded) {
   return {
+    time: call(part, "time", LOOKING),
     sessions: call(part, "sessions", LOOKING),
     getJobs: call(part, "getJobs", LOOKING),
     listJobs: call(part, "listJobs", LOOKING),

@@ -4,13 +4,14 @@
  */
 import type { DuePage, DueQuery, DueRow } from "../driver.js";
 import { keyOf, valuesOf, type Key, type KeyShape } from "./cursor.js";
-import { WAITING, type WaitingRow } from "./dialect.js";
+import { WAITING } from "./dialect.js";
 import { read, type Engine, type Work } from "./engine.js";
 import { lanesOf } from "./lane-list.js";
 import { duePage } from "./listed.js";
+import { Merge } from "./merge.js";
 import { pieces } from "./pieces.js";
-import { join, sql, type Query } from "./query.js";
-import { columnsOf, type Shape } from "./rows.js";
+import { join, raw, sql, type Query } from "./query.js";
+import { columnsOf, type RowOf, type Shape } from "./rows.js";
 
 const KEY = ["number", "id"] as const satisfies KeyShape;
 
@@ -23,44 +24,47 @@ type Lanes = ReadonlyMap<number, { readonly queue: string; readonly kind: string
 
 async function rowsAfter(work: Work, query: DueQuery, after: Key | null): Promise<DueRow[]> {
   const lanes: Lanes = new Map((await lanesOf(work, query)).map((lane) => [lane.id, lane]));
-  const found = [
-    ...(await readyRows(work, [...lanes.keys()], query, after)),
-    ...(await delayedRows(work, [...lanes.keys()], query, after)),
-  ];
-  return found
-    .toSorted(inDueOrder)
-    .slice(0, query.limit)
-    .map((row) => dueRow(row, lanes));
+  const ids = [...lanes.keys()];
+  const lists = [delayedRows(work, ids), ...(await levelsOf(work, ids)).map(readyRows(work))];
+  const merge = new Merge(lists.length, query.limit, inDueOrder);
+  for (let { wanted } = merge; wanted.length > 0; { wanted } = merge) {
+    for (const some of pieces(wanted, TOGETHER)) {
+      const each = some.map(({ list, last }) => {
+        const key: Key | null = last === undefined ? after : [last.run_at, last.id];
+        const rows = lists[list]!;
+        return sql`(select ${raw(String(list))} as list, ${columnsOf(WAITING)} ${rows} and ${within(work, query, key)}
+          order by run_at, id limit ${merge.piece})`;
+      });
+      const found = await work.all(join(each, " union all "), LISTED);
+      for (const { list } of some)
+        merge.put(list, found.filter((row) => row.list === list).toSorted(inDueOrder));
+    }
+    merge.fill();
+  }
+  return merge.rows.map((row) => dueRow(row, lanes));
 }
+
+/** Which of the lists a row is of: those of one union come mixed. */
+const LISTED = { list: "int", ...WAITING } as const satisfies Shape;
+
+type ListedRow = RowOf<typeof LISTED>;
 
 /** Lanes, or priorities of lanes, that one statement looks into. */
 const TOGETHER = 20;
 
-async function readyRows(
-  work: Work,
-  lanes: readonly number[],
-  query: DueQuery,
-  after: Key | null,
-): Promise<WaitingRow[]> {
-  const { ready } = work.t;
-  const found: WaitingRow[] = [];
-  for (const some of pieces(await levelsOf(work, lanes), TOGETHER)) {
-    const each = some.map(
-      ({ lane, prio }) => sql`(select ${columnsOf(WAITING)} from ${ready}
-        where lane = ${lane} and prio = ${prio} and ${within(work, query, after)}
-        order by run_at, id limit ${query.limit})`,
-    );
-    found.push(...(await work.all(join(each, " union all "), WAITING)));
-  }
-  return found;
+const readyRows =
+  ({ t }: Work) =>
+  ({ lane, prio }: Level): Query =>
+    sql`from ${t.ready} where lane = ${lane} and prio = ${prio}`;
+
+function delayedRows({ t, dialect, now }: Work, lanes: readonly number[]): Query {
+  return sql`from ${t.delayed} where run_at <= ${now} and ${dialect.among("lane", "int", lanes)}`;
 }
 
 const LEVEL = { lane: "int", prio: "int" } as const satisfies Shape;
 
-interface Level {
-  readonly lane: number;
-  readonly prio: number;
-}
+/** Ready jobs of one lane and priority, which stand in the order of time. */
+type Level = RowOf<typeof LEVEL>;
 
 /**
  * The priorities that lanes have ready jobs of: one look into the index for each, and for all lanes together. What is looked
@@ -86,21 +90,6 @@ async function levelsOf(work: Work, lanes: readonly number[]): Promise<Level[]> 
 
 const BEFORE_ALL = -32_768;
 
-function delayedRows(
-  work: Work,
-  lanes: readonly number[],
-  query: DueQuery,
-  after: Key | null,
-): Promise<WaitingRow[]> {
-  const { t, dialect, now } = work;
-  return work.all(
-    sql`select ${columnsOf(WAITING)} from ${t.delayed}
-      where run_at <= ${now} and ${within(work, query, after)} and ${dialect.among("lane", "int", lanes)}
-      order by run_at, id limit ${query.limit}`,
-    WAITING,
-  );
-}
-
 function within({ dialect }: Work, { since, until }: DueQuery, after: Key | null): Query {
   const all = [sql`1 = 1`];
   if (after !== null) all.push(dialect.beyond("after", ["run_at", "id"], valuesOf(after)));
@@ -109,12 +98,12 @@ function within({ dialect }: Work, { since, until }: DueQuery, after: Key | null
   return join(all, " and ");
 }
 
-function inDueOrder(a: WaitingRow, b: WaitingRow): number {
+function inDueOrder(a: ListedRow, b: ListedRow): number {
   return a.run_at - b.run_at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
 function dueRow(
-  { id: job, lane, prio, run_at: dueAt, run, fails, crashes }: WaitingRow,
+  { id: job, lane, prio, run_at: dueAt, run, fails, crashes }: ListedRow,
   lanes: Lanes,
 ): DueRow {
   const { queue, kind } = lanes.get(lane)!;

@@ -3,7 +3,7 @@ import type { Driver } from "../driver.js";
 import { listAttempts } from "./attempts.js";
 import { audit } from "./audit.js";
 import { counts, tally } from "./counts.js";
-import type { Engine } from "./engine.js";
+import { read, type Engine } from "./engine.js";
 import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
 import { listLog } from "./log.js";
@@ -34,6 +34,7 @@ export type Looking = Pick<
   | "listLog"
   | "tally"
   | "listAttempts"
+  | "time"
   | "listRunning"
   | "listDue"
   | "situation"
@@ -60,6 +61,7 @@ export function looking(engine: Engine): Looking {
     listLog: (query) => listLog(engine, query),
     tally: (since) => tally(engine, since),
     listAttempts: (query) => listAttempts(engine, query),
+    time: () => read(engine, async ({ now }) => now),
     listRunning: (query) => listRunning(engine, query),
     listDue: (query) => listDue(engine, query),
     situation: (id) => situation(engine, id),

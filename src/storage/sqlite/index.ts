@@ -89,6 +89,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     dismiss: (sessions, how) => dismiss(engine, sessions, how),
     getJobs: (ids) => getJobs(engine, ids),
     listAttempts: (query) => listAttempts(engine, query),
+    time: () => read(engine, (now) => now),
     listRunning: (query) => listRunning(engine, query),
     listDue: (query) => listDue(engine, query),
     situation: (id) => situation(engine, id),

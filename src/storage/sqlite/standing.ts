@@ -15,6 +15,7 @@ import { keyOf } from "../sql/cursor.js";
 import { isHidden } from "../sql/hidden.js";
 import { decodeLease, keyOf as bytesKey } from "../sql/lease.js";
 import { duePage, runningPage } from "../sql/listed.js";
+import { Merge } from "../sql/merge.js";
 import { isOf, type JobColumns } from "../sql/views.js";
 import { Conditions } from "./conditions.js";
 import type { Connection } from "./connection.js";
@@ -76,26 +77,34 @@ export async function listDue(engine: Engine, query: DueQuery): Promise<DuePage>
   return read(engine, (now) => {
     const { db } = engine;
     const { since = Number.MIN_SAFE_INTEGER, until = now + 1, limit } = query;
-    const from: Key = after ?? [since, NO_ID];
     const lanes = lanesOf(db, query);
-    const of = (lane: number, prio: number): DueColumns[] =>
-      db.all(SQL.dueReady, lane, prio, ...from, since, until, limit);
-    const ready = [...lanes.keys()].flatMap((lane) =>
-      priosOf(db, lane).flatMap((prio) => of(lane, prio)),
-    );
-    const late = db.all<DueColumns>(
-      dueDelayed(lanes),
-      ...from,
-      since,
-      Math.min(until, now + 1),
-      limit,
-    );
-    const first = [...ready, ...late].toSorted(inDueOrder).slice(0, limit);
+    const due = Math.min(until, now + 1);
+    const late: List = (key, n) => db.all(dueDelayed(lanes), ...key, since, due, n);
+    const lists = [late];
+    for (const lane of lanes.keys())
+      for (const prio of priosOf(db, lane))
+        lists.push((key, n) => db.all(SQL.dueReady, lane, prio, ...key, since, until, n));
+    const rows = firstOf(lists, after ?? [since, NO_ID], limit);
     return duePage(
-      first.map((row) => dueRow(row, lanes.get(row.lane)!)),
+      rows.map((row) => dueRow(row, lanes.get(row.lane)!)),
       limit,
     );
   });
+}
+
+/** So many rows of a list after a key. */
+type List = (after: Key, n: number) => DueColumns[];
+
+function firstOf(lists: readonly List[], from: Key, limit: number): readonly DueColumns[] {
+  const merge = new Merge(lists.length, limit, inDueOrder);
+  for (let { wanted } = merge; wanted.length > 0; { wanted } = merge) {
+    for (const { list, last } of wanted) {
+      const after = last === undefined ? from : [last.run_at, last.id];
+      merge.put(list, lists[list]!(after, merge.piece));
+    }
+    merge.fill();
+  }
+  return merge.rows;
 }
 
 /** Before every id there is. */

@@ -84,6 +84,7 @@ type Call = <K extends Operation>(operation: K) => Driver[K];
 
 function looking(call: Call) {
   return {
+    time: call("time"),
     getJobs: call("getJobs"),
     listJobs: call("listJobs"),
     endings: call("endings"),

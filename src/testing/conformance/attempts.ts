@@ -45,7 +45,7 @@ async function ofKinds(h: Harness, kinds: readonly string[]): Promise<void> {
 
 export const attemptLaws: readonly Law[] = [
   {
-    id: "attempts.by-time",
+    id: "look.attempts-by-time",
     law: "Attempts can be narrowed by when they ended: at or after `since`, and before `until`, from either end.",
     requires: ["clock"],
     async run(h) {
@@ -64,7 +64,7 @@ export const attemptLaws: readonly Law[] = [
     },
   },
   {
-    id: "attempts.of-kinds",
+    id: "look.attempts-of-kinds",
     law: "Attempts can be narrowed to any of several kinds; to none of them there are none.",
     async run(h) {
       await ofKinds(h, ["mail", "fax", "wire"]);
@@ -78,7 +78,7 @@ export const attemptLaws: readonly Law[] = [
     },
   },
   {
-    id: "attempts.newest-first",
+    id: "look.attempts-newest-first",
     law: "Newest first is the same list backwards, page by page, and each cursor leads on in that direction.",
     async run(h) {
       await ofKinds(h, ["mail", "fax"]);
@@ -95,7 +95,7 @@ export const attemptLaws: readonly Law[] = [
     },
   },
   {
-    id: "attempts.offset",
+    id: "look.attempts-offset",
     law: "An offset passes over as many rows, from the beginning of the list or from a cursor on, and the next page begins behind its page.",
     async run(h) {
       await ofKinds(h, ["mail", "fax"]);

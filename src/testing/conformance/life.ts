@@ -52,6 +52,7 @@ export const lifeLaws: readonly Law[] = [
       const id = await h.enqueue();
       h.clock.advance(5_000);
       equal((await h.driver.ping()).now, h.clock.now(), "ping");
+      equal(await h.driver.time(), h.clock.now(), "its time");
       const worker = await h.worker();
       equal((await h.driver.sessions())[0]!.startedAt, h.clock.now(), "start of the session");
       const held = await worker.claimOne();

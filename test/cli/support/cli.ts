@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { HandleLike } from "../../../src/storage/sqlite/index.js";
 
-const MAIN = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
+export const MAIN = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 if (!existsSync(MAIN)) throw new Error(`${MAIN} is not there: run npm run build first`);
 
 export function fixture(name: string): string {

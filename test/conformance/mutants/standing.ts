@@ -36,21 +36,27 @@ const later = (at: number | undefined): { since?: number } =>
 
 export const standingMutants: readonly Mutant[] = [
   {
+    name: "time-of-the-asker",
+    breaks: "The time that is told is the asker's.",
+    caughtBy: ["life.database-time"],
+    wrap: (driver) => ({ ...driver, time: () => Promise.resolve(Date.now()) }),
+  },
+  {
     name: "attempts-since-after",
     breaks: "What ended in the very millisecond of `since` is left out.",
-    caughtBy: ["attempts.by-time"],
+    caughtBy: ["look.attempts-by-time"],
     wrap: attempts((query) => ({ ...query, ...later(query.since) })),
   },
   {
     name: "attempts-until-included",
     breaks: "What ended in the very millisecond of `until` is listed.",
-    caughtBy: ["attempts.by-time"],
+    caughtBy: ["look.attempts-by-time"],
     rewrites: [{ find: "a.ended_at < ?", put: "a.ended_at <= ?" }],
   },
   {
     name: "attempts-of-first-kind",
     breaks: "Of several kinds only the first is listed, and of none all.",
-    caughtBy: ["attempts.of-kinds"],
+    caughtBy: ["look.attempts-of-kinds"],
     wrap: attempts(({ kinds, ...query }) => ({
       ...query,
       ...(kinds !== undefined && kinds.length > 0 && { kinds: kinds.slice(0, 1) }),
@@ -59,7 +65,7 @@ export const standingMutants: readonly Mutant[] = [
   {
     name: "attempts-newest-once",
     breaks: "The pages behind the first go forward again.",
-    caughtBy: ["attempts.newest-first"],
+    caughtBy: ["look.attempts-newest-first"],
     rewrites: [
       {
         find: "(a.ended_at, a.job_id, a.run) < (?, ?, ?)",
@@ -70,7 +76,7 @@ export const standingMutants: readonly Mutant[] = [
   {
     name: "attempts-offset-of-pages",
     breaks: "An offset counts only at the beginning of the list.",
-    caughtBy: ["attempts.offset"],
+    caughtBy: ["look.attempts-offset"],
     wrap: attempts(({ offset, ...query }) => ({
       ...query,
       ...(offset !== undefined && query.after === undefined && { offset }),
