@@ -54,6 +54,9 @@ export const ERROR_CODES = {
   QUDO_JOB_ABORTED: "A handler gave its job up for good.",
   QUDO_JOB_STOPPED: "A handler's signal was aborted: its worker stops or lost the job.",
   QUDO_JOBS_FILE: "The file given with --jobs exports no job definitions, or cannot be loaded.",
+  QUDO_TEST_EXPECTED: "In a test: a job that was expected to be enqueued was not.",
+  QUDO_TEST_STUCK: "In a test: what was waited for does not come, however far time is moved.",
+  QUDO_TEST_INTERLEAVING: "In a test: an order of events in which something is wrong.",
 } as const;
 
 /** One of the stable codes of {@link ERROR_CODES}. */
