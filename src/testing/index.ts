@@ -2,6 +2,13 @@
 export { manualClock, type ManualClock } from "./clock.js";
 export { testQudo, TestQudo, type TestQudoOptions, type TestWorld } from "./kit/test-qudo.js";
 export type { WorkerProcess } from "./kit/worker-process.js";
+export {
+  interleave,
+  type Faults,
+  type Interleaved,
+  type InterleaveOptions,
+  type Scenario,
+} from "./kit/interleave.js";
 export { sleep } from "./kit/handlers.js";
 export type { CrashPoint } from "./kit/process.js";
 export type { Drained, DrainOptions } from "./kit/drain.js";

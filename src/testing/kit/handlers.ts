@@ -43,6 +43,11 @@ export async function sleep(
   }
 }
 
+/** What is no handler and still lives on a stage: `sleep` in it is of that stage. */
+export function actIn<T>(process: Process, act: () => Promise<T>): Promise<T> {
+  return current.run({ process, kind: "", since: 0, asleep: false }, act);
+}
+
 export class Handlers {
   private readonly all = new Set<Handling>();
 

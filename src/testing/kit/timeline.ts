@@ -19,6 +19,13 @@ interface Timer {
   readonly then: () => void;
   /** Set for longer than a worker looks around: a time-out, a handler that sleeps. */
   readonly long: boolean;
+  cancelled: boolean;
+}
+
+/** One whose moment has come. */
+export interface DueTimer {
+  readonly owner: Owner;
+  fire(): void;
 }
 
 export class Timeline {
@@ -42,15 +49,13 @@ export class Timeline {
   /** No timer fires before a millisecond has passed, as in Node: whoever waits for nothing again and again would stop time. */
   set(owner: Owner, then: () => void, ms: number, aside = false): Cancel {
     const at = this.elapsedMs + Math.max(1, ms);
-    const timer: Timer = {
-      at,
-      order: this.order++,
-      owner,
-      then,
-      long: !aside && ms > DEFAULTS.pollMs,
-    };
+    const long = !aside && ms > DEFAULTS.pollMs;
+    const timer: Timer = { at, order: this.order++, owner, then, long, cancelled: false };
     this.timers.add(timer);
-    return () => void this.timers.delete(timer);
+    return () => {
+      timer.cancelled = true;
+      this.timers.delete(timer);
+    };
   }
 
   /** When the next timer is due; null when there is none. It may be in the past, of a process that was frozen. */
@@ -73,13 +78,16 @@ export class Timeline {
     return true;
   }
 
-  /** All that are due at this moment, in order; they are fired by calling them. */
-  takeDue(): Timer[] {
+  /** All that are due at this moment, in order, to be fired by whoever asks: each may be cancelled until then. */
+  takeDue(): DueTimer[] {
     const due = [...this.timers].filter(
       ({ at, owner }) => at <= this.elapsedMs && owner.life === "alive",
     );
     for (const timer of due) this.timers.delete(timer);
-    return due.toSorted(inOrder);
+    return due.toSorted(inOrder).map((timer) => ({
+      owner: timer.owner,
+      fire: () => (timer.cancelled ? undefined : timer.then()),
+    }));
   }
 
   /** Time has passed without anybody looking: what is due meanwhile fires afterwards. Never back. */
