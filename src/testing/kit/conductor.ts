@@ -11,7 +11,7 @@ import { Timeline, type Owner } from "./timeline.js";
 interface Event {
   readonly process: Process;
   readonly what: string;
-  readonly then: () => void;
+  readonly act: () => void;
   /** Of an answer: what happens when it never comes. */
   readonly lose?: () => void;
 }
@@ -42,30 +42,31 @@ export class Conductor extends CommonStage {
     super(new Timeline(START_MS), chanceOf(seed));
   }
 
-  soon(process: Process, then: () => void): void {
-    if (this.free) realImmediate(then);
-    else this.events.push({ process, what: "turn", then });
+  soon(process: Process, act: () => void): void {
+    if (this.free) realImmediate(act);
+    else this.events.push({ process, what: "turn", act });
   }
 
   call<T>(process: Process, call: Call, perform: () => Promise<T>): Promise<T> {
     if (this.free) return perform();
     return new Promise((resolve, reject) => {
-      const arrives = (what: string, then: () => void): void =>
+      const arrives = (what: string, act: () => void): void =>
         void this.events.push({
           process,
           what: `${call.operation} ${what}`,
-          then,
+          act,
           lose: () => reject(lostAnswer(call)),
         });
-      const made = (): void =>
-        void perform().then(
-          (answer) => {
-            this.done(process, call, answer);
-            arrives("is answered", () => resolve(answer));
-          },
-          (error: unknown) => arrives("fails", () => reject(error)),
-        );
-      this.events.push({ process, what: call.operation, then: made });
+      const made = async (): Promise<void> => {
+        try {
+          const answer = await perform();
+          this.done(process, call, answer);
+          arrives("is answered", () => resolve(answer));
+        } catch (error) {
+          arrives("fails", () => reject(error));
+        }
+      };
+      this.events.push({ process, what: call.operation, act: () => void made() });
     });
   }
 
@@ -94,12 +95,12 @@ export class Conductor extends CommonStage {
   /** From now on nobody conducts. */
   release(): void {
     this.free = true;
-    for (const { then } of this.events.splice(0)) realImmediate(then);
+    for (const { act } of this.events.splice(0)) realImmediate(act);
   }
 
   /** So many milliseconds later, whoever lives by then. */
-  in(ms: number, then: () => void): void {
-    this.timeline.set(NOBODY, then, ms);
+  in(ms: number, act: () => void): void {
+    this.timeline.set(NOBODY, act, ms);
   }
 
   /** Loses an answer that is on its way to this one: whether it was done, it does not know. False when there is none. */
@@ -107,7 +108,7 @@ export class Conductor extends CommonStage {
     const i = this.events.findIndex(({ process, lose }) => lose !== undefined && process === to);
     const answer = this.events[i];
     if (answer?.lose === undefined) return false;
-    this.events[i] = { ...answer, what: `${answer.what}, and that is lost`, then: answer.lose };
+    this.events[i] = { ...answer, what: `${answer.what}, and that is lost`, act: answer.lose };
     return true;
   }
 
@@ -120,10 +121,10 @@ export class Conductor extends CommonStage {
     return this.script.slice(-SHOWN).join("\n");
   }
 
-  private happens({ process, what, then }: Event): void {
+  private happens({ process, what, act }: Event): void {
     this.tell(process, what);
     this.last = { process, what };
-    process.live(then);
+    process.live(act);
   }
 
   /** Turns of one process come in their order, everything else in any. */
@@ -148,7 +149,7 @@ export class Conductor extends CommonStage {
     timeline.moveTo(Math.max(timeline.now, at));
     for (const { owner, fire } of timeline.takeDue())
       if (owner === NOBODY) fire();
-      else this.events.push({ process: owner as Process, what: "timer", then: fire });
+      else this.events.push({ process: owner as Process, what: "timer", act: fire });
     return true;
   }
 }

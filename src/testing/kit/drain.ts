@@ -65,24 +65,26 @@ export class Drain {
     checkInteger(limit, "limit", 1, Number.MAX_SAFE_INTEGER);
     const end = this.stage.timeline.now + Math.max(withinMs, MOMENT_MS);
     await this.quiet();
-    const own = await this.ownWorker();
-    try {
-      return await this.told(() => this.drainTo(end, limit));
-    } finally {
-      // With handlers that do not return it would not stop either; closing the kit ends it.
-      if (own !== null && this.stage.handlers.running === 0) await this.until(own.stop());
-    }
+    return this.told(async () => {
+      const own = await this.ownWorker();
+      try {
+        await this.drainTo(end, limit);
+      } finally {
+        // With handlers that do not return it would not stop either; closing the kit ends it.
+        if (own !== null && this.stage.handlers.running === 0) await own.stop();
+      }
+    });
   }
 
   async until<T>(promise: Promise<T>): Promise<T> {
-    let settled = false;
-    const over = (): void => void (settled = true);
-    promise.then(over, over);
+    const wait = { over: false };
+    const settled = (): void => void (wait.over = true);
+    promise.then(settled, settled);
     const watch = this.watch();
     await this.quiet();
-    while (!settled) {
+    while (!wait.over) {
       watch.step();
-      if (!(await this.mover.step()) && !(await this.somethingReal(() => settled)))
+      if (!(await this.mover.step()) && !(await this.somethingReal(() => wait.over)))
         throw this.stuck("What was waited for does not come: nothing waits for time to pass");
     }
     return promise;

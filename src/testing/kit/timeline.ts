@@ -16,7 +16,7 @@ interface Timer {
   /** Of two that are due at one moment the first that was set comes first. */
   readonly order: number;
   readonly owner: Owner;
-  readonly then: () => void;
+  readonly act: () => void;
   /** Set for longer than a worker looks around: a time-out, a handler that sleeps. */
   readonly long: boolean;
   cancelled: boolean;
@@ -47,10 +47,10 @@ export class Timeline {
   }
 
   /** No timer fires before a millisecond has passed, as in Node: whoever waits for nothing again and again would stop time. */
-  set(owner: Owner, then: () => void, ms: number, aside = false): Cancel {
+  set(owner: Owner, act: () => void, ms: number, aside = false): Cancel {
     const at = this.elapsedMs + Math.max(1, ms);
     const long = !aside && ms > DEFAULTS.pollMs;
-    const timer: Timer = { at, order: this.order++, owner, then, long, cancelled: false };
+    const timer: Timer = { at, order: this.order++, owner, act, long, cancelled: false };
     this.timers.add(timer);
     return () => {
       timer.cancelled = true;
@@ -74,7 +74,7 @@ export class Timeline {
     if (timer === null || timer.at > until) return false;
     this.moveTo(Math.max(this.elapsedMs, timer.at));
     this.timers.delete(timer);
-    timer.then();
+    timer.act();
     return true;
   }
 
@@ -86,7 +86,7 @@ export class Timeline {
     for (const timer of due) this.timers.delete(timer);
     return due.toSorted(inOrder).map((timer) => ({
       owner: timer.owner,
-      fire: () => (timer.cancelled ? undefined : timer.then()),
+      fire: () => (timer.cancelled ? undefined : timer.act()),
     }));
   }
 
