@@ -28,7 +28,7 @@ export class AutoStage extends CommonStage {
     this.under++;
     try {
       const answer = await perform();
-      this.done(process, call, answer);
+      await this.done(process, call, answer);
       return answer;
     } finally {
       this.under--;

@@ -2,6 +2,8 @@
  * A stage on which chance decides what happens next: which call to the database is made, which answer arrives, which timer fires, when time
  * passes, who dies, who stands still, whose answer is lost. The same seed decides the same way, to the last event.
  */
+import type { AnyJobDefinition, JobContext } from "../../core/job.js";
+import type { NewJob, Trip, TripOutcome } from "../../storage/driver.js";
 import { DatabaseError, QudoError } from "../../core/errors.js";
 import { chanceOf } from "./chance.js";
 import type { Call, Process } from "./process.js";
@@ -30,11 +32,14 @@ const SHOWN = 40;
 const NOBODY: Owner = { life: "alive" };
 
 export class Conductor extends CommonStage {
-  /** What has happened, in words. */
-  readonly script: string[] = [];
+  /** How much has happened … */
+  happened = 0;
+  /** … and what of it moved jobs, in words. */
+  private readonly story: string[] = [];
   /** Whose turn it was last, and what it was. */
   last: Pick<Event, "process" | "what"> | null = null;
   private events: Event[] = [];
+  private readonly numbers = new Map<string, number>();
   /** The play is over: what still happens does so by itself, as in any program. */
   private free = false;
 
@@ -60,7 +65,9 @@ export class Conductor extends CommonStage {
       const made = async (): Promise<void> => {
         try {
           const answer = await perform();
-          this.done(process, call, answer);
+          const { changes } = this.ledger;
+          await this.done(process, call, answer);
+          if (this.ledger.changes > changes) this.tell(process, this.describe(call, answer));
           arrives("is answered", () => resolve(answer));
         } catch (error) {
           arrives("fails", () => reject(error));
@@ -108,21 +115,56 @@ export class Conductor extends CommonStage {
     const i = this.events.findIndex(({ process, lose }) => lose !== undefined && process === to);
     const answer = this.events[i];
     if (answer?.lose === undefined) return false;
-    this.events[i] = { ...answer, what: `${answer.what}, and that is lost`, act: answer.lose };
+    this.tell(to, `never hears the answer of ${answer.what.replace(/ .*/, "")}`);
+    this.events[i] = { ...answer, act: answer.lose };
     return true;
   }
 
   tell(process: Process, what: string): void {
-    this.script.push(`${(this.timeline.now / 1_000).toFixed(3)} s  ${process.name}: ${what}`);
+    this.story.push(`${(this.timeline.now / 1_000).toFixed(3)} s  ${process.name}: ${what}`);
   }
 
   /** The last of what has happened. */
   get ending(): string {
-    return this.script.slice(-SHOWN).join("\n");
+    return this.story.slice(-SHOWN).join("\n");
+  }
+
+  override async handle(
+    process: Process,
+    definition: AnyJobDefinition,
+    payload: unknown,
+    job: JobContext,
+  ): Promise<unknown> {
+    const run = `${this.numberOf(job.id)}, run ${job.run}`;
+    this.tell(process, `starts ${run}`);
+    const handled = super.handle(process, definition, payload, job);
+    const ended = (): void => this.tell(process, `its handler of ${run} ends`);
+    handled.then(ended, ended);
+    return handled;
+  }
+
+  /** In the order in which they were first heard of: ids are others in each run. */
+  private numberOf(job: string): string {
+    const number = this.numbers.get(job) ?? this.numbers.size + 1;
+    this.numbers.set(job, number);
+    return `job ${number}`;
+  }
+
+  private describe({ operation, args }: Call, answer: unknown): string {
+    if (operation === "insertJobs")
+      return `enqueues ${(args[0] as NewJob[]).map(({ id }) => this.numberOf(id)).join(", ")}`;
+    if (operation !== "trip") return operation;
+    const { settle } = args[0] as Trip;
+    const { claimed, settled } = answer as TripOutcome;
+    const ends = settle.flatMap(({ settlements }, i) =>
+      settlements.map(({ job, state }, j) => `${this.numberOf(job)} ${state} (${settled[i]?.[j]})`),
+    );
+    const claims = claimed.map(({ job }) => `claims ${this.numberOf(job)}`);
+    return [...ends, ...claims].join(", ");
   }
 
   private happens({ process, what, act }: Event): void {
-    this.tell(process, what);
+    this.happened++;
     this.last = { process, what };
     process.live(act);
   }

@@ -115,7 +115,7 @@ class Order<Jobs extends readonly AnyJobDefinition[]> {
   }
 
   get events(): number {
-    return this.conductor.script.length;
+    return this.conductor.happened;
   }
 
   async play(): Promise<void> {

@@ -1,13 +1,22 @@
 /** What the processes on the stage did with the database, read off their calls and the answers. */
-import { RUN_STATES, type RunState } from "../../core/states.js";
+import type { RunState } from "../../core/states.js";
 import type { Driver, ReapOutcome, Trip, TripOutcome } from "../../storage/driver.js";
 import type { Call, Process } from "./process.js";
 
-/** Ends of runs, by what the database accepted, and those that reapers decided. */
-export type Ends = Readonly<Record<RunState, number>>;
+/** Ends of runs: those of workers that the database accepted, and those that reapers decided. */
+export interface Ends {
+  readonly done: number;
+  readonly failed: number;
+  readonly abandoned: number;
+  readonly snoozed: number;
+  /** Given back by a worker that stopped, or never started. */
+  readonly released: number;
+  /** Of workers that died. */
+  readonly crashed: number;
+}
 
-const STATES = Object.keys(RUN_STATES) as RunState[];
-const NONE = Object.fromEntries(STATES.map((state) => [state, 0])) as unknown as Ends;
+const NONE: Ends = { done: 0, failed: 0, abandoned: 0, snoozed: 0, released: 0, crashed: 0 };
+const STATES = Object.keys(NONE) as (keyof Ends)[];
 
 /** Calls after which there can be nothing more to work on than before. */
 const NO_WORK: ReadonlySet<keyof Driver> = new Set<keyof Driver>([
@@ -46,11 +55,20 @@ export class Ledger {
   private readonly open = new Map<string, Process>();
   private readonly served = new Map<Process, Map<string, ReadonlySet<string>>>();
 
-  /** The database has answered. True when others may find work now that they did not see before. */
-  note(process: Process, { operation, args }: Call, answer: unknown): boolean {
+  /**
+   * The database has answered. `completed`: jobs that their handlers have completed in transactions of their own, whatever their
+   * settlements say. True when others may find work now that they did not see before.
+   */
+  note(
+    process: Process,
+    { operation, args }: Call,
+    answer: unknown,
+    completed: ReadonlySet<string>,
+  ): boolean {
     if (operation === "openSession") this.open.set((args[0] as { id: string }).id, process);
     if (operation === "closeSession" && answer === true) this.open.delete(args[0] as string);
-    if (operation === "trip") return this.tripped(process, args[0] as Trip, answer as TripOutcome);
+    if (operation === "trip")
+      return this.tripped(process, args[0] as Trip, answer as TripOutcome, completed);
     if (operation === "reap") this.reaped(answer as readonly ReapOutcome[]);
     if (NO_WORK.has(operation) || (operation === "promote" && isIdle(answer))) return false;
     this.changes++;
@@ -77,7 +95,12 @@ export class Ledger {
     return process.life !== "dead" && [...this.open.values()].includes(process);
   }
 
-  private tripped(process: Process, { settle, claim }: Trip, answer: TripOutcome): boolean {
+  private tripped(
+    process: Process,
+    { settle, claim }: Trip,
+    answer: TripOutcome,
+    completed: ReadonlySet<string>,
+  ): boolean {
     const { claimed, settled } = answer;
     const queues = this.served.get(process) ?? new Map<string, ReadonlySet<string>>();
     for (const { queue, kinds } of claim?.wants ?? []) queues.set(queue, new Set(kinds));
@@ -86,7 +109,7 @@ export class Ledger {
     const accepted = settle.flatMap(({ settlements }, i) =>
       settlements.filter((_, j) => settled[i]?.[j] === "accepted"),
     );
-    for (const { state } of accepted) this.count(state, 1);
+    for (const { job, state } of accepted) this.count(completed.has(job) ? "done" : state, 1);
     if (settle.length === 0 && claimed.length === 0) return false;
     this.changes++;
     return true;
@@ -99,7 +122,8 @@ export class Ledger {
   }
 
   private count(state: RunState, n: number): void {
-    this.ends = { ...this.ends, [state]: this.ends[state] + n };
+    if (state in this.ends)
+      this.ends = { ...this.ends, [state]: this.ends[state as keyof Ends] + n };
   }
 }
 

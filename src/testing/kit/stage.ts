@@ -1,6 +1,6 @@
 /** What every stage has: one database, processes that wake each other, what they did with it, and the points at which they die. */
 import type { AnyJobDefinition, JobContext } from "../../core/job.js";
-import type { Driver, Trip, TripOutcome } from "../../storage/driver.js";
+import type { Driver, Settlement, Trip, TripOutcome } from "../../storage/driver.js";
 import { Handlers } from "./handlers.js";
 import { Ledger } from "./ledger.js";
 import { never } from "./never.js";
@@ -52,14 +52,25 @@ export abstract class CommonStage implements Stage {
   }
 
   /** The database has done it; the process has not heard so yet. */
-  protected done(process: Process, call: Call, answer: unknown): void {
-    if (this.ledger.note(process, call, answer)) this.wakeOthers(process);
+  protected async done(process: Process, call: Call, answer: unknown): Promise<void> {
+    const settle = call.operation === "trip" ? (call.args[0] as Trip).settle : [];
+    const completed = await this.completed(settle.flatMap(({ settlements }) => settlements));
+    if (this.ledger.note(process, call, answer, completed)) this.wakeOthers(process);
     if (call.operation !== "trip") return;
-    const { settle } = call.args[0] as Trip;
     const kindsOf = (jobs: readonly { job: string }[]): string[] =>
       jobs.map(({ job }) => this.ledger.kindOf(job) ?? "");
     process.meets("claim", kindsOf((answer as TripOutcome).claimed));
     process.meets("settle", kindsOf(settle.flatMap(({ settlements }) => settlements)));
+  }
+
+  /** Those of them that are done because their handlers have completed them in transactions of their own. */
+  private async completed(settlements: readonly Settlement[]): Promise<ReadonlySet<string>> {
+    const ids = settlements.filter(({ completed }) => completed).map(({ job }) => job);
+    const done = new Set<string>();
+    if (ids.length === 0) return done;
+    for (const [i, ending] of (await this.database.endings(ids)).entries())
+      if (ending.status === "ended" && ending.attempt.state === "done") done.add(ids[i]!);
+    return done;
   }
 
   /** Whoever looks at nothing but the database learns of what stands in it. */

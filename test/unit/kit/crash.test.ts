@@ -1,7 +1,9 @@
 /** Workers of a test that die, or stand still, and what others find of them. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { defineJob } from "qudo";
 import { sleep, testQudo, type CrashPoint } from "qudo/testing";
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const LEASE_MS = 30_000;
 

@@ -1,12 +1,14 @@
 /** What a test says of jobs that were enqueued, and what it is told when there are none. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { defineJob, InvalidInputError } from "qudo";
 import { ExpectationError, testQudo } from "qudo/testing";
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const mail = defineJob("mail", {
   queue: "post",
   redact: ["password"],
-  run: (_: { to: string; password?: string; at?: string[] }) => undefined,
+  run: (_mail: { to: string; password?: string; at?: string[] }) => undefined,
 });
 const other = defineJob("other", { run: () => undefined });
 const kitWith = () => testQudo({ jobs: [mail, other] });
