@@ -1,6 +1,6 @@
 /** What the processes on the stage did with the database, read off their calls and the answers. */
 import type { RunState } from "../../core/states.js";
-import type { Driver, ReapOutcome, Trip, TripOutcome } from "../../storage/driver.js";
+import type { DeadSession, Driver, ReapOutcome, Trip, TripOutcome } from "../../storage/driver.js";
 import type { Call, Process } from "./process.js";
 
 /** Ends of runs: those of workers that the database accepted, and those that reapers decided. */
@@ -69,7 +69,8 @@ export class Ledger {
     if (operation === "closeSession" && answer === true) this.open.delete(args[0] as string);
     if (operation === "trip")
       return this.tripped(process, args[0] as Trip, answer as TripOutcome, completed);
-    if (operation === "reap") this.reaped(answer as readonly ReapOutcome[]);
+    if (operation === "reap")
+      this.reaped(args[0] as readonly DeadSession[], answer as readonly ReapOutcome[]);
     if (NO_WORK.has(operation) || (operation === "promote" && isIdle(answer))) return false;
     this.changes++;
     return true;
@@ -84,6 +85,11 @@ export class Ledger {
     return [...this.served].some(
       ([process, queues]) => this.isWorking(process) && queues.get(queue)?.has(kind),
     );
+  }
+
+  /** Sessions that the database knows, those of dead workers too. */
+  get sessions(): number {
+    return this.open.size;
   }
 
   /** Processes with a worker in them. */
@@ -115,10 +121,12 @@ export class Ledger {
     return true;
   }
 
-  private reaped(outcomes: readonly ReapOutcome[]): void {
-    for (const outcome of outcomes)
+  private reaped(dead: readonly DeadSession[], outcomes: readonly ReapOutcome[]): void {
+    for (const [i, outcome] of outcomes.entries()) {
+      if (outcome.status !== "alive") this.open.delete(dead[i]!.id);
       if (outcome.status === "reaped")
         for (const [state, n] of Object.entries(outcome.decided)) this.count(state as RunState, n);
+    }
   }
 
   private count(state: RunState, n: number): void {

@@ -33,14 +33,12 @@ export class Mover {
   async step(end = Infinity): Promise<boolean> {
     const { timeline } = this.stage;
     const leap = await this.leapTo();
-    // What is overdue fires first.
-    if (leap === null || leap <= Math.max(timeline.now, timeline.nextAt ?? Infinity)) {
-      if (!timeline.fire(end)) return false;
-    } else {
-      if (Math.min(leap, end) === Infinity) return false;
-      timeline.moveTo(Math.min(leap, end));
-      if (leap > end) return false;
-    }
+    const target = leap === null ? timeline.now : Math.min(leap, end);
+    // Nothing at all, or nothing but looking around, for ever.
+    if (target === Infinity) return false;
+    // What is overdue fires first: whoever slept wakes up to it.
+    if (target > Math.max(timeline.now, timeline.nextAt ?? Infinity)) timeline.moveTo(target);
+    else if (!timeline.fire(end)) return false;
     await this.quiet();
     return true;
   }
@@ -52,7 +50,7 @@ export class Mover {
    */
   private async leapTo(): Promise<number | null> {
     const { ledger, handlers, timeline } = this.stage;
-    if (ledger.working.length !== 1 || !this.isCalm()) return null;
+    if (ledger.sessions !== 1 || !this.isCalm()) return null;
     const { now, nextMs } = await this.work();
     if (now > handlers.running) return null;
     const due = nextMs === null ? Infinity : timeline.now + nextMs;
