@@ -61,6 +61,9 @@ export const ERROR_CODES = {
   QUDO_CHILD_FAILED: "A child process of prefork ended before any was ready.",
   QUDO_HEALTH_PORT: "The health endpoint cannot listen at its address.",
   QUDO_JOBS_FILE: "The file given with --jobs exports no job definitions, or cannot be loaded.",
+  QUDO_TEST_EXPECTED: "In a test: a job that was expected to be enqueued was not.",
+  QUDO_TEST_STUCK: "In a test: what was waited for does not come, however far time is moved.",
+  QUDO_TEST_INTERLEAVING: "In a test: an order of events in which something is wrong.",
 } as const;
 
 /** One of the stable codes of {@link ERROR_CODES}. */

@@ -20,6 +20,7 @@ const PAGES = [
   "docs/tasks.md",
   "docs/operating.md",
   "docs/processes.md",
+  "docs/testing.md",
 ];
 const TOPICS = new Set(laws.map(({ id }) => id.split(".")[0]));
 const read = (page: string): string => readFileSync(page, "utf8");

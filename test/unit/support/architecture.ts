@@ -47,7 +47,13 @@ export const FENCES: readonly Fence[] = [
   {
     rule: "testing-contract-only",
     who: ["testing/"],
-    mayNotImport: [...OUTSIDE_THE_CONTRACT, "!storage/clock.ts"],
+    // What a Qudo is made with: which database, and what stands around it.
+    mayNotImport: [
+      ...OUTSIDE_THE_CONTRACT,
+      "!storage/clock.ts",
+      "!storage/database.ts",
+      "!storage/world.ts",
+    ],
   },
   {
     rule: "qudo-opens",
