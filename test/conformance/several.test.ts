@@ -13,6 +13,8 @@ import { inTurn, several } from "./support/several.js";
 const ORDER =
   "Order holds per database: the first job of one is claimed though an earlier one waits in another.";
 const LIMIT = "Limits hold per database: each moves, looks at, or deletes as many as it is told.";
+const CHILDREN =
+  "What replaces a job is put where that job is: its id and its key are looked for there alone.";
 
 /** Uniqueness holds per database, too, unless jobs are placed by their keys, as they are here. */
 const EXEMPT: Readonly<Record<string, string>> = {
@@ -22,6 +24,8 @@ const EXEMPT: Readonly<Record<string, string>> = {
   "claim.whole-line": ORDER,
   "claim.expired": ORDER,
   "fence.not-in-the-lease": ORDER,
+  "replace.key-of-another": CHILDREN,
+  "replace.known-child": CHILDREN,
   "report.lost": ORDER,
   "reap.innocents": ORDER,
   "release.keeps-its-place": ORDER,

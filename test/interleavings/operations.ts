@@ -55,7 +55,7 @@ const withLines = (group: SettleGroup): SettleGroup => ({
 });
 
 /** In the place of the job with the key one that has it too; another one wants the key of somebody else. Both sides send the same. */
-export function replacingGroup(): SettleGroup {
+function replacingGroup(): SettleGroup {
   const children = [
     newJob("child, keyed", "held", { uniqueKey: KEY_HELD }),
     newJob("child", "new"),

@@ -95,17 +95,20 @@ export const reviveLaws: readonly Law[] = [
     id: "revive.in-one-call",
     law: "The same run twice in one call is taken once, and the same id stands for one job.",
     async run(h) {
-      const [a, b] = [await abandoned(h), await abandoned(h)];
+      const job = await h.enqueue({ maxAttempts: 2 });
+      const worker = await h.worker();
+      await worker.fail(await worker.claimOne());
+      await worker.fail(await worker.claimOne());
       const [first, second] = [newId(), newId()];
       const outcomes = await h.driver.enqueueFromFailed([
-        { job: a, run: 1, id: first },
-        { job: a, run: 1, id: second },
-        { job: b, run: 1, id: first },
+        { job, run: 1, id: first },
+        { job, run: 1, id: second },
+        { job, run: 2, id: first },
       ]);
       deepEqual(outcomes[0], INSERTED);
       deepEqual(outcomes[1], { status: "already", by: first });
       deepEqual(outcomes[2], { status: "duplicate" });
-      equal((await (await h.worker()).claim()).length, 1);
+      equal((await worker.claim()).length, 1);
     },
   },
   {
