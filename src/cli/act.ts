@@ -34,7 +34,7 @@ export interface Action {
 }
 
 /** A new job in place of the one that was meant. */
-export interface Made {
+interface Made {
   readonly made: string;
 }
 

@@ -42,7 +42,7 @@ export interface JobContext<Context = unknown> {
    * by the transaction that records this run as done, in the same database: when the handler returns, and its end counts; where it
    * throws, or has lost its run, they never were. Called again it adds more. A unique key of this job is handed over to the first of
    * them that wants it; one whose key another job has is not added, which the event "enqueued" tells ("unique").
-   * Resolves to their ids, once they have been checked.
+   * Resolves to their ids, once they have been checked. Where one was refused the run fails, whatever the handler makes of it.
    * @throws InvalidInputError for what cannot be enqueued; QudoError QUDO_REPLACE_IN_TRANSACTION together with `completeIn`.
    */
   replace<const Inputs extends readonly unknown[]>(orders: {

@@ -159,7 +159,12 @@ export class Run implements JobContext {
   }
 
   get replace(): JobContext["replace"] {
-    return (orders) => this.replaceBy(orders as readonly Order<unknown>[]);
+    return (orders) => {
+      const checked = this.replaceBy(orders as readonly Order<unknown>[]);
+      // Whoever does not wait for it learns of it at the end of the handler: a refusal fails the run.
+      checked.catch(() => undefined);
+      return checked;
+    };
   }
 
   private async replaceBy(orders: readonly Order<unknown>[]): Promise<readonly string[]> {

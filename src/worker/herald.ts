@@ -40,8 +40,9 @@ export class Herald {
   /** A settlement of this job goes to the database. */
   settling(settlement: Settlement, job: ClaimedJob): void {
     const { emit } = this;
+    const { state } = settlement;
     if (
-      emit.listening(settlement.state as EventName) ||
+      (isTold(state) && emit.listening(state)) ||
       emit.listening("lost") ||
       emit.listening("done")
     )
@@ -74,6 +75,19 @@ export class Herald {
     return database === undefined ? make : () => ({ ...make(), database });
   }
 }
+
+/** A run that its own holder took out of its queue is told of by nothing. */
+function isTold(state: RunState): state is RunState & EventName {
+  return TOLD.has(state);
+}
+
+const TOLD: ReadonlySet<RunState> = new Set([
+  "done",
+  "failed",
+  "abandoned",
+  "snoozed",
+  "released",
+] satisfies (RunState & EventName)[]);
 
 function runRef({ job: id, kind, queue, run, fails }: ClaimedJob): RunRef {
   return { id, kind, queue, run, attempt: fails + 1 };

@@ -21,12 +21,11 @@ export class Replacing {
       return jobs.map(({ id }) => id);
     });
     this.checks = checked.then(() => undefined);
-    // Whoever does not wait for it learns of it at the end of the handler.
     this.checks.catch(() => undefined);
     return checked;
   }
 
-  /** Resolves when all have been checked. @throws what the first that was refused was refused with. */
+  /** Resolves when all have been checked. @throws what the first that was refused was refused with: the run is not done. */
   checked(): Promise<void> {
     return this.checks;
   }

@@ -133,6 +133,8 @@ describe("retry --as-new", () => {
       origin: { job: abandoned, run: 1 },
     });
     expect((await job(abandoned))!.state).toBe("abandoned");
+    expect((await cli("show", abandoned)).stdout).toContain(made);
+    expect((await cli("show", made!)).stdout).toContain(`run 1 of ${abandoned}`);
     expect(await cli("retry", "--as-new", abandoned)).toEqual({
       code: 1,
       stdout: "0 jobs enqueued as new, 1 not\n",
