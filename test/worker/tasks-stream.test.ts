@@ -161,7 +161,9 @@ describe("messages", () => {
     await qudo.jobs.cancel(ids[0]!);
     expect(await a!.start()).toBe(false);
     await b!.release();
-    expect((await box.getMsg())![1]).toBe("b");
+    const [message, said] = (await box.getMsg())!;
+    expect(said).toBe("b");
+    expect(await box.removeMsg(message)).toBe(true);
   });
 
   test("of a definition are checked by its schema, and are its kind", async () => {

@@ -70,7 +70,7 @@ export class Hold {
   async finish(result: unknown): Promise<boolean> {
     const { run } = this;
     const text = encodeResult(result);
-    await run.replacing?.checked();
+    if (run.replacing !== null) await run.replacing.checked();
     const state = await this.end(() =>
       run.completed ? rolledBack(run, "") : settlement(run, afterSuccess(run.claimed), text, null),
     );
