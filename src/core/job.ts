@@ -6,6 +6,7 @@ import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
 import { checkPaths } from "./redact.js";
 import { keepTimes, type Keep } from "./keep.js";
+import { checkKindLimits, type CheckedLimits, type KindLimits } from "./limits/spec.js";
 import { checkMaxAttempts, checkName, checkOptions, checkPriority, show } from "./options.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
 import type { Snooze } from "./snooze.js";
@@ -78,6 +79,11 @@ export interface JobOptions<Input, Payload, Result, Context = unknown> {
    * has it deleted.
    */
   keep?: Duration | Keep;
+  /**
+   * How many run at once and how many begin in a time: of this kind, on one machine, or of each key. The word of the worker that
+   * started last is kept in the database, and all obey it. Default: no limits.
+   */
+  limits?: KindLimits<NoInfer<Input>>;
   /** Runs one job. May run more than once: a process can die before it has told that it was done. */
   run: Handler<Payload, Result, Context>;
 }
@@ -99,6 +105,8 @@ export interface JobDefinition<
   readonly redact: readonly string[] | null;
   readonly keepDoneMs: number | null;
   readonly keepOtherMs: number | null;
+  /** Null for none. */
+  readonly limits: CheckedLimits | null;
   readonly schema: StandardSchema<Input, Payload> | null;
   readonly run: Handler<Payload, Result, Context>;
 }
@@ -129,6 +137,7 @@ const KNOWN = [
   "timeout",
   "redact",
   "keep",
+  "limits",
   "run",
 ] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
@@ -185,6 +194,7 @@ function define<Input, Payload, Result, Context>(
     timeoutMs: options.timeout === undefined ? null : durationMs(options.timeout, "timeout"),
     redact: options.redact === undefined ? null : checkPaths(options.redact),
     ...keepTimes(options.keep, `defineJob("${kind}")`),
+    limits: checkKindLimits(options.limits, `limits of defineJob("${kind}")`),
     schema: options.payload ?? null,
     run: options.run,
   });

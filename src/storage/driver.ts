@@ -44,6 +44,7 @@ import type {
   JobQuery,
   JobRow,
   LaneCounts,
+  LimitRow,
   LogQuery,
   LogRow,
   TallyRow,
@@ -58,6 +59,8 @@ export type {
   NewJob,
   InsertOutcome,
   NewSession,
+  LimitDeclaration,
+  LimitScope,
   KeepAlive,
   SessionRow,
   RunKey,
@@ -96,6 +99,7 @@ export type {
   AttemptQuery,
   AttemptPage,
   LaneCounts,
+  LimitRow,
   DatabaseStatus,
   Violation,
 } from "./views.js";
@@ -120,6 +124,7 @@ export interface Driver {
   insertJobs(jobs: readonly NewJob[]): Promise<InsertOutcome[]>;
 
   // — sessions of workers
+  /** `limits` take the place of what was declared before for the same kinds and queues: the last word counts, and all obey it. */
   openSession(session: NewSession): Promise<void>;
   /** An update, never an upsert: `alive: false` means that the session was ended by others, and all it held is lost. */
   heartbeat(beat: Heartbeat): Promise<HeartbeatOutcome>;
@@ -136,7 +141,10 @@ export interface Driver {
   reap(dead: readonly DeadSession[]): Promise<ReapOutcome[]>;
 
   // — the hot path
-  /** Settles, then claims, in one transaction. Handlers start only after this has resolved. */
+  /**
+   * Settles, then claims, in one transaction. Handlers start only after this has resolved. What is claimed passes the limits that
+   * were declared: it holds its slots until its worker gives its run up, and has taken its tokens. Keys take turns.
+   */
   trip(trip: Trip): Promise<TripOutcome>;
   /** Shows runs as running. False where the lease is gone or the run already has an outcome: do not start it. */
   markStarted(runs: readonly HeldRun[]): Promise<boolean[]>;
@@ -173,6 +181,8 @@ export interface Driver {
   /** Outcomes, oldest first by (ended_at, job, run). */
   listAttempts(query: AttemptQuery): Promise<AttemptPage>;
   counts(filter: { queue?: string; kind?: string }): Promise<LaneCounts[]>;
+  /** Limits that workers have declared, kinds before queues, by name. */
+  limits(): Promise<LimitRow[]>;
   /** Checks invariants I1 to I6 over the whole database: what `qudo doctor` prints. */
   audit(): Promise<Violation[]>;
 

@@ -1,6 +1,7 @@
 /** What looking into a database shows. Part of the contract, driver.ts, which passes these types on. */
 import type { JobState, LogLevel, Reason, RunState } from "../core/states.js";
-import type { DatabaseMode, RunKey, StoredPayload } from "./records.js";
+import type { LimitSpec } from "../core/limits/spec.js";
+import type { DatabaseMode, LimitDeclaration, RunKey, StoredPayload } from "./records.js";
 
 /** One job as {@link Driver.getJobs} and {@link Driver.listJobs} show it. Times are milliseconds UTC. */
 export interface JobRow {
@@ -46,8 +47,8 @@ export interface JobQuery {
   readonly limit: number;
 }
 
-/** Where a job was found, in the order in which they are listed: in a lease, waiting and due, waiting until it is due, in the log. */
-export type JobSource = "held" | "ready" | "delayed" | "ended";
+/** Where a job was found, in the order in which they are listed: in a lease, waiting and due, waiting for its key's turn, waiting until it is due, in the log. */
+export type JobSource = "held" | "ready" | "limited" | "delayed" | "ended";
 
 /** One page of {@link Driver.listJobs}. */
 export interface JobPage {
@@ -145,11 +146,28 @@ export interface LaneCounts {
   readonly failed: number;
   /** Of the waiting ones, those not yet due. */
   readonly delayed: number;
+  /** Of the waiting ones, those with a key that is limited: they come in turns. */
+  readonly keyed: number;
   readonly reserved: number;
   readonly running: number;
   readonly done: number;
   readonly abandoned: number;
   readonly cancelled: number;
+}
+
+/** Limits that were declared, and how much of them is used. */
+export interface LimitRow extends LimitDeclaration {
+  readonly spec: LimitSpec;
+  /** When it was declared in this form: milliseconds UTC. */
+  readonly declaredAt: number;
+  /** Jobs that are held under it; 0 where nothing is counted, because `running` is not limited. */
+  readonly running: number;
+  /** Whole tokens that are left now; null without a rate. */
+  readonly tokens: number | null;
+  /** Of a kind: jobs that wait for their key's turn. */
+  readonly waiting: number;
+  /** Name of the one it is in, of several databases. */
+  readonly database?: string;
 }
 
 /** One of several databases as this process sees it. */

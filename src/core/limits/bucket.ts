@@ -1,0 +1,56 @@
+/** A bucket of tokens: filled evenly, up to its brim. Whole numbers only, so that every database keeps it alike. */
+import type { RateSpec } from "./spec.js";
+
+/** How full a bucket was at a moment. One that nobody keeps is full. */
+export interface Bucket {
+  /** In millionths. */
+  readonly tokens: number;
+  /** Milliseconds UTC of the database. */
+  readonly refilledAt: number;
+}
+
+const ONE = 1_000_000;
+
+/** Millionths that flow in each millisecond. */
+const flow = ({ tokens, perMs }: RateSpec): number => (tokens * ONE) / perMs;
+
+/**
+ * Where the clock was set back, nothing flows in until it has come to where it was. Where that is longer than the bucket takes to
+ * be full, what it says is forgotten: it is full then.
+ */
+function filledBy(bucket: Bucket | undefined, rate: RateSpec, now: number): Bucket {
+  const brim = rate.burst * ONE;
+  if (bucket === undefined || bucket.refilledAt > now + brim / flow(rate))
+    return { tokens: brim, refilledAt: now };
+  const since = Math.max(0, now - bucket.refilledAt);
+  const tokens = Math.min(brim, bucket.tokens + Math.floor(since * flow(rate)));
+  return { tokens, refilledAt: bucket.refilledAt + since };
+}
+
+/** Whole tokens that may be taken now. */
+export function tokensIn(bucket: Bucket | undefined, rate: RateSpec, now: number): number {
+  return Math.floor(filledBy(bucket, rate, now).tokens / ONE);
+}
+
+/** What is left when so many were taken; never less than nothing. */
+export function afterTaking(
+  n: number,
+  bucket: Bucket | undefined,
+  rate: RateSpec,
+  now: number,
+): Bucket {
+  const { tokens, refilledAt } = filledBy(bucket, rate, now);
+  return { tokens: Math.max(0, tokens - n * ONE), refilledAt };
+}
+
+/** Milliseconds until one token may be taken; 0: now. */
+export function untilNextToken(bucket: Bucket | undefined, rate: RateSpec, now: number): number {
+  const { tokens, refilledAt } = filledBy(bucket, rate, now);
+  if (tokens >= ONE) return 0;
+  return refilledAt - now + Math.ceil((ONE - tokens) / flow(rate));
+}
+
+/** When it will be full again, and need not be kept any more. */
+export function fullAt({ tokens, refilledAt }: Bucket, rate: RateSpec): number {
+  return refilledAt + Math.ceil((rate.burst * ONE - tokens) / flow(rate));
+}
