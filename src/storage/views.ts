@@ -48,7 +48,7 @@ export interface JobQuery {
 }
 
 /** Where a job was found, in the order in which they are listed: in a lease, waiting and due, waiting for its key's turn, waiting until it is due, in the log. */
-export type JobSource = "held" | "ready" | "limited" | "delayed" | "ended";
+export type JobSource = "held" | "ready" | "keyed" | "delayed" | "ended";
 
 /** One page of {@link Driver.listJobs}. */
 export interface JobPage {
@@ -146,8 +146,6 @@ export interface LaneCounts {
   readonly failed: number;
   /** Of the waiting ones, those not yet due. */
   readonly delayed: number;
-  /** Of the waiting ones, those with a key that is limited: they come in turns. */
-  readonly keyed: number;
   readonly reserved: number;
   readonly running: number;
   readonly done: number;

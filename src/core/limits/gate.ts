@@ -6,15 +6,14 @@
  * dead worker leaves goes with its runs.
  */
 import { createHash } from "node:crypto";
+import { idText } from "../ids.js";
 import { afterTaking, fullAt, tokensIn, untilNextToken, type Bucket } from "./bucket.js";
 import type { LimitSpec, RateSpec } from "./spec.js";
 
 /** One limit that a job has to pass. */
 export interface Limit {
-  /** What its slots and its bucket are kept under. */
-  readonly hash: Uint8Array;
-  /** The same as text: what a Map can look up. */
-  readonly name: string;
+  /** What its slots and its bucket are kept under: 16 bytes of SHA-256, as an id's text. */
+  readonly hash: string;
   /** Slots; null for no limit. */
   readonly most: number | null;
   readonly rate: RateSpec | null;
@@ -43,18 +42,13 @@ export interface Drawn {
   readonly fullAt: number;
 }
 
-/** What the jobs of one key, of a kind, wait and are counted under: SHA-256. */
-export function keyHash(kind: string, key: string): Buffer {
+/** What the jobs of one key, of a kind, wait and are counted under. */
+export function keyHash(kind: string, key: string): string {
   return hashOf("key", kind, key);
 }
 
-export function hashOf(...parts: readonly string[]): Buffer {
-  return createHash("sha256").update(parts.join("\0")).digest();
-}
-
-/** A hash as what a Map can look up. */
-export function nameOf(hash: Uint8Array): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString("hex");
+function hashOf(...parts: readonly string[]): string {
+  return idText(createHash("sha256").update(parts.join("\0")).digest());
 }
 
 /** The limits of all jobs of this lane; `host` is the machine of whoever claims. */
@@ -81,13 +75,13 @@ export function limitsOf(
 }
 
 /** The limits of a key, beside those of its lane. */
-export function limitsOfKey(ofKind: LimitSpec | null, hash: Uint8Array): Limit[] {
+export function limitsOfKey(ofKind: LimitSpec | null, hash: string): Limit[] {
   const perKey = ofKind?.perKey;
   return perKey == null ? [] : limit(hash, perKey.running, perKey.rate);
 }
 
-function limit(hash: Uint8Array, most: number | null, rate: RateSpec | null): Limit[] {
-  return most === null && rate === null ? [] : [{ hash, name: nameOf(hash), most, rate }];
+function limit(hash: string, most: number | null, rate: RateSpec | null): Limit[] {
+  return most === null && rate === null ? [] : [{ hash, most, rate }];
 }
 
 /** How much of one limit is used. */
@@ -109,12 +103,12 @@ export class Gate<Id> {
 
   /** What the database says of a limit that is to be asked about. */
   know(limit: Limit, taken: readonly number[], bucket: Bucket | undefined): void {
-    if (this.uses.has(limit.name)) return;
-    this.uses.set(limit.name, { taken: new Set(taken), bucket, drawn: 0, from: 1 });
+    if (this.uses.has(limit.hash)) return;
+    this.uses.set(limit.hash, { taken: new Set(taken), bucket, drawn: 0, from: 1 });
   }
 
-  knows({ name }: Limit): boolean {
-    return this.uses.has(name);
+  knows({ hash }: Limit): boolean {
+    return this.uses.has(hash);
   }
 
   /** How many more jobs pass all of these: Infinity for no limits. */
@@ -125,8 +119,8 @@ export class Gate<Id> {
   /** One job passes them. Engines that count jobs of the same limits before they have them give no run. */
   take(limits: readonly Limit[], run?: { readonly id: Id; readonly run: number }): void {
     for (const limit of limits) {
-      const use = this.uses.get(limit.name)!;
-      this.limits.set(limit.name, limit);
+      const use = this.uses.get(limit.hash)!;
+      this.limits.set(limit.hash, limit);
       use.drawn++;
       if (limit.most === null) continue;
       while (use.taken.has(use.from)) use.from++;
@@ -150,8 +144,8 @@ export class Gate<Id> {
   /** Buckets that tokens were taken from. */
   get drawn(): Drawn[] {
     return [...this.limits.values()].flatMap((limit) => {
-      const { rate, name } = limit;
-      const { drawn, bucket: before } = this.uses.get(name)!;
+      const { rate, hash } = limit;
+      const { drawn, bucket: before } = this.uses.get(hash)!;
       if (rate === null || drawn === 0) return [];
       const bucket = afterTaking(drawn, before, rate, this.now);
       return [{ limit, bucket, fullAt: fullAt(bucket, rate) }];
@@ -162,7 +156,7 @@ export class Gate<Id> {
   untilToken(limits: readonly Limit[]): number | null {
     let longest: number | null = null;
     for (const limit of limits) {
-      const { taken, bucket, drawn } = this.uses.get(limit.name)!;
+      const { taken, bucket, drawn } = this.uses.get(limit.hash)!;
       if (limit.most !== null && taken.size >= limit.most) return null;
       if (limit.rate === null) continue;
       const left = drawn === 0 ? bucket : afterTaking(drawn, bucket, limit.rate, this.now);
@@ -172,8 +166,8 @@ export class Gate<Id> {
     return longest;
   }
 
-  private roomOf({ name, most, rate }: Limit): number {
-    const { taken, bucket, drawn } = this.uses.get(name)!;
+  private roomOf({ hash, most, rate }: Limit): number {
+    const { taken, bucket, drawn } = this.uses.get(hash)!;
     const places = most === null ? Infinity : most - taken.size;
     const tokens = rate === null ? Infinity : tokensIn(bucket, rate, this.now) - drawn;
     return Math.max(0, Math.min(places, tokens));

@@ -120,6 +120,7 @@ function looking(part: Guarded) {
     endings: call(part, "endings", LOOKING),
     listLog: call(part, "listLog", LOOKING),
     tally: call(part, "tally", LOOKING),
+    limits: call(part, "limits", LOOKING),
     listAttempts: call(part, "listAttempts", LOOKING),
     counts: call(part, "counts", LOOKING),
     audit: call(part, "audit", LOOKING),

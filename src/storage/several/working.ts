@@ -158,6 +158,7 @@ class CompoundTrip {
   private wants: readonly Want[];
   private answered = 0;
   private more = false;
+  private tokenInMs = Infinity;
 
   constructor(
     parts: readonly Part[],
@@ -180,11 +181,12 @@ class CompoundTrip {
     }
     // Where the session is gone nothing was written, the settlements neither: they are to be told so.
     for (const part of this.lost) if (settle.length > 0) await this.visit(part, null);
-    const { settled, more } = this;
+    const { settled, more, tokenInMs } = this;
     // It is not known whose it was.
     if (this.errors.length > 0 && settled.some((group) => group.includes("lost")))
       throw this.errors[0]!;
-    return { settled, claimed: this.inOrder(), more };
+    const outcome = { settled, claimed: this.inOrder(), more };
+    return tokenInMs === Infinity ? outcome : { ...outcome, tokenInMs };
   }
 
   /** By queue as they were asked for, and there by priority: as far as it is known here what comes first. */
@@ -218,7 +220,7 @@ class CompoundTrip {
     return wants.length === 0 ? null : { ...claim, wants };
   }
 
-  private landed({ settled, claimed, more }: TripOutcome): void {
+  private landed({ settled, claimed, more, tokenInMs = Infinity }: TripOutcome): void {
     settled.forEach((group, g) =>
       group.forEach((outcome, i) => {
         if (outcome === "accepted") this.settled[g]![i] = outcome;
@@ -226,6 +228,7 @@ class CompoundTrip {
     );
     this.claimed.push(...claimed);
     this.more ||= more;
+    this.tokenInMs = Math.min(this.tokenInMs, tokenInMs);
     this.wants = this.wants.map(({ queue, kinds, limit }) => ({
       queue,
       kinds,

@@ -18,7 +18,7 @@ export function counts(
     engine,
     async (work) => {
       const totals = new Totals(await lanesOf(work, {}), filter);
-      for (const table of ["ready", "delayed"] as const)
+      for (const table of ["ready", "held", "delayed"] as const)
         for (const { lane, n, failed } of await waitingIn(work, work.t[table])) {
           totals.add(lane, "pending", n - failed);
           totals.add(lane, "failed", failed);

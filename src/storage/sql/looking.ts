@@ -5,6 +5,7 @@ import { audit } from "./audit.js";
 import { counts, tally } from "./counts.js";
 import type { Engine } from "./engine.js";
 import { identify, rename, setMode } from "./identity.js";
+import { limits } from "./limits.js";
 import { listJobs } from "./list.js";
 import { listLog } from "./log.js";
 import { endings, getJobs } from "./look.js";
@@ -27,6 +28,7 @@ export type Looking = Pick<
   | "tally"
   | "listAttempts"
   | "counts"
+  | "limits"
   | "audit"
   | "identify"
   | "rename"
@@ -47,6 +49,7 @@ export function looking(engine: Engine): Looking {
     tally: (since) => tally(engine, since),
     listAttempts: (query) => listAttempts(engine, query),
     counts: (filter) => counts(engine, filter),
+    limits: () => limits(engine),
     audit: () => audit(engine),
     identify: (name) => identify(engine, name),
     rename: (name, copy) => rename(engine, name, copy),

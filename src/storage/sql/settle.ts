@@ -9,14 +9,18 @@ import { write, type Engine, type Work } from "./engine.js";
 import { answerTo, startOf, type Found } from "./fence.js";
 import { endedBy, freeKeys } from "./keys.js";
 import { keepLines, linesOf } from "./lines.js";
+import { idling } from "./idle.js";
+import { freeSlots } from "./limits.js";
 import { deciding, lookUp, outcomesOf, record, runKey, type Event, type Known } from "./record.js";
 import { deleteRunning, leasesById } from "./running.js";
-import { isIdle, look } from "./scene.js";
+import { look } from "./scene.js";
 
 /** Settlements first, then the claim: what they free can be claimed at once. */
 export async function trip(engine: Engine, { settle, claim: request }: Trip): Promise<TripOutcome> {
-  if (settle.length === 0 && (request === null || (await isIdle(engine, request))))
-    return { settled: [], claimed: [], more: false };
+  if (settle.length === 0) {
+    const idle = request === null ? { more: false } : await idling(engine, request);
+    if (idle !== null) return { settled: [], claimed: [], ...idle };
+  }
   const { lowWater } = engine;
   const { looks, ...outcome } = await write(engine, async (work) => {
     const { settled, put } = await judge(work, settle);
@@ -24,9 +28,9 @@ export async function trip(engine: Engine, { settle, claim: request }: Trip): Pr
     // The look goes out with the writes, and behind them.
     const [, scene] =
       request === null ? [] : await Promise.all([put(), look(work, request, lowWater)]);
-    const { jobs, more, looks } =
+    const { jobs: claimed, ...rest } =
       request && scene ? await claim(work, request, scene, lowWater) : NOTHING;
-    return { settled, claimed: jobs, more, looks };
+    return { settled, claimed, ...rest };
   });
   lowWater.keep(looks);
   return outcome;
@@ -69,6 +73,7 @@ async function judge(work: Work, groups: readonly SettleGroup[]): Promise<Judgem
     await Promise.all([
       record(work, verdict.events, known),
       deleteRunning(work, [...verdict.givenUp, ...left]),
+      known.slots ? freeSlots(work, [...verdict.givenUp, ...left]) : undefined,
       freeKeys(work, freed),
       keepLines(work, lines),
       dropLeases(work, closing),

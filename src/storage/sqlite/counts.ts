@@ -16,7 +16,7 @@ interface Waiting {
 }
 
 const waitingIn = (
-  table: "qudo_ready" | "qudo_delayed",
+  table: "qudo_ready" | "qudo_held" | "qudo_delayed",
 ) => `select w.lane, count(*) as n, coalesce(sum(w.run > 1 and exists (
     select 1 from qudo_outcome o where o.job_id = w.id and o.run = w.run - 1
     and o.state in (${RUN_STATES.failed}, ${RUN_STATES.crashed}))), 0) as failed
@@ -33,7 +33,7 @@ export function counts(
       lanes.map((lane) => ({ ...lane, paused: lane.paused !== 0 })),
       filter,
     );
-    for (const table of ["qudo_ready", "qudo_delayed"] as const)
+    for (const table of ["qudo_ready", "qudo_held", "qudo_delayed"] as const)
       for (const { lane, n, failed } of db.all<Waiting>(waitingIn(table))) {
         totals.add(lane, "pending", n - failed);
         totals.add(lane, "failed", failed);

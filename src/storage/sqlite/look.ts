@@ -39,7 +39,16 @@ export function whereabouts(
       id,
     ) !== undefined ||
       db.get("select 1 from qudo_delayed where run_at = ? and id = ?", at.run_at, id) !==
-        undefined);
+        undefined ||
+      (at.limit_hash !== null &&
+        db.get(
+          "select 1 from qudo_held where lane = ? and limit_hash = ? and prio = ? and run_at = ? and id = ?",
+          at.lane,
+          at.limit_hash,
+          at.prio,
+          at.run_at,
+          id,
+        ) !== undefined));
   return {
     lastOutcome: last === undefined ? null : runStateOf(last.state),
     waiting,

@@ -23,6 +23,9 @@ function cancelOne(engine: Engine, id: Buffer, now: number): CancelOutcome {
   operatorEvent(engine, id, run, afterCancel(counters), now);
   const waited =
     db.run(SQL.deleteDelayed, old.run_at, id) +
+    (old.limit_hash === null
+      ? 0
+      : db.run(SQL.deleteHeld, old.lane, old.limit_hash, old.prio, old.run_at, id)) +
     db.run(SQL.deleteReady, old.lane, old.prio, old.run_at, id);
   // A leased run keeps its key until its worker, who learns by heartbeat, gives it up.
   if (waited > 0) db.run(SQL.freeUniqueKey, id);

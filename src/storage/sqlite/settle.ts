@@ -12,25 +12,29 @@ import type {
 } from "../driver.js";
 import { answerTo, startOf } from "../sql/fence.js";
 import { decodeLease, keyOf } from "../sql/lease.js";
-import { claim, isIdle } from "./claim.js";
+import { claim, idling } from "./claim.js";
 import { concludeLease } from "./conclude.js";
 import type { Connection } from "./connection.js";
 import { read, record, write, type Engine } from "./engine.js";
+import { freeSlots } from "./limits.js";
 import { keepLines } from "./report.js";
 import { SQL } from "./statements.js";
+
+const NOTHING = { more: false };
 
 /** Settlements first, then the claim: what they free can be claimed at once. */
 export async function trip(engine: Engine, trip: Trip): Promise<TripOutcome> {
   const { settle, claim: request } = trip;
-  if (
-    settle.length === 0 &&
-    (request === null || (await read(engine, () => isIdle(engine, request))))
-  )
-    return { settled: [], claimed: [], more: false };
+  if (settle.length === 0) {
+    const idle =
+      request === null ? NOTHING : await read(engine, (now) => idling(engine, request, now));
+    if (idle !== null) return { settled: [], claimed: [], ...idle };
+  }
   return write(engine, (now) => {
     const settled = settle.map((group) => settleGroup(engine, group, now));
-    const claimed = request === null ? { jobs: [], more: false } : claim(engine, request, now);
-    return { settled, claimed: claimed.jobs, more: claimed.more };
+    if (request === null) return { settled, claimed: [], ...NOTHING };
+    const { jobs: claimed, ...rest } = claim(engine, request, now);
+    return { settled, claimed, ...rest };
   });
 }
 
@@ -46,6 +50,7 @@ function settleGroup(engine: Engine, group: SettleGroup, now: number): SettleOut
     now,
     keys: db.get(SQL.anyUniqueKey) !== undefined,
     running: db.get(SQL.anyRunning) !== undefined,
+    slots: db.get(SQL.anySlot) !== undefined,
   };
   const laneOf = laneFinder(engine, group.lease, open);
   const outcomes = group.settlements.map((settlement) => {
@@ -66,6 +71,7 @@ function settleGroup(engine: Engine, group: SettleGroup, now: number): SettleOut
 /** A run of the lease that others decided and its worker never settled: with the lease goes what was kept for it. */
 function clearAway(db: Connection, id: Buffer, run: number): void {
   db.run(SQL.deleteRunning, id, run);
+  freeSlots(db, id, run);
   db.run(SQL.freeUniqueKey, id);
 }
 
@@ -74,9 +80,10 @@ interface Settling {
   readonly db: Connection;
   readonly session: Buffer;
   readonly now: number;
-  /** There are unique keys, or runs shown as running, at all: mostly not, and one look per group spares two deletes per job. */
+  /** There are unique keys, runs shown as running, or slots at all: mostly not, and one look per group spares deletes per job. */
   readonly keys: boolean;
   readonly running: boolean;
+  readonly slots: boolean;
 }
 
 /** Which lanes the jobs of this lease are of, as far as this connection remembers. */
@@ -139,6 +146,7 @@ function settleRun(
   if (settlement.lines !== undefined) keepLines(db, id, run, settlement.lines, now);
   const inserted = held !== null && record(engine, event, now);
   if (held !== null && settling.running) db.run(SQL.deleteRunning, id, run);
+  if (held !== null && settling.slots) freeSlots(db, id, run);
   if (inserted) {
     if (settling.keys && isTerminal(settlement.state)) db.run(SQL.freeUniqueKey, id);
     return "accepted";

@@ -69,6 +69,7 @@ export async function openInThread(options: ThreadOptions): Promise<Driver> {
     tally: call("tally"),
     listAttempts: call("listAttempts"),
     counts: call("counts"),
+    limits: call("limits"),
     audit: call("audit"),
     identify: call("identify"),
     rename: call("rename"),
