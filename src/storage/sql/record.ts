@@ -9,6 +9,7 @@ import { KEYED, WAITING, type KeyedRow, type PlacedRow, type RunOfLease } from "
 import type { Work } from "./engine.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { sql } from "./query.js";
+import type { Moved } from "./places.js";
 import { KEEP_AT_LEAST_MS } from "./scan.js";
 
 export interface Event {
@@ -21,6 +22,8 @@ export interface Event {
   readonly startedAt: number | null;
   readonly result: string | null;
   readonly error: string | null;
+  /** Moved by an operator: the place where it stands from now on. */
+  readonly to?: Moved;
 }
 
 /** The writer of events that no worker's session made. */
@@ -171,32 +174,51 @@ export async function record(
   known?: Known,
 ): Promise<boolean[]> {
   const found = known ?? (await lookUp(work, events));
-  const { places } = found;
   const answers = deciding(events, found);
-  const rows: OutcomeRow[] = [];
-  const waiting: PlacedRow[] = [];
-  for (const event of events.filter((_, i) => answers[i])) {
-    const place = places.get(runKey(event.id, event.run))!;
-    const row = outcomeRow(work, event, place);
-    rows.push(row);
-    work.tally.ended(place.lane, event.decision.state, event.writer);
-    if (row.next_at === null) continue;
-    const { fails, crashes } = event.decision;
-    const { lane, prio, limitHash: limit_hash } = place;
-    waiting.push({
-      lane,
-      prio,
-      run_at: row.next_at,
-      id: event.id,
-      run: event.run + 1,
-      fails,
-      crashes,
-      limit_hash,
-    });
-  }
-  rows.sort(inKeyOrder);
+  const { rows, waiting } = rowsOf(
+    work,
+    events.filter((_, i) => answers[i]),
+    found,
+  );
   await Promise.all([work.insert(work.t.outcome, OUTCOME, rows), place(work, waiting)]);
   return answers;
+}
+
+/** The same for events that all decide their runs, and move jobs: first the fence, then `leave`, which takes them from where they waited. */
+export async function recordMoves(
+  work: Work,
+  events: readonly Event[],
+  known: Known,
+  leave: () => Promise<void>,
+): Promise<void> {
+  const { rows, waiting } = rowsOf(work, events, known);
+  await work.insert(work.t.outcome, OUTCOME, rows);
+  await leave();
+  await place(work, waiting);
+}
+
+interface Rows {
+  readonly rows: OutcomeRow[];
+  readonly waiting: PlacedRow[];
+}
+
+/** Counted here, once. */
+function rowsOf(work: Work, events: readonly Event[], { places }: Known): Rows {
+  const rows: OutcomeRow[] = [];
+  const waiting: PlacedRow[] = [];
+  for (const event of events) {
+    const { id, run, decision } = event;
+    const place = { ...places.get(runKey(id, run))!, ...event.to };
+    const row = outcomeRow(work, event, place);
+    rows.push(row);
+    work.tally.ended(place.lane, decision.state, event.writer);
+    if (row.next_at === null) continue;
+    const { fails, crashes } = decision;
+    const { lane, prio, limitHash: limit_hash } = place;
+    waiting.push({ lane, prio, run_at: row.next_at, id, run: run + 1, fails, crashes, limit_hash });
+  }
+  rows.sort(inKeyOrder);
+  return { rows, waiting };
 }
 
 /** A job's next run, and its lane. */

@@ -1,14 +1,21 @@
 /** Workers' sessions: one row, renewed by one tiny update; its end is the end of all it held. */
-import { afterWorkerDeath } from "../../core/outcome.js";
+import {
+  afterDismissal,
+  afterWorkerDeath,
+  type Counters,
+  type Decision,
+} from "../../core/outcome.js";
 import type {
   DeadSession,
+  Dismissal,
+  DismissOutcome,
   Heartbeat,
   HeartbeatOutcome,
   NewSession,
   ReapOutcome,
   SessionRow,
 } from "../driver.js";
-import { conclude, dropLeases } from "./conclude.js";
+import { conclude, dropLeases, type Decided } from "./conclude.js";
 import type { RunOfLease } from "./dialect.js";
 import { glance, write, type Engine, type Work } from "./engine.js";
 import { isAlive } from "./fence.js";
@@ -161,23 +168,54 @@ export async function reap(engine: Engine, dead: readonly DeadSession[]): Promis
 }
 
 async function reapOne(work: Work, dead: DeadSession): Promise<ReapOutcome> {
-  const { t, dialect, now } = work;
-  // First its row: from here on it can neither beat nor claim.
-  const row = await work.first(
-    sql`select ${columnsOf(SEEN)} from ${t.worker} where id = ${id(dead.id)} ${dialect.lock("update")}`,
+  const row = await lockSession(work, dead.id);
+  if (row === undefined) return { status: "absent" };
+  if (isAlive(row, dead, work.now)) return { status: "alive" };
+  const decided = await endSession(work, dead.id, afterWorkerDeath);
+  return decided === null ? { status: "alive" } : { status: "reaped", decided };
+}
+
+/** What an operator asks for: the same, whether it lives or not. One transaction per session. */
+export async function dismiss(
+  engine: Engine,
+  ids: readonly string[],
+  how: Dismissal,
+): Promise<DismissOutcome[]> {
+  const outcomes: DismissOutcome[] = [];
+  for (const one of ids) outcomes.push(await write(engine, (work) => dismissOne(work, one, how)));
+  return outcomes;
+}
+
+async function dismissOne(work: Work, key: string, how: Dismissal): Promise<DismissOutcome> {
+  if ((await lockSession(work, key)) === undefined) return { status: "absent" };
+  const decided = await endSession(work, key, (run) => afterDismissal(run, how));
+  return decided === null ? { status: "busy" } : { status: "dismissed", runs: decided[how] ?? 0 };
+}
+
+/** From here on it can neither beat nor claim. */
+function lockSession(work: Work, key: string): Promise<RowOf<typeof SEEN> | undefined> {
+  const { t, dialect } = work;
+  return work.first(
+    sql`select ${columnsOf(SEEN)} from ${t.worker} where id = ${id(key)} ${dialect.lock("update")}`,
     SEEN,
   );
-  if (row === undefined) return { status: "absent" };
-  if (isAlive(row, dead, now)) return { status: "alive" };
-  const own = sql`l.worker = ${id(dead.id)}`;
+}
+
+/** Null, with nothing written, where somebody holds one of its leases: that one is settling at this moment, which is no sign of death. */
+async function endSession(
+  work: Work,
+  key: string,
+  decide: (run: Counters, wasRunning: boolean) => Decision,
+): Promise<Decided | null> {
+  const { t, dialect } = work;
+  const own = sql`l.worker = ${id(key)}`;
   const [leases, all] = await Promise.all([
     dialect.leases(work.tx, own, "skip"),
     work.all(sql`select l.id from ${t.lease} l where ${own}`, ID),
   ]);
-  // Whoever holds one of them is settling at this moment: no sign of death.
   const locked = new Set(leases.map((lease) => lease.id));
-  if (all.some((lease) => !locked.has(lease.id))) return { status: "alive" };
-  const decided = await conclude(work, leases, afterWorkerDeath);
-  await work.run(sql`delete from ${t.worker} where id = ${id(dead.id)}`);
-  return { status: "reaped", decided };
+  if (all.some((lease) => !locked.has(lease.id))) return null;
+  const decided = await conclude(work, leases, decide);
+  await work.run(sql`delete from ${t.worker} where id = ${id(key)}`);
+  return decided;
 }

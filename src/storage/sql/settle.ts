@@ -1,11 +1,20 @@
 /** Settling: the fence. A run ends here once, and only for the worker that still holds its lease. */
 import { afterRelease } from "../../core/outcome.js";
 import { isTerminal, RUN_STATES } from "../../core/states.js";
-import type { SettleGroup, Settlement, SettleOutcome, Trip, TripOutcome } from "../driver.js";
+import type {
+  Replacement,
+  SettleGroup,
+  Settlement,
+  SettleOutcome,
+  Trip,
+  TripOutcome,
+} from "../driver.js";
+import { bear, type Parent } from "./children.js";
 import { claim, NOTHING } from "./claim.js";
 import { conclude, dropLeases } from "./conclude.js";
 import type { LeaseRow, RunOfLease } from "./dialect.js";
 import { write, type Engine, type Work } from "./engine.js";
+import type { LaneIds } from "./enqueue.js";
 import { answerTo, startOf, type Found } from "./fence.js";
 import { endedBy, freeKeys } from "./keys.js";
 import { keepLines, linesOf } from "./lines.js";
@@ -22,22 +31,33 @@ export async function trip(engine: Engine, { settle, claim: request }: Trip): Pr
     if (idle !== null) return { settled: [], claimed: [], ...idle };
   }
   const { lowWater } = engine;
+  const lanes = await lanesOfChildren(engine, settle);
   const { looks, ...outcome } = await write(engine, async (work) => {
-    const { settled, put } = await judge(work, settle);
+    const { settled, replaced, put } = await judge(work, settle, lanes);
     if (request === null) await put();
     // The look goes out with the writes, and behind them.
     const [, scene] =
       request === null ? [] : await Promise.all([put(), look(work, request, lowWater)]);
     const { jobs: claimed, ...rest } =
       request && scene ? await claim(work, request, scene, lowWater) : NOTHING;
-    return { settled, claimed, ...rest };
+    const answer = { settled, claimed, ...rest };
+    return replaced.length === 0 ? answer : { ...answer, replaced };
   });
   lowWater.keep(looks);
   return outcome;
 }
 
+/** In transactions of their own, before the one that settles. */
+async function lanesOfChildren(engine: Engine, groups: readonly SettleGroup[]): Promise<LaneIds> {
+  const children = groups.flatMap(({ settlements }) =>
+    settlements.flatMap(({ children = [] }) => children),
+  );
+  return children.length === 0 ? new Map() : engine.lanes.ids(children);
+}
+
 interface Judgement {
   readonly settled: SettleOutcome[][];
+  readonly replaced: readonly Replacement[];
   /** Writes what was judged. */
   put(): Promise<void>;
 }
@@ -52,8 +72,12 @@ interface Claimant {
 }
 
 /** All groups of a trip in the same statements. */
-async function judge(work: Work, groups: readonly SettleGroup[]): Promise<Judgement> {
-  if (groups.length === 0) return { settled: [], put: () => Promise.resolve() };
+async function judge(
+  work: Work,
+  groups: readonly SettleGroup[],
+  lanes: LaneIds,
+): Promise<Judgement> {
+  if (groups.length === 0) return { settled: [], replaced: [], put: () => Promise.resolve() };
   const runs = groups.flatMap(({ settlements }) => settlements.map(runOf));
   const [leases, known] = await Promise.all([leasesOf(work, groups), lookUp(work, runs)]);
   const open = new OpenLeases(leases);
@@ -65,6 +89,13 @@ async function judge(work: Work, groups: readonly SettleGroup[]): Promise<Judgem
   );
   const verdict = new Verdict(work, claimants.flat(), known);
   const settled = claimants.map((group) => group.map((one) => verdict.outcomeOf(one)));
+  const { parents } = verdict;
+  const born = parents.length === 0 ? [] : await bear(work, parents, lanes);
+  const replaced = parents.map(({ settlement: { job, run } }, i) => ({
+    job,
+    run,
+    children: born[i]!,
+  }));
   const closing = await closable(work, groups, open);
   const left = closing.flatMap(({ entries }) => entries);
   const lines = await linesOf(work, verdict.said);
@@ -79,7 +110,7 @@ async function judge(work: Work, groups: readonly SettleGroup[]): Promise<Judgem
       dropLeases(work, closing),
     ]);
   };
-  return { settled, put };
+  return { settled, replaced, put };
 }
 
 /**
@@ -146,6 +177,15 @@ class Verdict {
     return this.accepted.get(one) === true ? "accepted" : this.answer(one).outcome;
   }
 
+  /** Those that were accepted and leave children, in order. */
+  get parents(): readonly Parent[] {
+    return this.all.flatMap((one) => {
+      const { settlement } = one;
+      if (!hasChildren(settlement) || this.outcomeOf(one) !== "accepted") return [];
+      return [{ settlement, fresh: this.accepted.get(one) === true }];
+    });
+  }
+
   /** Lines are kept also where the run is lost. */
   get said() {
     return this.all.map(({ settlement, held }) => ({
@@ -185,6 +225,10 @@ class Verdict {
         : { state: before.state, own: before.writer === session },
     );
   }
+}
+
+function hasChildren(settlement: Settlement): settlement is Parent["settlement"] {
+  return settlement.children !== undefined;
 }
 
 function eventOf({ settlement, session }: Claimant, now: number): Event {
