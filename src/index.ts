@@ -23,6 +23,14 @@ export {
 export { snooze, type Snooze } from "./core/snooze.js";
 export type { Duration } from "./core/duration.js";
 export type { StandardSchema } from "./core/schema.js";
+export type {
+  KeyLimits,
+  KindLimits,
+  LimitSpec,
+  QueueLimits,
+  Rate,
+  RateSpec,
+} from "./core/limits/spec.js";
 export type { Keep, KeepPolicy } from "./core/keep.js";
 export type { JobState, LogLevel, Reason, RunState } from "./core/states.js";
 export type { EventName, QudoEvents } from "./core/events.js";
@@ -85,6 +93,8 @@ export type {
   DatabaseStatus,
   Identity,
   LaneCounts,
+  LimitRow,
+  LimitScope,
   RetryOutcome,
   SessionRow,
   TallyEvent,

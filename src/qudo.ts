@@ -29,6 +29,7 @@ import {
   type Registry,
 } from "./core/job.js";
 import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
+import { checkQueueLimits, type LimitSpec, type QueueLimits } from "./core/limits/spec.js";
 import { checkFlag, checkOptions } from "./core/options.js";
 import type { Placement } from "./storage/database.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
@@ -62,6 +63,11 @@ export interface QudoOptions<
   migrate?: boolean;
   /** How long ended jobs and figures are kept that have no keep time of their own. Default: done 24 h, other 30 d, counts 7 d. */
   keep?: KeepPolicy;
+  /**
+   * Limits of queues, by name, declared by the workers of this Qudo when they start: the last one counts, for all who work there.
+   * Null takes them away; queues that are not named stay as they are. Kinds say theirs themselves (`defineJob`).
+   */
+  queueLimits?: Readonly<Record<string, QueueLimits | null>>;
 }
 
 /** Demands the context where one of the jobs needs it. */
@@ -77,6 +83,7 @@ const KNOWN = [
   "context",
   "migrate",
   "keep",
+  "queueLimits",
 ] as const satisfies readonly (keyof QudoOptions)[];
 
 /** A queue in one database: enqueues jobs, starts workers, and looks at both. Make one per process, and close it at the end. */
@@ -95,6 +102,7 @@ export class Qudo<
   readonly #opening: Opening;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
+  private readonly queueLimits: ReadonlyMap<string, LimitSpec | null>;
   private readonly emitter = new Emitter();
   private readonly results: Results;
   private readonly producer: Producer;
@@ -115,6 +123,7 @@ export class Qudo<
     );
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
+    this.queueLimits = checkQueueLimits(options.queueLimits);
     const driver = (): Promise<Driver> => this.#opening.ready();
     const wake = (database?: string): void => this.wakeWorkers(database);
     this.results = new Results(driver);
@@ -183,7 +192,7 @@ export class Qudo<
    * start in none of them.
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
-    const settings = workerSettings(options, this.registry, this.keep);
+    const settings = workerSettings(options, this.registry, this.keep, this.queueLimits);
     const driver = await this.#opening.ready();
     if (this.closing !== null) throw closedError();
     const given = (database?: string): Surroundings => this.surroundings(database);

@@ -27,6 +27,8 @@ export class Looks {
   private lookedAt: number;
   private workedAt: number;
   private chance = 0;
+  /** When something will be there that was missing. */
+  private promisedAt = Infinity;
 
   constructor(private readonly owner: LooksOf) {
     this.lookedAt = -Infinity;
@@ -36,6 +38,7 @@ export class Looks {
   /** A look begins. */
   looked(): void {
     this.lookedAt = this.owner.now();
+    this.promisedAt = Infinity;
     this.chance = this.owner.chance();
   }
 
@@ -44,11 +47,16 @@ export class Looks {
     this.workedAt = this.owner.now();
   }
 
+  /** Jobs wait for something that will be there in so many milliseconds. */
+  promised(ms: number): void {
+    this.promisedAt = this.owner.now() + ms;
+  }
+
   /** Milliseconds until the next look is due; none left, or fewer, when it is. */
   get dueInMs(): number {
     const gap = this.owner.woken()
       ? DEFAULTS.pollMs
       : lookGapMs(this.lookedAt - this.workedAt, this.chance);
-    return this.lookedAt + gap - this.owner.now();
+    return Math.min(this.lookedAt + gap, this.promisedAt) - this.owner.now();
   }
 }

@@ -5,7 +5,11 @@ import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
 import type { KeepPolicyTimes } from "../core/keep.js";
+import type { LimitSpec } from "../core/limits/spec.js";
 import { checkFlag, checkInteger, checkName, checkOptions, show } from "../core/options.js";
+
+import type { LimitDeclaration } from "../storage/driver.js";
+import { declarations } from "./limits.js";
 
 /** Four methods that console and pino have. */
 export interface Logger {
@@ -57,6 +61,8 @@ const KNOWN = [
 
 /** The times to keep are those of its Qudo. */
 export interface WorkerSettings extends KeepPolicyTimes {
+  /** What it says of limits when it starts. */
+  readonly limits: readonly LimitDeclaration[];
   readonly queues: ReadonlyMap<string, number>;
   readonly name: string;
   readonly leaseMs: number;
@@ -78,6 +84,7 @@ export function workerSettings(
   options: WorkerOptions,
   registry: Registry,
   keep: KeepPolicyTimes = DEFAULTS,
+  queueLimits: ReadonlyMap<string, LimitSpec | null> = new Map(),
 ): WorkerSettings {
   checkOptions(options, KNOWN, "work");
   if (registry.size === 0)
@@ -88,6 +95,7 @@ export function workerSettings(
   const leaseMs = patience(options.lease, DEFAULTS.leaseMs, "lease");
   const watchdogMs = patience(options.watchdog, DEFAULTS.watchdogMs, "watchdog");
   return {
+    limits: declarations(registry, queueLimits),
     queues: queueSizes(options, registry),
     name: checkName(options.name ?? `${hostname()}:${process.pid}`, "worker name"),
     leaseMs,

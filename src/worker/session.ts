@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { hostname } from "node:os";
 import { DatabaseError } from "../core/errors.js";
 import { VERSION } from "../core/version.js";
-import type { Driver, NewSession } from "../storage/driver.js";
+import type { Driver, LimitDeclaration, NewSession } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import type { Logger } from "./options.js";
 import { ownIdentity } from "./process.js";
@@ -17,6 +17,8 @@ import { isOut, type Trouble } from "./trouble.js";
 export interface SessionOf {
   readonly name: string;
   readonly kinds: readonly string[];
+  /** Declared when it starts, and not again when its session was lost: others may have said something newer since. */
+  readonly limits: readonly LimitDeclaration[];
   readonly leaseMs: number;
   readonly heartbeatMs: number;
   readonly watchdogMs: number;
@@ -36,6 +38,7 @@ export class Session {
   private isOpen = false;
   /** It was sent to the database, which may know it though no answer came. */
   private isKnown = false;
+  private hasDeclared = false;
   private renewal: Promise<void> | null = null;
   /** Rung when waiting for the database has no sense any more. */
   private readonly hurried = new Bell();
@@ -121,6 +124,7 @@ export class Session {
       try {
         this.isKnown = true;
         await this.driver.openSession(this.introduction());
+        this.hasDeclared = true;
         const { heartbeatMs, watchdogMs } = this.owner;
         await this.driver.keepAlive?.(this.current, { everyMs: heartbeatMs, watchdogMs });
         this.isOpen = true;
@@ -144,6 +148,7 @@ export class Session {
       leaseMs: this.owner.leaseMs,
       kinds: this.owner.kinds,
       version: VERSION,
+      ...(this.hasDeclared ? {} : { limits: this.owner.limits }),
     };
   }
 }

@@ -265,7 +265,7 @@ export class Worker implements RunningWorker {
   private landed(
     settle: readonly SettleGroup[],
     claim: ClaimRequest | null,
-    { settled, claimed, more }: TripOutcome,
+    { settled, claimed, more, tokenInMs }: TripOutcome,
   ): void {
     this.settler.applied(settle);
     if (settle.length > 0 || claimed.length > 0) this.looks.worked();
@@ -273,6 +273,7 @@ export class Worker implements RunningWorker {
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
+    if (tokenInMs !== undefined) this.looks.promised(tokenInMs);
     if (claimed.length > 0) this.settler.opened(claim.lease, claimed.length);
     for (const { queue: name, limit } of claim.wants) {
       const queue = this.crew.queue(name);
@@ -362,6 +363,7 @@ export class Worker implements RunningWorker {
     return {
       name: this.settings.name,
       kinds: [...this.registry.keys()],
+      limits: this.settings.limits,
       leaseMs: this.settings.leaseMs,
       heartbeatMs: this.settings.heartbeatMs,
       watchdogMs: this.settings.watchdogMs,
