@@ -14,6 +14,9 @@ import { fenceLaws } from "./fence.js";
 import { identityLaws } from "./identity.js";
 import type { Law } from "./law.js";
 import { lifeLaws } from "./life.js";
+import { keyLaws } from "./limits/keys.js";
+import { rateLaws } from "./limits/rates.js";
+import { limitLaws } from "./limits/running.js";
 import { listLaws } from "./list.js";
 import { logLaws } from "./log.js";
 import { lookLaws } from "./look.js";
@@ -83,6 +86,10 @@ export const laws: readonly Law[] = [
   ...promoteLaws,
   // Maintenance: finished jobs go, never those a worker may still ask for.
   ...pruneLaws,
+  // Limits: how many run at once, and how many begin in a time; keys take turns.
+  ...limitLaws,
+  ...keyLaws,
+  ...rateLaws,
   // Looking: states are derived, counts are exact, pages have no gaps.
   ...lookLaws,
   // Lists of jobs: where each stands, page by page.
