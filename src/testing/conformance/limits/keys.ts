@@ -74,7 +74,7 @@ export const keyLaws: readonly Law[] = [
       const many = new Set(await ofKey(h, "many", 50));
       const few = ["b", "c", "d"];
       const keys = new Map<string, string>();
-      for (const key of few) for (const id of await ofKey(h, key, 2)) keys.set(id, key);
+      for (const key of few) for (const id of await ofKey(h, key, 5)) keys.set(id, key);
       const worker = await h.worker();
       const keyOf = ({ job }: HeldJob): string => (many.has(job) ? "many" : keys.get(job)!);
       const turns = await turnsOf(worker, 8, keyOf);
