@@ -18,13 +18,18 @@ const flow = ({ tokens, perMs }: RateSpec): number => (tokens * ONE) / perMs;
  * Where the clock was set back, nothing flows in until it has come to where it was. Where that is longer than the bucket takes to
  * be full, what it says is forgotten: it is full then.
  */
-function filledBy(bucket: Bucket | undefined, rate: RateSpec, now: number): Bucket {
+function kept(bucket: Bucket | undefined, rate: RateSpec, now: number): Bucket {
   const brim = rate.burst * ONE;
   if (bucket === undefined || bucket.refilledAt > now + brim / flow(rate))
     return { tokens: brim, refilledAt: now };
-  const since = Math.max(0, now - bucket.refilledAt);
-  const tokens = Math.min(brim, bucket.tokens + Math.floor(since * flow(rate)));
-  return { tokens, refilledAt: bucket.refilledAt + since };
+  return bucket;
+}
+
+function filledBy(bucket: Bucket | undefined, rate: RateSpec, now: number): Bucket {
+  const { tokens, refilledAt } = kept(bucket, rate, now);
+  const since = Math.max(0, now - refilledAt);
+  const all = Math.min(rate.burst * ONE, tokens + Math.floor(since * flow(rate)));
+  return { tokens: all, refilledAt: refilledAt + since };
 }
 
 /** Whole tokens that may be taken now. */
@@ -45,9 +50,9 @@ export function afterTaking(
 
 /** Milliseconds until one token may be taken; 0: now. */
 export function untilNextToken(bucket: Bucket | undefined, rate: RateSpec, now: number): number {
-  const { tokens, refilledAt } = filledBy(bucket, rate, now);
-  if (tokens >= ONE) return 0;
-  return refilledAt - now + Math.ceil((ONE - tokens) / flow(rate));
+  const { tokens, refilledAt } = kept(bucket, rate, now);
+  const missing = Math.max(0, ONE - tokens);
+  return Math.max(0, refilledAt + Math.ceil(missing / flow(rate)) - now);
 }
 
 /** When it will be full again, and need not be kept any more. */
