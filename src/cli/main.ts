@@ -11,6 +11,7 @@ import { addEnqueue } from "./enqueue.js";
 import { examples } from "./command.js";
 import { EXIT } from "./exit.js";
 import { addMigrate } from "./migrate.js";
+import { addLimits } from "./limits.js";
 import { addList } from "./list.js";
 import { ignoreClosedPipe } from "./output.js";
 import { addPause } from "./pause.js";
@@ -43,6 +44,7 @@ for (const add of [
   addEnqueue,
   addStatus,
   addList,
+  addLimits,
   addShow,
   addRetry,
   addCancel,

@@ -16,6 +16,7 @@ const PAGES = [
   "docs/postgres.md",
   "docs/mysql.md",
   "docs/transactions.md",
+  "docs/limits.md",
 ];
 const TOPICS = new Set(laws.map(({ id }) => id.split(".")[0]));
 const read = (page: string): string => readFileSync(page, "utf8");

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, integer, property, record } from "fast-check";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import {
   afterTaking,
@@ -22,6 +22,16 @@ import { refusal } from "./support/refusal.js";
 
 const run = (): void => undefined;
 const NONE: LimitSpec = { running: null, perMachine: null, rate: null, perKey: null };
+const key = (): string => "a";
+const byKey = (of: (payload: unknown) => unknown) => ({ spec: NONE, key: of });
+const keys = (...rooms: number[]) => rooms.map((room, i) => ({ hash: String(i), room }));
+const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
+
+const gateOf = (limits: ReturnType<typeof limitsOfLane>, taken: readonly number[] = []) => {
+  const gate = new Gate<string>(0);
+  for (const limit of limits) gate.know(limit, limit.most === 3 ? taken : [], undefined);
+  return gate;
+};
 
 describe("limits of a kind", () => {
   const define = (limits: unknown) => () => defineJob("mail", { run, limits: limits as object });
@@ -31,7 +41,6 @@ describe("limits of a kind", () => {
   });
 
   it("are kept as they are stored, with durations in milliseconds and the bucket's default size", () => {
-    const key = (): string => "a";
     const limits = {
       running: 4,
       perMachine: 2,
@@ -90,27 +99,25 @@ describe("limits of a kind", () => {
 });
 
 describe("keys", () => {
-  const limits = (key: (payload: unknown) => unknown) => ({ spec: NONE, key });
-
   it("are texts, or none", () => {
     expect(keyOfPayload(null, {}, "mail")).toBeNull();
     expect(
       keyOfPayload(
-        limits(() => "a"),
+        byKey(() => "a"),
         {},
         "mail",
       ),
     ).toBe("a");
     expect(
       keyOfPayload(
-        limits(() => null),
+        byKey(() => null),
         {},
         "mail",
       ),
     ).toBeNull();
     expect(
       keyOfPayload(
-        limits(() => undefined),
+        byKey(() => undefined),
         {},
         "mail",
       ),
@@ -120,7 +127,7 @@ describe("keys", () => {
   it.each(["", "a\0b", "\ud800", "ä".repeat(513), 5, {}, true])("are refused: %j", (key) => {
     const { code, message } = refusal(() =>
       keyOfPayload(
-        limits(() => key),
+        byKey(() => key),
         {},
         "mail",
       ),
@@ -172,15 +179,15 @@ describe("a bucket", () => {
   });
 
   it("gives out no more than flows in, however often it is asked", () => {
-    const tokens = fc.integer({ min: 1, max: 1_000_000 });
-    const rates = fc.record({
+    const tokens = integer({ min: 1, max: 1_000_000 });
+    const rates = record({
       tokens,
-      perMs: fc.integer({ min: 1, max: 86_400_000 }),
+      perMs: integer({ min: 1, max: 86_400_000 }),
       burst: tokens,
     });
-    const steps = fc.array(fc.integer({ min: 0, max: 100_000 }), { minLength: 1, maxLength: 50 });
-    fc.assert(
-      fc.property(rates, steps, (spec, waits) => {
+    const steps = array(integer({ min: 0, max: 100_000 }), { minLength: 1, maxLength: 50 });
+    assert(
+      property(rates, steps, (spec, waits) => {
         let now = 1_800_000_000_000;
         const began = now;
         let bucket: Bucket | undefined;
@@ -199,13 +206,13 @@ describe("a bucket", () => {
   });
 
   it("has a token at the moment that it named", () => {
-    const rates = fc.record({
-      tokens: fc.integer({ min: 1, max: 10_000 }),
-      perMs: fc.integer({ min: 1, max: 86_400_000 }),
-      burst: fc.integer({ min: 1, max: 100 }),
+    const rates = record({
+      tokens: integer({ min: 1, max: 10_000 }),
+      perMs: integer({ min: 1, max: 86_400_000 }),
+      burst: integer({ min: 1, max: 100 }),
     });
-    fc.assert(
-      fc.property(rates, fc.integer({ min: 0, max: 10_000 }), (spec, later) => {
+    assert(
+      property(rates, integer({ min: 0, max: 10_000 }), (spec, later) => {
         const empty = afterTaking(spec.burst, undefined, spec, 0);
         const ms = untilNextToken(empty, spec, later);
         expect(tokensIn(empty, spec, later + ms)).toBeGreaterThan(0);
@@ -223,8 +230,6 @@ describe("a bucket", () => {
 });
 
 describe("turns", () => {
-  const keys = (...rooms: number[]) => rooms.map((room, i) => ({ hash: String(i), room }));
-
   it.each([
     [[5, 5, 5], 3, [1, 1, 1]],
     [[5, 5, 5], 2, [1, 1, 0]],
@@ -239,11 +244,10 @@ describe("turns", () => {
   });
 
   it("give out all that fits, and nobody more than one above who could have more", () => {
-    const rooms = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 12 });
-    fc.assert(
-      fc.property(rooms, fc.integer({ min: 0, max: 200 }), (all, n) => {
+    const rooms = array(integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 12 });
+    assert(
+      property(rooms, integer({ min: 0, max: 200 }), (all, n) => {
         const shares = sharesOf(keys(...all), n);
-        const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
         expect(sum(shares)).toBe(Math.min(n, sum(all)));
         for (const [i, share] of shares.entries()) {
           expect(share).toBeLessThanOrEqual(all[i]!);
@@ -262,12 +266,6 @@ describe("the gate", () => {
     ofKind: { ...NONE, running: 3, perMachine: 2, perKey: { running: 1, rate: null } },
     ofQueue: { ...NONE, rate },
   };
-  const gateOf = (limits: ReturnType<typeof limitsOfLane>, taken: readonly number[] = []) => {
-    const gate = new Gate<string>(0);
-    for (const limit of limits) gate.know(limit, limit.most === 3 ? taken : [], undefined);
-    return gate;
-  };
-
   it("lets pass what every limit lets pass", () => {
     const limits = limitsOfLane(lane, "host");
     expect(limits.map(({ most }) => most)).toEqual([3, 2, null]);

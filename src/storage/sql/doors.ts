@@ -309,7 +309,6 @@ export class Doors {
     const { work, gate } = this;
     const { t, dialect } = work;
     const fresh = limits.filter((limit) => !gate.knows(limit));
-    const hashes = (some: readonly Limit[]): string[] => unique(some.map(({ hash }) => hash));
     const taken = (some: readonly string[]) =>
       sql`select ${columnsOf(SLOT_KEY)} from ${t.slot} where ${dialect.among("limit_hash", "id", some)}`;
     const left = (some: readonly string[]) =>
@@ -337,6 +336,8 @@ export class Doors {
 type Entrant = { readonly lane: number } & Pick<PlacedRow, "limit_hash">;
 
 const ruleName = (scope: number, name: string): string => `${scope}/${name}`;
+
+const hashes = (some: readonly Limit[]): string[] => unique(some.map(({ hash }) => hash));
 
 const unique = (names: readonly string[]): string[] => [...new Set(names)];
 

@@ -305,7 +305,7 @@ export const limitLaws: readonly Law[] = [
       ]);
       equal(await claims(await h.worker()), 3);
       const rows = await h.driver.limits();
-      const shown = rows.map(({ declaredAt: _, ...row }) => row);
+      const shown = rows.map(({ declaredAt: _at, ...row }) => row);
       const names = new Set(shown.map(({ scope, name }) => `${scope} ${name}`));
       deepEqual([...names], ["kind fax", "kind mail", "queue default"]);
       const used = (name: string) =>
