@@ -58,6 +58,11 @@ describe("limits of a kind", () => {
     });
   });
 
+  it("are none where nothing is limited", () => {
+    expect(defineJob("mail", { run, limits: {} }).limits).toBeNull();
+    expect([...checkQueueLimits({ mail: {} })]).toEqual([["mail", null]]);
+  });
+
   it("let the payload's type flow to the key", () => {
     defineJob("mail", {
       run: (payload: { to: string }) => payload.to,

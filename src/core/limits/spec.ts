@@ -76,7 +76,7 @@ export function checkKindLimits<Payload>(
   const { perKey, ...shared } = given(limits, where);
   checkOptions(limits, ["running", "perMachine", "rate", "perKey"], where);
   const spec = { ...sharedSpec(shared, where), perKey: null };
-  if (perKey === undefined) return { spec, key: null };
+  if (perKey === undefined) return limitsNothing(spec) ? null : { spec, key: null };
   const inKey = `${where}.perKey`;
   checkOptions(given(perKey, inKey), ["key", "running", "rate"], inKey);
   if (typeof perKey.key !== "function")
@@ -102,7 +102,8 @@ export function checkQueueLimits(
       given(limits, where);
       checkOptions(limits, ["running", "perMachine", "rate"], where);
     }
-    checked.set(name, limits && { ...sharedSpec(limits, where), perKey: null });
+    const spec = limits && { ...sharedSpec(limits, where), perKey: null };
+    checked.set(name, spec === null || limitsNothing(spec) ? null : spec);
   }
   return checked;
 }
@@ -128,6 +129,10 @@ function isKey(key: unknown): key is string {
     key.isWellFormed() &&
     !key.includes("\0")
   );
+}
+
+function limitsNothing({ running, perMachine, rate, perKey }: LimitSpec): boolean {
+  return [running, perMachine, rate, perKey].every((limit) => limit === null);
 }
 
 function sharedSpec(
