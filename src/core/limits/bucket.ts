@@ -14,6 +14,15 @@ const ONE = 1_000_000;
 /** Millionths that flow in each millisecond. */
 const flow = ({ tokens, perMs }: RateSpec): number => (tokens * ONE) / perMs;
 
+const inflow = (ms: number, rate: RateSpec): number => Math.floor(ms * flow(rate));
+
+/** The shortest time in which so much flows in, however the division is rounded. */
+function timeFor(amount: number, rate: RateSpec): number {
+  const about = Math.ceil(amount / flow(rate));
+  if (inflow(about, rate) < amount) return about + 1;
+  return about > 0 && inflow(about - 1, rate) >= amount ? about - 1 : about;
+}
+
 /**
  * Where the clock was set back, nothing flows in until it has come to where it was. Where that is longer than the bucket takes to
  * be full, what it says is forgotten: it is full then.
@@ -28,7 +37,7 @@ function kept(bucket: Bucket | undefined, rate: RateSpec, now: number): Bucket {
 function filledBy(bucket: Bucket | undefined, rate: RateSpec, now: number): Bucket {
   const { tokens, refilledAt } = kept(bucket, rate, now);
   const since = Math.max(0, now - refilledAt);
-  const all = Math.min(rate.burst * ONE, tokens + Math.floor(since * flow(rate)));
+  const all = Math.min(rate.burst * ONE, tokens + inflow(since, rate));
   return { tokens: all, refilledAt: refilledAt + since };
 }
 
@@ -52,10 +61,10 @@ export function afterTaking(
 export function untilNextToken(bucket: Bucket | undefined, rate: RateSpec, now: number): number {
   const { tokens, refilledAt } = kept(bucket, rate, now);
   const missing = Math.max(0, ONE - tokens);
-  return Math.max(0, refilledAt + Math.ceil(missing / flow(rate)) - now);
+  return Math.max(0, refilledAt + timeFor(missing, rate) - now);
 }
 
 /** When it will be full again, and need not be kept any more. */
 export function fullAt({ tokens, refilledAt }: Bucket, rate: RateSpec): number {
-  return refilledAt + Math.ceil((rate.burst * ONE - tokens) / flow(rate));
+  return refilledAt + timeFor(rate.burst * ONE - tokens, rate);
 }
