@@ -66,21 +66,24 @@ export class Doors {
   ): Promise<Doors> {
     const { t, dialect } = work;
     const limited = lanes.filter((lane) => lane.limited !== null);
-    const names = [
-      ...unique(limited.map(({ kind }) => kind)).map((name) => ({ scope: SCOPES.kind, name })),
-      ...unique(limited.map(({ queue }) => queue)).map((name) => ({ scope: SCOPES.queue, name })),
-    ];
-    const find = (some: readonly RowOf<typeof RULE_KEY>[]) =>
+    // By their names, and not by where they stand: whoever waits for a row that is being changed is given what it has become.
+    const find = (scope: number) => (some: readonly string[]) =>
       sql`select ${columnsOf(RULE)} from ${dialect.byKey(t.rule)}
-        where ${dialect.amongKeys(t.rule, RULE_KEY, some)} order by scope, name ${dialect.lock(lock)}`;
-    const [rows, claimer] = await Promise.all([
-      work.allOf(names, find, RULE),
+        where scope = ${scope} and ${dialect.among("name", "text", some)} order by name ${dialect.lock(lock)}`;
+    const names = (of: (lane: OpenLane) => string): string[] => unique(limited.map(of)).toSorted();
+    const kinds = names(({ kind }) => kind);
+    const queues = names(({ queue }) => queue);
+    const [ofKinds, ofQueues, claimer] = await Promise.all([
+      work.allOf(kinds, find(SCOPES.kind), RULE),
+      work.allOf(queues, find(SCOPES.queue), RULE),
       work.first(
         sql`select host, ${dialect.now} as now_ms from ${t.worker} where id = ${id(session)}`,
         CLAIMER,
       ),
     ]);
-    const rules = new Map(rows.map((row) => [ruleName(row.scope, row.name), row]));
+    const rules = new Map(
+      [...ofKinds, ...ofQueues].map((row) => [ruleName(row.scope, row.name), row]),
+    );
     const now = Number.isNaN(work.now) ? (claimer?.now_ms ?? 0) : work.now;
     const doors = new Doors(work, claimer?.host ?? "", rules, new Gate(now));
     await doors.know(limited.flatMap((lane) => doors.limitsOf(lane)));
@@ -266,7 +269,7 @@ export class Doors {
     const first = next(after === null ? NOTHING : sql`and h.limit_hash > ${id(after)}`);
     const rows = await this.work.all(
       sql`with recursive k (limit_hash, nth) as (
-          select f.limit_hash, 1 from (${first}) f
+          select (${first}), 1
           union all
           select (${next(sql`and h.limit_hash > k.limit_hash`)}), k.nth + 1 from k
           where k.limit_hash is not null and k.nth < ${KEYS})
