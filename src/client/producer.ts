@@ -59,12 +59,18 @@ export class Producer {
   }
 
   private async insertAll(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
-    checkOrders(orders);
+    const jobs = await this.prepare(orders, "enqueueMany");
+    const { parts } = await this.driver();
+    const inserts = jobs.map((job) => this.insert(job));
+    return parts === undefined ? Promise.all(inserts) : allOf(inserts);
+  }
+
+  /** Checked, and as the database takes them. @throws InvalidInputError; `where` is the function that was called. */
+  async prepare(orders: readonly Order<unknown>[], where: string): Promise<readonly NewJob[]> {
+    checkOrders(orders, where);
     const prepared = orders.map((order) => prepare(...order));
     await Promise.all(prepared.map(({ checked }) => checked));
-    const { parts } = await this.driver();
-    const inserts = prepared.map(({ job }) => this.insert(job));
-    return parts === undefined ? Promise.all(inserts) : allOf(inserts);
+    return prepared.map(({ job }) => job);
   }
 
   private async insert(job: NewJob): Promise<Enqueued> {
@@ -143,10 +149,10 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-function checkOrders(orders: unknown): void {
+function checkOrders(orders: unknown, where: string): void {
   if (!Array.isArray(orders) || !orders.every((order) => Array.isArray(order)))
     throw new InvalidInputError(
       "QUDO_INVALID_OPTION",
-      "enqueueMany takes a list of [job, payload, options].",
+      `${where} takes a list of [job, payload, options].`,
     );
 }

@@ -192,7 +192,7 @@ export interface Driver {
   enqueueFromFailed(revivals: readonly Revival[]): Promise<RevivalOutcome[]>;
   /**
    * Ends sessions without asking whether they live: what they hold is given back or abandoned, and the worker, if it lives, learns by
-   * its heartbeat that its session is gone. One transaction for each.
+   * its heartbeat that its session is gone. One transaction for each, which waits for what is being settled at this moment.
    */
   dismiss(sessions: readonly string[], how: Dismissal): Promise<DismissOutcome[]>;
   /** Nothing of a paused queue, or of one kind in it, is claimed; what runs goes on. False when it was so already. */

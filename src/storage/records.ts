@@ -345,7 +345,7 @@ export type RevivalOutcome =
 /** What becomes of all that a dismissed session holds: it goes back to its place, or is abandoned (worker_cancelled). */
 export type Dismissal = "released" | "abandoned";
 
-/** "busy": something of it is being settled at this moment, and nothing was changed. `runs`: how many were decided. */
+/** `runs`: how many were decided. */
 export type DismissOutcome =
-  | { readonly status: "absent" | "busy" }
+  | { readonly status: "absent" }
   | { readonly status: "dismissed"; readonly runs: number };

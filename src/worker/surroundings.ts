@@ -3,6 +3,7 @@ import { QudoError } from "../core/errors.js";
 import type { Emit } from "../core/events.js";
 import type { UserTransaction } from "../storage/driver.js";
 import type { Places } from "./places.js";
+import type { Prepare } from "./replacing.js";
 
 export interface Surroundings {
   /** Hears of jobs that this worker made ready: `subscribe` tells only of other connections' writes. */
@@ -13,6 +14,8 @@ export interface Surroundings {
   emit?: Emit;
   /** What `job.completeIn` needs: a user's open transaction as the database's engine knows it. */
   transaction?(of: object): UserTransaction;
+  /** What `job.replace` needs: orders as the database takes them, once they have been checked. */
+  prepare?: Prepare;
   /** Where the database is one of several. */
   part?: PartSurroundings;
 }

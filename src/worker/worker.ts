@@ -265,11 +265,12 @@ export class Worker implements RunningWorker {
   private landed(
     settle: readonly SettleGroup[],
     claim: ClaimRequest | null,
-    { settled, claimed, more, tokenInMs }: TripOutcome,
+    outcome: TripOutcome,
   ): void {
+    const { claimed, more, tokenInMs } = outcome;
     this.settler.applied(settle);
     if (settle.length > 0 || claimed.length > 0) this.looks.worked();
-    settle.forEach(({ settlements }, i) => this.ends.arrived(settlements, settled[i] ?? []));
+    this.ends.arrived(settle, outcome);
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
@@ -341,9 +342,10 @@ export class Worker implements RunningWorker {
   }
 
   private crewOwner(): CrewOf {
-    const { context, transaction, part } = this.surroundings;
+    const { context, transaction, prepare, part } = this.surroundings;
     return {
       context,
+      ...(prepare && { prepare }),
       ...(part && { database: part.name }),
       session: () => this.session.id,
       transaction: transaction ?? refuseTransaction,

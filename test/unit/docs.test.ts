@@ -17,6 +17,7 @@ const PAGES = [
   "docs/mysql.md",
   "docs/transactions.md",
   "docs/limits.md",
+  "docs/operating.md",
 ];
 const TOPICS = new Set(laws.map(({ id }) => id.split(".")[0]));
 const read = (page: string): string => readFileSync(page, "utf8");

@@ -72,5 +72,5 @@ const revived = later<RevivalOutcome>(
 const dismissed: Merge<DismissOutcome> = (a, b) => {
   if (a.status === "dismissed" && b.status === "dismissed")
     return { status: "dismissed", runs: a.runs + b.runs };
-  return later<DismissOutcome>("absent", "dismissed", "busy")(a, b);
+  return later<DismissOutcome>("absent", "dismissed")(a, b);
 };

@@ -3,7 +3,7 @@ import { afterReschedule } from "../../core/outcome.js";
 import { isTerminal } from "../../core/states.js";
 import type { Reschedule, RescheduleOutcome } from "../driver.js";
 import { write, type Engine, type Work } from "./engine.js";
-import { ConflictError } from "./errors.js";
+import { claimedMeanwhile } from "./errors.js";
 import { stateOf } from "./look.js";
 import { locatorOf, meet, operatorEvent, stateBefore, takeAway, type Met } from "./operate.js";
 import { movedTo, type Moved } from "./places.js";
@@ -72,13 +72,4 @@ async function rescheduleAll(
     if (waited.length < moves.length) throw claimedMeanwhile();
   });
   return outcomes;
-}
-
-/** It begins again, and finds them held. */
-function claimedMeanwhile(): ConflictError {
-  return new ConflictError(
-    "QUDO_DATABASE_BUSY",
-    "Jobs that were to be moved were being claimed at this moment. Ask again.",
-    true,
-  );
 }

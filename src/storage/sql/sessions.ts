@@ -16,15 +16,16 @@ import type {
   SessionRow,
 } from "../driver.js";
 import { conclude, dropLeases, type Decided } from "./conclude.js";
-import type { RunOfLease } from "./dialect.js";
+import type { LeaseRow, RunOfLease } from "./dialect.js";
 import { glance, write, type Engine, type Work } from "./engine.js";
+import { claimedMeanwhile } from "./errors.js";
 import { isAlive } from "./fence.js";
 import { endedBy, freeKeys } from "./keys.js";
 import { declare, freeSlots } from "./limits.js";
 import { outcomesOf, runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { deleteRunning, leasesById } from "./running.js";
-import { id, sql } from "./query.js";
+import { id, sql, type Query } from "./query.js";
 
 const WORKER = {
   id: "id",
@@ -168,11 +169,17 @@ export async function reap(engine: Engine, dead: readonly DeadSession[]): Promis
 }
 
 async function reapOne(work: Work, dead: DeadSession): Promise<ReapOutcome> {
+  // First its row: from here on it can neither beat nor claim.
   const row = await lockSession(work, dead.id);
   if (row === undefined) return { status: "absent" };
   if (isAlive(row, dead, work.now)) return { status: "alive" };
-  const decided = await endSession(work, dead.id, afterWorkerDeath);
-  return decided === null ? { status: "alive" } : { status: "reaped", decided };
+  const [leases, all] = await Promise.all([
+    work.dialect.leases(work.tx, heldBy(dead.id), "skip"),
+    leasesOf(work, dead.id),
+  ]);
+  // Whoever holds one of them is settling at this moment: no sign of death.
+  if (all.length > leases.length) return { status: "alive" };
+  return { status: "reaped", decided: await endSession(work, dead.id, leases, afterWorkerDeath) };
 }
 
 /** What an operator asks for: the same, whether it lives or not. One transaction per session. */
@@ -186,13 +193,15 @@ export async function dismiss(
   return outcomes;
 }
 
+/** Its leases first, as whoever settles through one and claims has them first: it waits for those, and nobody waits in a circle. */
 async function dismissOne(work: Work, key: string, how: Dismissal): Promise<DismissOutcome> {
+  const leases = await work.dialect.leases(work.tx, heldBy(key), "update");
   if ((await lockSession(work, key)) === undefined) return { status: "absent" };
-  const decided = await endSession(work, key, (run) => afterDismissal(run, how));
-  return decided === null ? { status: "busy" } : { status: "dismissed", runs: decided[how] ?? 0 };
+  if ((await leasesOf(work, key)).length > leases.length) throw claimedMeanwhile();
+  const decided = await endSession(work, key, leases, (run) => afterDismissal(run, how));
+  return { status: "dismissed", runs: decided[how] ?? 0 };
 }
 
-/** From here on it can neither beat nor claim. */
 function lockSession(work: Work, key: string): Promise<RowOf<typeof SEEN> | undefined> {
   const { t, dialect } = work;
   return work.first(
@@ -201,21 +210,21 @@ function lockSession(work: Work, key: string): Promise<RowOf<typeof SEEN> | unde
   );
 }
 
-/** Null, with nothing written, where somebody holds one of its leases: that one is settling at this moment, which is no sign of death. */
+const heldBy = (key: string): Query => sql`l.worker = ${id(key)}`;
+
+/** All of them, locked or not. */
+function leasesOf(work: Work, key: string): Promise<RowOf<typeof ID>[]> {
+  return work.all(sql`select l.id from ${work.t.lease} l where ${heldBy(key)}`, ID);
+}
+
+/** These are all its leases, and locked. Says how many runs were decided, by their new state. */
 async function endSession(
   work: Work,
   key: string,
+  leases: readonly LeaseRow[],
   decide: (run: Counters, wasRunning: boolean) => Decision,
-): Promise<Decided | null> {
-  const { t, dialect } = work;
-  const own = sql`l.worker = ${id(key)}`;
-  const [leases, all] = await Promise.all([
-    dialect.leases(work.tx, own, "skip"),
-    work.all(sql`select l.id from ${t.lease} l where ${own}`, ID),
-  ]);
-  const locked = new Set(leases.map((lease) => lease.id));
-  if (all.some((lease) => !locked.has(lease.id))) return null;
+): Promise<Decided> {
   const decided = await conclude(work, leases, decide);
-  await work.run(sql`delete from ${t.worker} where id = ${id(key)}`);
+  await work.run(sql`delete from ${work.t.worker} where id = ${id(key)}`);
   return decided;
 }

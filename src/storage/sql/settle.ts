@@ -49,11 +49,13 @@ export async function trip(engine: Engine, { settle, claim: request }: Trip): Pr
 
 /** In transactions of their own, before the one that settles. */
 async function lanesOfChildren(engine: Engine, groups: readonly SettleGroup[]): Promise<LaneIds> {
-  const children = groups.flatMap(({ settlements }) =>
-    settlements.flatMap(({ children = [] }) => children),
-  );
-  return children.length === 0 ? new Map() : engine.lanes.ids(children);
+  const parents = groups.flatMap(({ settlements }) => settlements.filter(hasChildren));
+  return parents.length === 0
+    ? NO_LANES
+    : engine.lanes.ids(parents.flatMap(({ children }) => children));
 }
+
+const NO_LANES: LaneIds = new Map();
 
 interface Judgement {
   readonly settled: SettleOutcome[][];
@@ -179,11 +181,13 @@ class Verdict {
 
   /** Those that were accepted and leave children, in order. */
   get parents(): readonly Parent[] {
-    return this.all.flatMap((one) => {
+    const parents: Parent[] = [];
+    for (const one of this.all) {
       const { settlement } = one;
-      if (!hasChildren(settlement) || this.outcomeOf(one) !== "accepted") return [];
-      return [{ settlement, fresh: this.accepted.get(one) === true }];
-    });
+      if (hasChildren(settlement) && this.outcomeOf(one) === "accepted")
+        parents.push({ settlement, fresh: this.accepted.get(one) === true });
+    }
+    return parents;
   }
 
   /** Lines are kept also where the run is lost. */

@@ -138,7 +138,7 @@ function reapOne(engine: Engine, dead: DeadSession, now: number): ReapOutcome {
   return { status: "reaped", decided: endSession(engine, dead.id, afterWorkerDeath, now) };
 }
 
-/** Nobody is ever met in the middle of a settle here: none is "busy". */
+/** What an operator asks for: the same, whether it lives or not. */
 export async function dismiss(
   engine: Engine,
   ids: readonly string[],

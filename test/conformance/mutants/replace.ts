@@ -4,6 +4,7 @@ import type {
   Driver,
   NewJob,
   SettleGroup,
+  Settlement,
   Trip,
   TripOutcome,
 } from "../../../src/storage/driver.js";
@@ -13,11 +14,16 @@ import { change, FREE_ANYWAY, type Mutant } from "./mutant.js";
 const childrenOf = (trip: Trip): NewJob[] =>
   trip.settle.flatMap(({ settlements }) => settlements.flatMap(({ children = [] }) => children));
 
+const childless = (settlement: Settlement): Settlement =>
+  Object.fromEntries(
+    Object.entries(settlement).filter(([name]) => name !== "children"),
+  ) as unknown as Settlement;
+
 const without = (trip: Trip): Trip => ({
   ...trip,
   settle: trip.settle.map((group): SettleGroup => ({
     ...group,
-    settlements: group.settlements.map(({ children: _, ...settlement }) => settlement),
+    settlements: group.settlements.map(childless),
   })),
 });
 
