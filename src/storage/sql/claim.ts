@@ -181,22 +181,19 @@ class Batch {
    * other in claim order, as long as the limits let them pass.
    */
   private async limitedTakes(lines: readonly Line[]): Promise<LimitedTakes> {
-    const { doors, marks, work } = this;
+    const { doors, marks } = this;
     const takes: Take[] = [];
     const keyed: KeyedRow[] = [];
-    const passes = doors?.trial();
-    for (const { lanes, left } of lines) {
-      if (doors === null || passes === undefined || lanes.every(isOpen)) continue;
-      const rows: (RowOf<typeof KEY> | KeyedRow)[] = [];
-      for (const lane of lanes) {
-        const each = Math.min(left, doors.room(lane));
-        if (each > 0) rows.push(...(await work.all(headsOf(work, [lane], each, marks), KEY)));
-        if (each > 0) rows.push(...(await doors.inTurn(lane, each)));
-      }
+    if (doors === null) return { takes, keyed };
+    const limited = lines.filter(({ lanes }) => !lanes.every(isOpen));
+    const heads: Head[][] = [];
+    for (const line of limited) heads.push(await this.headsOfLine(line, doors));
+    const passes = doors.trial();
+    for (const [i, { lanes, left }] of limited.entries()) {
       const byId = new Map(lanes.map((lane) => [lane.id, lane]));
       const ready = new Map<number, number>();
       let free = left;
-      for (const row of rows.toSorted(inClaimOrder)) {
+      for (const row of heads[i]!.toSorted(inClaimOrder)) {
         if (free === 0) break;
         if (!passes(byId.get(row.lane)!, row)) continue;
         free--;
@@ -206,6 +203,18 @@ class Batch {
       for (const [lane, limit] of ready) takes.push({ lane, limit, after: marks.get(lane) });
     }
     return { takes, keyed };
+  }
+
+  private async headsOfLine({ lanes, left }: Line, doors: Doors): Promise<Head[]> {
+    const { marks, work } = this;
+    const heads: Head[] = [];
+    for (const lane of lanes) {
+      const each = Math.min(left, doors.room(lane));
+      if (each === 0) continue;
+      heads.push(...(await work.all(headsOf(work, [lane], each, marks), KEY)));
+      heads.push(...(await doors.inTurn(lane, each)));
+    }
+    return heads;
   }
 
   private hold(line: Line, row: PlacedRow, lane: OpenLane, job: JobColumns): void {
@@ -274,6 +283,9 @@ function looksOf(
     return { lane, ...seen, after: marks.get(lane.id), taken: own.length, last: own.at(-1) };
   });
 }
+
+/** A row of ready, or one of a key. */
+type Head = RowOf<typeof KEY> | KeyedRow;
 
 interface LimitedTakes {
   readonly takes: readonly Take[];
