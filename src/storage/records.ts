@@ -91,6 +91,7 @@ export interface LimitDeclaration {
   readonly spec: LimitSpec | null;
 }
 
+/** What a limit is declared of: a kind, in whichever queue, or a queue with all its kinds. */
 export type LimitScope = "kind" | "queue";
 
 /** How {@link Driver.keepAlive} beats. */

@@ -47,8 +47,8 @@ export class Looks {
     this.workedAt = this.owner.now();
   }
 
-  /** Jobs wait for something that will be there in so many milliseconds. */
-  promised(ms: number): void {
+  /** Jobs wait for something that will be there in so many milliseconds; Infinity: they do not. */
+  promised(ms = Infinity): void {
     this.promisedAt = this.owner.now() + ms;
   }
 

@@ -258,7 +258,7 @@ export class Worker implements RunningWorker {
   private claimRequest(): ClaimRequest | null {
     if (!this.mayClaim()) return null;
     if (this.unanswered !== null) return this.unanswered;
-    const wants = this.crew.queues.map((queue) => queue.want()).filter((want) => want.limit > 0);
+    const wants = this.crew.queues.map((queue) => queue.want()).filter(({ limit }) => limit > 0);
     return wants.length === 0 ? null : { lease: newId(), session: this.session.id, wants };
   }
 
@@ -267,14 +267,14 @@ export class Worker implements RunningWorker {
     claim: ClaimRequest | null,
     outcome: TripOutcome,
   ): void {
-    const { claimed, more, tokenInMs } = outcome;
+    const { claimed, more } = outcome;
     this.settler.applied(settle);
     if (settle.length > 0 || claimed.length > 0) this.looks.worked();
     this.ends.arrived(settle, outcome);
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
-    if (tokenInMs !== undefined) this.looks.promised(tokenInMs);
+    this.looks.promised(outcome.tokenInMs);
     if (claimed.length > 0) this.settler.opened(claim.lease, claimed.length);
     for (const { queue: name, limit } of claim.wants) {
       const queue = this.crew.queue(name);
@@ -363,12 +363,8 @@ export class Worker implements RunningWorker {
 
   private sessionOwner(): SessionOf {
     return {
-      name: this.settings.name,
+      ...this.settings,
       kinds: [...this.registry.keys()],
-      limits: this.settings.limits,
-      leaseMs: this.settings.leaseMs,
-      heartbeatMs: this.settings.heartbeatMs,
-      watchdogMs: this.settings.watchdogMs,
       wanted: () => this.phase === "starting" || this.phase === "working",
       lost: (session) => {
         this.forgetAll();
