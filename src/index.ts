@@ -1,5 +1,6 @@
 /** qudo: a brokerless, persistent job queue. The public surface. */
-export { Qudo, type NeedsContext, type QudoOptions } from "./qudo.js";
+export { Qudo } from "./qudo.js";
+export type { NeedsContext, QudoOptions } from "./qudo-options.js";
 export {
   defineJob,
   jobsWith,
@@ -24,6 +25,14 @@ export type { Isolation } from "./core/isolation.js";
 export { snooze, type Snooze } from "./core/snooze.js";
 export type { Duration } from "./core/duration.js";
 export type { StandardSchema } from "./core/schema.js";
+export type {
+  KeyLimits,
+  KindLimits,
+  LimitSpec,
+  QueueLimits,
+  Rate,
+  RateSpec,
+} from "./core/limits/spec.js";
 export type { Keep, KeepPolicy } from "./core/keep.js";
 export type { JobState, LogLevel, Reason, RunState } from "./core/states.js";
 export type { EventName, QudoEvents } from "./core/events.js";
@@ -128,6 +137,8 @@ export type {
   DatabaseStatus,
   Identity,
   LaneCounts,
+  LimitRow,
+  LimitScope,
   RescheduleOutcome,
   RetryOutcome,
   SessionRow,

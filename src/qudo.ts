@@ -31,74 +31,23 @@ import {
 } from "./client/upkeep.js";
 import { closedError, QudoError } from "./core/errors.js";
 import type { EventName } from "./core/events.js";
-import {
-  registry,
-  type AnyJobDefinition,
-  type ContextOf,
-  type JobDefinition,
-  type Registry,
-} from "./core/job.js";
-import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
+import { registry, type AnyJobDefinition, type JobDefinition, type Registry } from "./core/job.js";
+import { keepPolicy, type KeepPolicyTimes } from "./core/keep.js";
+import { checkQueueLimits, type LimitSpec } from "./core/limits/spec.js";
 import { checkFlag, checkOptions } from "./core/options.js";
 import type { Time } from "./core/time.js";
-import type { Placement } from "./storage/database.js";
+import { KNOWN_OPTIONS, type NeedsContext, type QudoOptions } from "./qudo-options.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
-import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
+import { checkDatabaseName, Opening } from "./storage/open.js";
 import { REAL } from "./storage/time.js";
 import type { World } from "./storage/world.js";
 import type { WorkOnceOptions } from "./worker/once.js";
-import {
-  checkLogger,
-  onceSettings,
-  workerSettings,
-  type Logger,
-  type WorkerOptions,
-} from "./worker/options.js";
+import { checkLogger, onceSettings, workerSettings, type WorkerOptions } from "./worker/options.js";
 import { parentToTell, underParent } from "./worker/prefork/link.js";
 import type { RunningWorker } from "./worker/running.js";
 import { Staff } from "./worker/staff.js";
 import type { Surroundings } from "./worker/surroundings.js";
 import type { InputOf, PayloadOf, TaskQueue, TaskQueueOptions } from "./worker/tasks/api.js";
-
-/** What {@link Qudo} is made with. */
-export interface QudoOptions<
-  Jobs extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
-> {
-  /**
-   * Where the jobs are: "sqlite:jobs.db", "postgres://…", "mysql://…", or an object with more to say; or a list of such objects, each
-   * with a name, which are used as one. Uniqueness, limits and order hold within each of them.
-   */
-  databases: Databases;
-  /** Several databases: where new jobs go. Default "spread". */
-  placement?: Placement;
-  /** Several databases: how many seconds one that is out is left in peace before it is tried again. Default 30. */
-  retrySeconds?: number;
-  /** Is told when one of several databases goes out or comes back. Default: warnings and errors go to the console. */
-  logger?: Logger;
-  /** What a worker here can do. Producers need none. */
-  jobs?: Jobs;
-  /** What handlers find as `job.context`. Needed where a job is defined with one (`jobsWith`). */
-  context?: ContextOf<Jobs>;
-  /** Creates or upgrades the tables at first use. Default true. */
-  migrate?: boolean;
-  /** How long ended jobs and figures are kept that have no keep time of their own. Default: done 24 h, other 30 d, counts 7 d. */
-  keep?: KeepPolicy;
-}
-
-/** Demands the context where one of the jobs needs it. */
-export type NeedsContext<Jobs extends readonly AnyJobDefinition[]> =
-  unknown extends ContextOf<Jobs> ? unknown : { readonly context: ContextOf<Jobs> };
-
-const KNOWN = [
-  "databases",
-  "placement",
-  "retrySeconds",
-  "logger",
-  "jobs",
-  "context",
-  "migrate",
-  "keep",
-] as const satisfies readonly (keyof QudoOptions)[];
 
 /** A queue in one database: enqueues jobs, starts workers, and looks at both. Make one per process, and close it at the end. */
 export class Qudo<
@@ -117,6 +66,7 @@ export class Qudo<
   private readonly time: Time;
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
+  private readonly queueLimits: ReadonlyMap<string, LimitSpec | null>;
   private readonly emitter = new Emitter();
   private readonly logs: Logs;
   private readonly results: Results;
@@ -131,7 +81,7 @@ export class Qudo<
    */
   constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>, world: World = {}) {
     // Not even to be left out: there is no database to begin with.
-    checkOptions(options ?? null, KNOWN, "new Qudo");
+    checkOptions(options ?? null, KNOWN_OPTIONS, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.#context = options.context;
     const logger = checkLogger(options.logger);
@@ -145,6 +95,7 @@ export class Qudo<
     const jobs = registry(options.jobs ?? []);
     this.registry = wrapJob === undefined ? jobs : registry([...jobs.values()].map(wrapJob));
     this.keep = keepPolicy(options.keep, "keep of Qudo");
+    this.queueLimits = checkQueueLimits(options.queueLimits);
     const driver = (): Promise<Driver> => this.#opening.ready();
     const wake = (database?: string): void => this.staff.wake(database);
     this.staff = new Staff({
@@ -220,7 +171,12 @@ export class Qudo<
    * start in none of them.
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
-    const settings = workerSettings(underParent(options), this.registry, this.keep);
+    const settings = workerSettings(
+      underParent(options),
+      this.registry,
+      this.keep,
+      this.queueLimits,
+    );
     const join = parentToTell((ready) => this.once("worker:started", ready));
     const worker = await this.staff.start(settings.abilities, settings);
     join?.(worker);
@@ -251,7 +207,7 @@ export class Qudo<
    * @throws DatabaseError when the database could not be asked; of several, when none of them could.
    */
   async workOnce(options: WorkOnceOptions = {}): Promise<boolean> {
-    return this.staff.once(onceSettings(options, this.registry, this.keep));
+    return this.staff.once(onceSettings(options, this.registry, this.keep, this.queueLimits));
   }
 
   /**

@@ -14,6 +14,7 @@ import { examples } from "./command.js";
 import { addExplain } from "./explain.js";
 import { EXIT } from "./exit.js";
 import { addMigrate } from "./migrate.js";
+import { addLimits } from "./limits.js";
 import { addList } from "./list.js";
 import { ignoreClosedPipe } from "./output.js";
 import { addOverdue } from "./overdue.js";
@@ -50,6 +51,7 @@ for (const add of [
   addEnqueue,
   addStatus,
   addList,
+  addLimits,
   addShow,
   addExplain,
   addAttempts,

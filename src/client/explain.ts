@@ -54,9 +54,11 @@ async function explainFound(all: Driver, first: JobRow): Promise<Explanation> {
   }
 }
 
+const WAITING: ReadonlySet<Situation["place"]> = new Set(["ready", "keyed", "delayed"]);
+
 /** Whether both looks saw the job in one place. */
 function agrees({ place }: Situation, { state }: JobRow): boolean {
-  if (state === "pending" || state === "failed") return place === "ready" || place === "delayed";
+  if (state === "pending" || state === "failed") return WAITING.has(place);
   if (state === "reserved" || state === "running") return place === "held" || place === "nowhere";
   return place === "ended";
 }

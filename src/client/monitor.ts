@@ -3,7 +3,14 @@ import { askAll, complete, mapped } from "../core/ask.js";
 import type { Duration } from "../core/duration.js";
 import { checkOptions } from "../core/options.js";
 import type { Time } from "../core/time.js";
-import type { CountQuery, Driver, LaneCounts, SessionRow, TallyRow } from "../storage/driver.js";
+import type {
+  CountQuery,
+  Driver,
+  LaneCounts,
+  LimitRow,
+  SessionRow,
+  TallyRow,
+} from "../storage/driver.js";
 import { REAL } from "../storage/time.js";
 import {
   changesSince,
@@ -186,6 +193,15 @@ export class Monitor {
     checkOptions(filter, ["database"], "monitor.workers");
     const { driver, database } = choose(await this.driver(), filter.database);
     return mapped(driver.sessions(), (rows) =>
+      database === undefined ? rows : rows.map((row) => ({ ...row, database })),
+    );
+  }
+
+  /** Limits that workers have declared, and how much of them is used: kinds before queues. Each of several databases has its own. */
+  async limits(filter: DatabaseFilter = {}): Promise<LimitRow[]> {
+    checkOptions(filter, ["database"], "monitor.limits");
+    const { driver, database } = choose(await this.driver(), filter.database);
+    return mapped(driver.limits(), (rows) =>
       database === undefined ? rows : rows.map((row) => ({ ...row, database })),
     );
   }

@@ -4,6 +4,7 @@ import { durationMs } from "../core/duration.js";
 import { InvalidInputError } from "../core/errors.js";
 import type { AnyJobDefinition, Order } from "../core/job.js";
 import { keepTimes } from "../core/keep.js";
+import { keyOfPayload } from "../core/limits/spec.js";
 import {
   checkDate,
   checkMaxAttempts,
@@ -68,6 +69,8 @@ export function prepare<Input>(...[job, payload, options = {}]: Order<Input>): P
     redact: job.redact,
     payload: { codec: CODEC_JSON, text, bin: null },
     uniqueKey: options.uniqueKey === undefined ? null : checkKey(options.uniqueKey),
+    // Of what the worker will see: the caller's object may say something else by the time it is stored.
+    limitKey: job.limits?.key == null ? null : keyOfPayload(job.limits, decode(text), job.kind),
   };
   const verdict =
     job.schema === null ? null : validateNow(job.schema, decode(text), `Payload of "${job.kind}"`);

@@ -74,7 +74,7 @@ export interface Facts {
     readonly startedAt: number | null;
     readonly last: LastRun | null;
   };
-  readonly place: "ready" | "delayed" | "held" | "ended" | "nowhere";
+  readonly place: "ready" | "keyed" | "delayed" | "held" | "ended" | "nowhere";
   readonly queuePausedAt: number | null;
   readonly kindPausedAt: number | null;
   readonly ahead: number;
@@ -112,6 +112,7 @@ export function explain(facts: Facts): Why[] {
         ),
       ];
     case "ready":
+    case "keyed":
     case "delayed":
       return waiting(facts);
   }

@@ -7,6 +7,7 @@ import { InvalidInputError, QudoError } from "./errors.js";
 import { checkPaths } from "./redact.js";
 import { checkIsolation, checkModule, type Isolation } from "./isolation.js";
 import { keepTimes, type Keep } from "./keep.js";
+import { checkKindLimits, type CheckedLimits, type KindLimits } from "./limits/spec.js";
 import {
   checkFlag,
   checkMaxAttempts,
@@ -130,6 +131,11 @@ export interface JobOptions<Input, Payload, Result, Context = unknown> {
    * `job.snooze` or `job.completeIn`; what it throws is a failure as ever. Default false: who returns is done.
    */
   explicitCompletion?: boolean;
+  /**
+   * How many run at once and how many begin in a time: of this kind, on one machine, or of each key. The word of the worker that
+   * started last is kept in the database, and all obey it. Default: no limits.
+   */
+  limits?: KindLimits<NoInfer<Input>>;
   /** Runs one job. May run more than once: a process can die before it has told that it was done. */
   run: Handler<Payload, Result, Context>;
 }
@@ -151,6 +157,8 @@ export interface JobDefinition<
   readonly redact: readonly string[] | null;
   readonly keepDoneMs: number | null;
   readonly keepOtherMs: number | null;
+  /** Null for none. */
+  readonly limits: CheckedLimits | null;
   readonly schema: StandardSchema<Input, Payload> | null;
   /** Null for none of its own. */
   readonly isolate: Isolation | null;
@@ -199,6 +207,7 @@ const KNOWN = [
   "isolate",
   "module",
   "explicitCompletion",
+  "limits",
   "run",
 ] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
@@ -255,6 +264,7 @@ function define<Input, Payload, Result, Context>(
     timeoutMs: options.timeout === undefined ? null : durationMs(options.timeout, "timeout"),
     redact: options.redact === undefined ? null : checkPaths(options.redact),
     ...keepTimes(options.keep, `defineJob("${kind}")`),
+    limits: checkKindLimits(options.limits, `limits of defineJob("${kind}")`),
     schema: options.payload ?? null,
     isolate: options.isolate === undefined ? null : checkIsolation(options.isolate),
     module: options.module === undefined ? null : checkModule(options.module),

@@ -54,6 +54,7 @@ import type {
   JobQuery,
   JobRow,
   LaneCounts,
+  LimitRow,
   LogQuery,
   LogRow,
   RunningPage,
@@ -71,6 +72,8 @@ export type {
   NewJob,
   InsertOutcome,
   NewSession,
+  LimitDeclaration,
+  LimitScope,
   KeepAlive,
   SessionRow,
   RunKey,
@@ -126,6 +129,7 @@ export type {
   Situation,
   CountQuery,
   LaneCounts,
+  LimitRow,
   DatabaseStatus,
   Violation,
 } from "./views.js";
@@ -154,6 +158,7 @@ export interface Driver {
   insertJobs(jobs: readonly NewJob[]): Promise<InsertOutcome[]>;
 
   // — sessions of workers
+  /** `limits` take the place of what was declared before for the same kinds and queues: the last word counts, and all obey it. */
   openSession(session: NewSession): Promise<void>;
   /** An update, never an upsert: `alive: false` means that the session was ended by others, and all it held is lost. */
   heartbeat(beat: Heartbeat): Promise<HeartbeatOutcome>;
@@ -170,7 +175,10 @@ export interface Driver {
   reap(dead: readonly DeadSession[]): Promise<ReapOutcome[]>;
 
   // — the hot path
-  /** Settles, then claims, in one transaction. Handlers start only after this has resolved. */
+  /**
+   * Settles, then claims, in one transaction. Handlers start only after this has resolved. What is claimed passes the limits that
+   * were declared: it holds its slots until its worker gives its run up, and has taken its tokens. Keys take turns.
+   */
   trip(trip: Trip): Promise<TripOutcome>;
   /** Shows runs as running. False where the lease is gone or the run already has an outcome: do not start it. */
   markStarted(runs: readonly HeldRun[]): Promise<boolean[]>;
@@ -230,6 +238,8 @@ export interface Driver {
   /** Null for a job that is not there. */
   situation(id: string): Promise<Situation | null>;
   counts(query: CountQuery): Promise<LaneCounts[]>;
+  /** Limits that workers have declared, kinds before queues, by name. */
+  limits(): Promise<LimitRow[]>;
   /** Checks invariants I1 to I6 over the whole database: what `qudo doctor` prints. */
   audit(): Promise<Violation[]>;
 

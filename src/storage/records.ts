@@ -1,5 +1,6 @@
 /** What the operations of a driver take and answer. Part of the contract, driver.ts, which passes these types on. */
 import type { Decision } from "../core/outcome.js";
+import type { LimitSpec } from "../core/limits/spec.js";
 import type { JobState, LogLevel, RunState } from "../core/states.js";
 
 /** What {@link Driver.migrate} found and left. */
@@ -54,6 +55,8 @@ export interface NewJob {
   readonly payload: StoredPayload;
   /** At most one living job per (kind, key). */
   readonly uniqueKey: string | null;
+  /** Jobs of one kind and key share the limits of {@link LimitSpec.perKey}. Absent or null: it has none. */
+  readonly limitKey?: string | null;
 }
 
 /** What became of one job of {@link Driver.insertJobs}; `holder` is the living job that has the unique key. */
@@ -78,7 +81,19 @@ export interface NewSession {
   readonly version: string;
   /** How old its last heartbeat must be before others may end it: its own word, not the reaper's. */
   readonly leaseMs: number;
+  /** What it was told of limits when it was started. Written down with the session, in place of what was said before. */
+  readonly limits?: readonly LimitDeclaration[];
 }
+
+/** Limits of a kind, in whichever queue, or of a queue; null: it has none. */
+export interface LimitDeclaration {
+  readonly scope: LimitScope;
+  readonly name: string;
+  readonly spec: LimitSpec | null;
+}
+
+/** What a limit is declared of: a kind, in whichever queue, or a queue with all its kinds. */
+export type LimitScope = "kind" | "queue";
 
 /** How {@link Driver.keepAlive} beats. */
 export interface KeepAlive {
@@ -87,7 +102,7 @@ export interface KeepAlive {
 }
 
 /** A session as the database knows it. Times are the database's, in milliseconds UTC. */
-export interface SessionRow extends NewSession {
+export interface SessionRow extends Omit<NewSession, "limits"> {
   readonly beat: number;
   readonly seenAt: number;
   readonly startedAt: number;
@@ -235,6 +250,8 @@ export interface TripOutcome {
   readonly claimed: readonly ClaimedJob[];
   /** True when the claim stopped early (it ended many expired jobs): claim again, do not wait. */
   readonly more: boolean;
+  /** Jobs wait for a token of a rate only: so many milliseconds until there is one. Absent: none does. */
+  readonly tokenInMs?: number;
 }
 
 /** A session that its reaper takes for dead, and why. */

@@ -1,6 +1,7 @@
 /** What looking into a database shows. Part of the contract, driver.ts, which passes these types on. */
 import type { JobState, LogLevel, Reason, RunState } from "../core/states.js";
-import type { DatabaseMode, RunKey, StoredPayload } from "./records.js";
+import type { LimitSpec } from "../core/limits/spec.js";
+import type { DatabaseMode, LimitDeclaration, RunKey, StoredPayload } from "./records.js";
 
 /** One job as {@link Driver.getJobs} and {@link Driver.listJobs} show it. Times are milliseconds UTC. */
 export interface JobRow {
@@ -48,8 +49,8 @@ export interface JobQuery {
   readonly limit: number;
 }
 
-/** Where a job was found, in the order in which they are listed: in a lease, waiting and due, waiting until it is due, in the log. */
-export type JobSource = "held" | "ready" | "delayed" | "ended";
+/** Where a job was found, in the order in which they are listed: in a lease, waiting and due, waiting for its key's turn, waiting until it is due, in the log. */
+export type JobSource = "held" | "ready" | "keyed" | "delayed" | "ended";
 
 /** One page of {@link Driver.listJobs}. */
 export interface JobPage {
@@ -220,14 +221,14 @@ export interface DuePage {
 export interface Situation {
   /** The moment: the database's time. */
   readonly now: number;
-  /** "held": in somebody's lease, undecided; "nowhere": it lives and is in no place, which no job may be (I1). */
-  readonly place: "ready" | "delayed" | "held" | "ended" | "nowhere";
+  /** "keyed": due, and waits for the turn of its key; "held": in somebody's lease, undecided; "nowhere": it lives and is in no place, which no job may be (I1). */
+  readonly place: "ready" | "keyed" | "delayed" | "held" | "ended" | "nowhere";
   /** Since when its queue is paused, and its kind in it; null while it is not. */
   readonly queuePausedAt: number | null;
   readonly kindPausedAt: number | null;
   /**
    * Of a ready one: how many jobs of its queue come before it, those of paused kinds left out, counted as far as
-   * `LIMITS.countedAhead`. 0 in any other place.
+   * `LIMITS.countedAhead`; of a keyed one the same of its key. 0 in any other place.
    */
   readonly ahead: number;
   /** Since when it is held. */
@@ -261,6 +262,21 @@ export interface LaneCounts {
   readonly done: number;
   readonly abandoned: number;
   readonly cancelled: number;
+}
+
+/** Limits that were declared, and how much of them is used. */
+export interface LimitRow extends LimitDeclaration {
+  readonly spec: LimitSpec;
+  /** When it was declared in this form: milliseconds UTC. */
+  readonly declaredAt: number;
+  /** Jobs that are held under it; 0 where nothing is counted, because `running` is not limited. */
+  readonly running: number;
+  /** Whole tokens that are left now; null without a rate. */
+  readonly tokens: number | null;
+  /** Of a kind: jobs that wait for their key's turn. */
+  readonly waiting: number;
+  /** Name of the one it is in, of several databases. */
+  readonly database?: string;
 }
 
 /** One of several databases as this process sees it. */

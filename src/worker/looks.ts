@@ -20,6 +20,8 @@ export class Looks {
   private lookedAt: number;
   private workedAt: number;
   private chance = 0;
+  /** When something will be there that was missing. */
+  private promisedAt = Infinity;
 
   /**
    * `woken`: whether writes of others are told at this moment. `sleepMs`: so long from one look to the next, whatever wakes; null: as
@@ -37,6 +39,7 @@ export class Looks {
   /** A look begins. */
   looked(): void {
     this.lookedAt = this.time.now();
+    this.promisedAt = Infinity;
     this.chance = this.time.chance();
   }
 
@@ -45,10 +48,15 @@ export class Looks {
     this.workedAt = this.time.now();
   }
 
+  /** Jobs wait for something that will be there in so many milliseconds; Infinity: they do not. */
+  promised(ms = Infinity): void {
+    this.promisedAt = this.time.now() + ms;
+  }
+
   /** Milliseconds until the next look is due; none left, or fewer, when it is. */
   get dueInMs(): number {
     const gap = this.sleepMs ?? this.usualGap;
-    return this.lookedAt + gap - this.time.now();
+    return Math.min(this.lookedAt + gap, this.promisedAt) - this.time.now();
   }
 
   private get usualGap(): number {

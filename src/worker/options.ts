@@ -6,8 +6,11 @@ import { InvalidInputError } from "../core/errors.js";
 import { checkIsolation, type Isolation } from "../core/isolation.js";
 import { abilities, type AnyJobDefinition, type Registry } from "../core/job.js";
 import type { KeepPolicyTimes } from "../core/keep.js";
+import type { LimitSpec } from "../core/limits/spec.js";
 import { checkFlag, checkInteger, checkName, checkOptions, show } from "../core/options.js";
+import type { LimitDeclaration } from "../storage/driver.js";
 import type { OnDie } from "./dying.js";
+import { declarations } from "./limits.js";
 import type { ShiftTimes } from "./shift.js";
 
 /** Four methods that console and pino have. */
@@ -103,6 +106,8 @@ const KNOWN_ONCE = KNOWN.filter((name) => !NOT_ONCE.includes(name));
 
 /** The times to keep are those of its Qudo. */
 export interface WorkerSettings extends KeepPolicyTimes, ShiftTimes {
+  /** What it says of limits when it starts. */
+  readonly limits: readonly LimitDeclaration[];
   readonly queues: ReadonlyMap<string, number>;
   /** What it is able to do. */
   readonly abilities: Registry;
@@ -133,12 +138,14 @@ export function workerSettings(
   options: WorkerOptions,
   registry: Registry,
   keep: KeepPolicyTimes = DEFAULTS,
+  queueLimits: ReadonlyMap<string, LimitSpec | null> = new Map(),
 ): WorkerSettings {
   checkOptions(options, KNOWN, "work");
   const able = abilities(registry, options.kinds);
   const leaseMs = patience(options.lease, DEFAULTS.leaseMs, "lease");
   const watchdogMs = patience(options.watchdog, DEFAULTS.watchdogMs, "watchdog");
   return {
+    limits: declarations(registry, queueLimits),
     queues: queueSizes(options, able),
     abilities: able,
     batch: checkInteger(options.batch ?? DEFAULTS.claimLimit, "batch", 1, LIMITS.rowsPerStatement),
@@ -169,9 +176,10 @@ export function onceSettings(
   options: object,
   registry: Registry,
   keep?: KeepPolicyTimes,
+  queueLimits?: ReadonlyMap<string, LimitSpec | null>,
 ): WorkerSettings {
   checkOptions(options, KNOWN_ONCE, "workOnce");
-  return workerSettings({ ...options, concurrency: 1, prune: false }, registry, keep);
+  return workerSettings({ ...options, concurrency: 1, prune: false }, registry, keep, queueLimits);
 }
 
 function patience(value: Duration | undefined, usualMs: number, name: string): number {

@@ -6,7 +6,7 @@ import { hostname } from "node:os";
 import { DatabaseError } from "../core/errors.js";
 import { sleep, type Time } from "../core/time.js";
 import { VERSION } from "../core/version.js";
-import type { Driver, NewSession } from "../storage/driver.js";
+import type { Driver, LimitDeclaration, NewSession } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import type { Logger } from "./options.js";
 import { ownIdentity } from "./process.js";
@@ -18,6 +18,8 @@ export interface SessionOf {
   readonly time: Time;
   readonly name: string;
   readonly kinds: readonly string[];
+  /** Declared when it starts, and not again when its session was lost: others may have said something newer since. */
+  readonly limits: readonly LimitDeclaration[];
   readonly leaseMs: number;
   readonly heartbeatMs: number;
   readonly watchdogMs: number;
@@ -37,6 +39,7 @@ export class Session {
   private isOpen = false;
   /** It was sent to the database, which may know it though no answer came. */
   private isKnown = false;
+  private hasDeclared = false;
   private renewal: Promise<void> | null = null;
   /** Rung when waiting for the database has no sense any more. */
   private readonly hurried: Bell;
@@ -124,6 +127,7 @@ export class Session {
       try {
         this.isKnown = true;
         await this.driver.openSession(this.introduction());
+        this.hasDeclared = true;
         const { heartbeatMs, watchdogMs } = this.owner;
         await this.driver.keepAlive?.(this.current, { everyMs: heartbeatMs, watchdogMs });
         this.isOpen = true;
@@ -147,6 +151,7 @@ export class Session {
       leaseMs: this.owner.leaseMs,
       kinds: this.owner.kinds,
       version: VERSION,
+      ...(this.hasDeclared ? {} : { limits: this.owner.limits }),
     };
   }
 }

@@ -276,6 +276,7 @@ export class Worker implements RunningWorker {
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;
     this.shift.looked();
+    this.looks.promised(outcome.tokenInMs);
     if (claimed.length > 0) this.settler.opened(claim.lease, claimed.length);
     this.crew.hold(claim, claimed, more);
   }

@@ -3,7 +3,7 @@ import { VERSION } from "../../src/index.js";
 import { run } from "./support/cli.js";
 
 const COMMANDS =
-  "work enqueue status list show explain attempts changes overdue retry cancel pause resume prune backup migrate database doctor".split(
+  "work enqueue status list limits show explain attempts changes overdue retry cancel pause resume prune backup migrate database doctor".split(
     " ",
   );
 

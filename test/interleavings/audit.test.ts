@@ -5,6 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { has } from "../servers/index.js";
 import { id } from "./scenario.js";
+import { LIMIT_SEEDS } from "./seeds-limits.js";
 import { SEEDS } from "./seeds.js";
 import { SOUND } from "./sound.js";
 import type { Spoil, Spoiled } from "./spoil.js";
@@ -17,7 +18,7 @@ function auditOf(engine: string, here: boolean, use: () => Spoiling): void {
   describe.skipIf(!here)(engine, () => {
     const spoiled = use();
 
-    test.each(SEEDS)("$invariant: $name", async (seed) => {
+    test.each([...SEEDS, ...LIMIT_SEEDS])("$invariant: $name", async (seed) => {
       const { before, after } = await spoiled(seed.spoil);
       expect(before).toEqual([]);
       const job = seed.job === null ? null : id(seed.job);

@@ -42,6 +42,17 @@ const trip = (settle: readonly SettleGroup[], session: string | null, lease: str
   return { method: "trip", args: [{ settle, claim }] };
 };
 
+const limitedTrip = (settle: readonly SettleGroup[], side: Side): Call => {
+  const claim = {
+    lease: id(`limited lease, ${side}`),
+    session: id(side === "first" ? "limiter" : "living"),
+    wants: wants("limited"),
+  };
+  return { method: "trip", args: [{ settle, claim }] };
+};
+
+const CANCELLED = ["ready", "ready, keyed", "due", "later", "held", "running", "doomed", "done"];
+
 const lines = ["on my way", "half of it"].map((text, i) => ({
   seq: i + 1,
   agoMs: 10 - i,
@@ -93,6 +104,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     trip([withLines(doneGroup("dying", "doomed lease", [["doomed", 1]], true))], null, ""),
   "settle with children": () => trip([replacingGroup()], null, ""),
   "settle and claim": (side) => trip([allDone()], "dying", `new lease, ${side}`),
+  "claim what is limited": (side) => limitedTrip([], side),
+  "settle and claim what is limited": (side) =>
+    limitedTrip([doneGroup("limiter", "limited lease", [["limited, a1", 1]], true)], side),
   markStarted: () => ({
     method: "markStarted",
     args: [HELD.slice(0, 4).map(([job, run]) => ({ job: id(job), run, ...dying }))],
@@ -124,7 +138,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   }),
   cancel: () => ({
     method: "cancel",
-    args: [["ready", "ready, keyed", "due", "later", "held", "running", "doomed", "done"].map(id)],
+    args: [[...CANCELLED, "limited, b1"].map(id)],
   }),
   purge: () => ({
     method: "purge",

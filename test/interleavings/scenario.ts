@@ -96,6 +96,7 @@ export async function fill(driver: Driver, clock: Hands): Promise<void> {
   await driver.heartbeat({ session: id("dying"), running: [] });
   clock.now = NOW;
   await driver.heartbeat({ session: id("living"), running: [] });
+  await limited(driver);
 }
 
 /** Only the file itself is copied: what lies in the log beside it goes there first. */
@@ -136,6 +137,29 @@ async function waiting(driver: Driver): Promise<void> {
     newJob("due", "waits", { delayMs: 30_000 }),
     newJob("due, urgent", "waits", { delayMs: 30_000, priority: 5 }),
     newJob("later", "waits", { delayMs: 3_600_000 }),
+  ]);
+}
+
+/** At most three of them are held at once, and one of each key. One with a key is, by a session that lives. */
+export const MOST_LIMITED = 3;
+
+async function limited(driver: Driver): Promise<void> {
+  const spec = {
+    running: MOST_LIMITED,
+    perMachine: null,
+    rate: null,
+    perKey: { running: 1, rate: null },
+  };
+  const limits = [{ scope: "kind", name: "limited", spec } as const];
+  await driver.openSession({ ...newSession("limiter"), limits });
+  await driver.insertJobs([newJob("limited, a1", "limited", { limitKey: "a", priority: 9 })]);
+  await take(driver, "limiter", "limited lease", "limited");
+  await driver.insertJobs([
+    newJob("limited, a2", "limited", { limitKey: "a" }),
+    newJob("limited, b1", "limited", { limitKey: "b" }),
+    newJob("limited, b2", "limited", { limitKey: "b" }),
+    newJob("limited, c", "limited", { limitKey: "c" }),
+    newJob("limited", "limited"),
   ]);
 }
 

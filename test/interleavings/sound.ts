@@ -1,6 +1,7 @@
 /** What looks like a violation and is none: the slack of clocks, and a cancelled run that is still shown as running. */
 import { NOW } from "./scenario.js";
 import { history, RUNNING } from "./seeds.js";
+import { HOLDS_ITS_PLACE } from "./seeds-limits.js";
 import type { Spoil } from "./spoil.js";
 
 export const SOUND: readonly (readonly [string, (run: Spoil) => void])[] = [
@@ -23,5 +24,6 @@ export const SOUND: readonly (readonly [string, (run: Spoil) => void])[] = [
     "a running row of a cancelled run that its worker has not given up",
     (run) => run(RUNNING, "doomed", 1, "dying"),
   ],
+  ["a place under a limit of a cancelled run that its worker has not given up", HOLDS_ITS_PLACE],
   ["a long history that pruning has cut at its front", (run) => history(run, "done", 1_000, 20)],
 ];

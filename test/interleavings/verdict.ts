@@ -21,6 +21,7 @@ import type {
 import { idText } from "../../src/core/ids.js";
 import type { Answer } from "./conductor.js";
 import type { Call } from "./operations.js";
+import { MOST_LIMITED } from "./scenario.js";
 
 export interface Snapshot {
   /** "job/run" → "state/writer". */
@@ -35,6 +36,8 @@ export interface Snapshot {
   readonly paused: ReadonlySet<string>;
   /** What the tally has counted, by the number of the event. */
   readonly tally: ReadonlyMap<number, number>;
+  /** Limits that are held more often than they may be. */
+  readonly overfull: readonly string[];
 }
 
 /** Rows of a statement, as the database's client gives them: ids may come as bytes or as text. */
@@ -89,7 +92,28 @@ export async function snapshot(driver: Driver, rows: Rows): Promise<Snapshot> {
       ...kinds.map(({ queue, kind }) => `${queue}/${kind}`),
     ]),
     tally: new Map(tally.map((row) => [row.event, Number(row.n)])),
+    overfull: await overfull(driver, all),
   };
+}
+
+/** Of the limited kind so many are held at most, each with its place; and of each key one: only the kind has places above the first. */
+async function overfull(
+  driver: Driver,
+  all: <T>(sql: string) => Promise<T[]>,
+): Promise<readonly string[]> {
+  const [counts] = await driver.counts({ kind: "limited" });
+  const held = (counts?.reserved ?? 0) + (counts?.running ?? 0);
+  const [slots] = await all<{ highest: unknown; more: unknown }>(
+    "select max(n) as highest, sum(case when n > 1 then 1 else 0 end) as more from qudo_slot",
+  );
+  const [highest, more] = [Number(slots?.highest ?? 0), Number(slots?.more ?? 0)];
+  return [
+    ...(held > MOST_LIMITED
+      ? [`${held} jobs are held of a kind that may have ${MOST_LIMITED}`]
+      : []),
+    ...(highest > MOST_LIMITED ? [`a place has the number ${highest}`] : []),
+    ...(more > MOST_LIMITED - 1 ? [`a key has more than one place`] : []),
+  ];
 }
 
 /** What both answers together claim to have happened. */
@@ -283,7 +307,7 @@ export function judge(
 ): string[] {
   const claims = new Claims();
   calls.forEach((call, i) => claims.add(call, answers[i]!));
-  const wrong = [...claims.wrong, ...after.violations];
+  const wrong = [...claims.wrong, ...after.violations, ...after.overfull];
   if (claims.reaped && claims.beating)
     wrong.push("the session was reaped and its heartbeat answered alive");
   compareLog(before, after, claims, wrong);

@@ -18,6 +18,7 @@ const PAGES = [
   "docs/mysql.md",
   "docs/transactions.md",
   "docs/tasks.md",
+  "docs/limits.md",
   "docs/operating.md",
   "docs/processes.md",
   "docs/testing.md",

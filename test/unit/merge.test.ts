@@ -26,11 +26,15 @@ function merged(lists: readonly (readonly number[])[], limit: number) {
 test("the first rows of all lists together, whatever is in them", () => {
   const list = fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 120 });
   fc.assert(
-    fc.property(fc.array(list, { maxLength: 8 }), fc.integer({ min: 1, max: 200 }), (some, limit) => {
-      const lists = some.map((one) => one.toSorted(ascending));
-      const { rows } = merged(lists, limit);
-      expect(rows).toEqual(lists.flat().toSorted(ascending).slice(0, limit));
-    }),
+    fc.property(
+      fc.array(list, { maxLength: 8 }),
+      fc.integer({ min: 1, max: 200 }),
+      (some, limit) => {
+        const lists = some.map((one) => one.toSorted(ascending));
+        const { rows } = merged(lists, limit);
+        expect(rows).toEqual(lists.flat().toSorted(ascending).slice(0, limit));
+      },
+    ),
   );
 });
 

@@ -11,7 +11,7 @@ export function migrations(prefix: string, flavour: Flavour): readonly (readonly
   const table = ([name, columns]: readonly [string, string]): string =>
     `create table if not exists \`${prefix}${name}\` (${columns.replaceAll("{prefix}", prefix)})
       engine = InnoDB row_format = dynamic default charset = utf8mb4 collate = ${flavour.collation}`;
-  return [FIRST.map(table)];
+  return [FIRST.map(table), LIMITS.map(table)];
 }
 
 const FIRST: readonly (readonly [name: string, columns: string])[] = [
@@ -79,6 +79,30 @@ const FIRST: readonly (readonly [name: string, columns: string])[] = [
     "tally",
     `minute bigint, lane int, event smallint, session binary(16), n bigint not null,
     primary key (minute, lane, event, session)`,
+  ],
+];
+
+/** What is declared, what waits for its key's turn, places that runs hold, tokens that are left. */
+const LIMITS: readonly (readonly [name: string, columns: string])[] = [
+  [
+    "rule",
+    `scope smallint, name varchar(128), spec text not null, declared_at bigint not null, turn binary(16),
+    primary key (scope, name)`,
+  ],
+  [
+    "held",
+    `lane int, limit_hash binary(16), prio smallint, run_at bigint, id binary(16), run int not null, fails int not null,
+    crashes int not null, primary key (lane, limit_hash, prio, run_at, id)`,
+  ],
+  [
+    "slot",
+    `limit_hash binary(16), n int, job_id binary(16) not null, run int not null, primary key (limit_hash, n),
+    key slot_job (job_id, run)`,
+  ],
+  [
+    "bucket",
+    `limit_hash binary(16) primary key, tokens bigint not null, refilled_at bigint not null, full_at bigint not null,
+    key bucket_full (full_at)`,
   ],
 ];
 

@@ -63,6 +63,27 @@ export function migrations({ schema, prefix }: Names): string[][] {
         minute bigint, lane int, event smallint, session uuid, n bigint not null,
         primary key (minute, lane, event, session))`,
     ],
+    limits(t, index),
+  ];
+}
+
+/** What is declared, what waits for its key's turn, places that runs hold, tokens that are left. */
+function limits(t: (name: string) => string, index: (name: string) => string): string[] {
+  return [
+    `create table ${t("rule")} (
+      scope smallint, name text collate "C", spec text not null, declared_at bigint not null, turn uuid,
+      primary key (scope, name)) with (fillfactor = 50)`,
+    `create table ${t("held")} (
+      lane int, limit_hash uuid, prio smallint, run_at bigint, id uuid, run int not null, fails int not null,
+      crashes int not null, primary key (lane, limit_hash, prio, run_at, id))
+      with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0)`,
+    `create table ${t("slot")} (
+      limit_hash uuid, n int, job_id uuid not null, run int not null, primary key (limit_hash, n))
+      with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0)`,
+    `create index ${index("slot_job")} on ${t("slot")} (job_id, run)`,
+    `create table ${t("bucket")} (
+      limit_hash uuid primary key, tokens bigint not null, refilled_at bigint not null, full_at bigint not null)`,
+    `create index ${index("bucket_full")} on ${t("bucket")} (full_at)`,
   ];
 }
 

@@ -4,7 +4,7 @@ import { ENQUEUED, RUN_STATES } from "../../core/states.js";
 import type { Driver, LaneCounts, Part, SessionRow, TallyRow } from "../driver.js";
 import { compare } from "./compare.js";
 
-type Figures = Pick<Driver, "time" | "tally" | "counts" | "sessions" | "audit">;
+type Figures = Pick<Driver, "time" | "tally" | "counts" | "sessions" | "limits" | "audit">;
 
 export function figures(parts: readonly Part[]): Figures {
   return {
@@ -29,6 +29,14 @@ export function figures(parts: readonly Part[]): Figures {
         said.map((row) => ({ ...row, database: part.name })),
       );
       return complete(unasked, merged(rows, ({ id }) => id, oneSession).toSorted(byStart));
+    },
+    // Each keeps its own: they are not summed.
+    async limits() {
+      const { answers, unasked } = await askAll(parts, ({ driver }) => driver.limits());
+      const rows = answers.flatMap(({ part, said }) =>
+        said.map((row) => ({ ...row, database: part.name })),
+      );
+      return complete(unasked, rows);
     },
     async audit() {
       const { answers, unasked } = await askAll(parts, ({ driver }) => driver.audit());

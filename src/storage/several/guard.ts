@@ -126,6 +126,7 @@ function looking(part: Guarded) {
     endings: call(part, "endings", LOOKING),
     listLog: call(part, "listLog", LOOKING),
     tally: call(part, "tally", LOOKING),
+    limits: call(part, "limits", LOOKING),
     listAttempts: call(part, "listAttempts", LOOKING),
     listRunning: call(part, "listRunning", LOOKING),
     listDue: call(part, "listDue", LOOKING),

@@ -92,7 +92,7 @@ function byRow<Row>(compareRows: (a: Row, b: Row) => number) {
     compareRows(a.rows[i]!, b.rows[j]!);
 }
 
-const SOURCES: readonly JobSource[] = ["held", "ready", "delayed", "ended"];
+const SOURCES: readonly JobSource[] = ["held", "ready", "keyed", "delayed", "ended"];
 
 /** As they are listed in one database; ready ones of several queues and kinds by their priority, as far as each database's own order allows. */
 function compareJobs(a: JobPage, i: number, b: JobPage, j: number): number {
@@ -101,6 +101,7 @@ function compareJobs(a: JobPage, i: number, b: JobPage, j: number): number {
   if (source !== other) return SOURCES.indexOf(source) - SOURCES.indexOf(other);
   switch (source) {
     case "held":
+    case "keyed":
       return 0;
     case "ready":
       return two.priority - one.priority || one.runAt - two.runAt || compare(one.id, two.id);

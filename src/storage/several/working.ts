@@ -163,6 +163,7 @@ class CompoundTrip {
   private wants: readonly Want[];
   private answered = 0;
   private more = false;
+  private tokenInMs = Infinity;
 
   constructor(
     parts: readonly Part[],
@@ -185,13 +186,17 @@ class CompoundTrip {
     }
     // Where the session is gone nothing was written, the settlements neither: they are to be told so.
     for (const part of this.lost) if (settle.length > 0) await this.visit(part, null);
-    const { settled, more } = this;
+    const { settled, more, tokenInMs } = this;
     const replaced = this.replacements();
     // It is not known whose it was.
     if (this.errors.length > 0 && settled.some((group) => group.includes("lost")))
       throw this.errors[0]!;
     const outcome = { settled, claimed: this.inOrder(), more };
-    return replaced.length === 0 ? outcome : { ...outcome, replaced };
+    return {
+      ...outcome,
+      ...(replaced.length > 0 && { replaced }),
+      ...(tokenInMs !== Infinity && { tokenInMs }),
+    };
   }
 
   /** In the order of the settlements. */
@@ -231,8 +236,9 @@ class CompoundTrip {
     return wants.length === 0 ? null : { ...claim, wants };
   }
 
-  private landed({ settled, replaced = [], claimed, more }: TripOutcome): void {
+  private landed({ settled, replaced = [], claimed, more, tokenInMs }: TripOutcome): void {
     for (const one of replaced) this.replaced.set(keyOf(one), one);
+    this.tokenInMs = Math.min(this.tokenInMs, tokenInMs ?? Infinity);
     settled.forEach((group, g) =>
       group.forEach((outcome, i) => {
         if (outcome === "accepted") this.settled[g]![i] = outcome;

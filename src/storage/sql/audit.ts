@@ -21,6 +21,7 @@ import {
   revived,
   rowWithoutJob,
   SLACK_MS,
+  slotOfNobody,
   startedAfterItsEnd,
   TERMINAL_STATES,
   unknownState,
@@ -62,6 +63,7 @@ const CHECKS: readonly Check[] = [
   checkLeases,
   checkKeys,
   checkHeldKeys,
+  checkSlots,
   checkLines,
 ];
 
@@ -202,7 +204,7 @@ function wrongRows({ t, now }: Work, table: Query): Query {
         and o.run = (select max(m.run) from ${t.outcome} m where m.job_id = w.id)
       left join ${t.lane} l on l.id = w.lane
       left join ${t.unique_key} u on u.hash = j.unique_hash and u.job_id = j.id) c
-    where kept = 0 or keyless = 1 or run_at > ${table === t.ready ? now + SLACK_MS : FAR_AHEAD}
+    where kept = 0 or keyless = 1 or run_at > ${table === t.delayed ? FAR_AHEAD : now + SLACK_MS}
       or run <> coalesce(last_run, 0) + 1 or lane_id is null or lane <> job_lane or prio <> job_prio
       or run_at <> job_run_at or fails <> last_fails or crashes <> last_crashes`;
 }
@@ -212,7 +214,7 @@ const FAR_AHEAD = Number.MAX_SAFE_INTEGER;
 
 async function checkWaiting(work: Work): Promise<Violation[]> {
   const found: Violation[] = [];
-  for (const where of ["ready", "delayed"] as const)
+  for (const where of ["ready", "held", "delayed"] as const)
     for (const row of await work.all(wrongRows(work, work.t[where]), ROW))
       found.push(...wrongsOf(work, where, row));
   return found;
@@ -220,11 +222,11 @@ async function checkWaiting(work: Work): Promise<Violation[]> {
 
 function wrongsOf(
   { now }: Work,
-  where: "ready" | "delayed",
+  where: "ready" | "held" | "delayed",
   { id, run, ...row }: RowOf<typeof ROW>,
 ): Violation[] {
   if (!row.kept) return [rowWithoutJob(id, run)];
-  const early = where === "ready" && row.run_at > now + SLACK_MS;
+  const early = where !== "delayed" && row.run_at > now + SLACK_MS;
   const right = {
     lane: row.job_lane!,
     prio: row.job_prio!,
@@ -247,7 +249,7 @@ function wrongsOf(
 
 /** Ids of waiting rows. */
 function waitingIds({ t }: Work): Query {
-  return sql`(select id from ${t.ready} union all select id from ${t.delayed})`;
+  return sql`(select id from ${t.ready} union all select id from ${t.held} union all select id from ${t.delayed})`;
 }
 
 /** Jobs that may be in the wrong place, or in none: told from what is large. What is leased is looked at in any case. */
@@ -264,6 +266,7 @@ function suspects(work: Work): Query {
       left join ${t.outcome} r on r.job_id = j.id and ${last(raw("r"))}
       where f.job_id is null and r.job_id is null
         and not exists (select 1 from ${t.ready} w where w.id = j.id)
+        and not exists (select 1 from ${t.held} w where w.id = j.id)
         and not exists (select 1 from ${t.delayed} w where w.id = j.id)`;
 }
 
@@ -290,7 +293,7 @@ async function placesOf(
   leased: readonly LeasedRun[],
 ): Promise<ReadonlyMap<string, Standing[]>> {
   const places = new Map<string, Standing[]>(ids.map((id) => [id, []]));
-  for (const where of ["ready", "delayed"] as const) {
+  for (const where of ["ready", "held", "delayed"] as const) {
     const find = (some: readonly string[]) =>
       sql`select id as job_id, run from ${work.t[where]} where ${work.dialect.among("id", "id", some)}`;
     for (const { job_id: id, run } of await work.allOf(ids, find, RUN))
@@ -344,6 +347,14 @@ async function checkHeldKeys(work: Work, { open }: Leased): Promise<Violation[]>
       where j.unique_hash is not null and u.hash is null and ${dialect.among("j.id", "id", some)}`;
   const held = await work.allOf([...new Set(open.map(({ id }) => id))], bare, ID);
   return held.map(({ id }) => keyless(id));
+}
+
+async function checkSlots({ t, tx }: Work, { runs }: Leased): Promise<Violation[]> {
+  const listed = new Set(runs.map(({ id, run }) => runKey(id, run)));
+  const rows = await tx.all(sql`select distinct job_id, run from ${t.slot}`, RUN);
+  return rows.flatMap(
+    ({ job_id: id, run }) => slotOfNobody(id, run, listed.has(runKey(id, run))) ?? [],
+  );
 }
 
 async function checkLines({ t, tx }: Work): Promise<Violation[]> {

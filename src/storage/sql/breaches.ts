@@ -13,7 +13,7 @@ export const RETRYABLE_STATES = [RUN_STATES.abandoned, RUN_STATES.cancelled].joi
 
 /** A place that a job stands in. Decided runs still listed in a lease stand nowhere. */
 export interface Standing {
-  readonly where: "ready" | "delayed" | "lease";
+  readonly where: "ready" | "held" | "delayed" | "lease";
   readonly run: number;
 }
 
@@ -141,6 +141,10 @@ export function wrongHolder(id: string, stands: boolean, own: boolean): Violatio
 
 export const keyless = (id: string): Violation =>
   i4(id, null, "it lives without the unique key it was enqueued with");
+
+/** `leased`: some lease lists the run, decided or not. Null when it does. */
+export const slotOfNobody = (id: string, run: number, leased: boolean): Violation | null =>
+  leased ? null : i4(id, run, "it holds a place under a limit, but no lease lists this run");
 
 // — I5: what a lease lists is kept, and nothing outlives its job
 

@@ -4,7 +4,16 @@ import { SessionLostError } from "../../core/errors.js";
 import { afterExpiry } from "../../core/outcome.js";
 import type { ClaimedJob, ClaimRequest, Want } from "../driver.js";
 import { claimedJob, inlineBytes, readJobs, type JobColumns } from "./claimed.js";
-import { WAITING, type Place, type RunOfLease, type Take, type WaitingRow } from "./dialect.js";
+import {
+  WAITING,
+  type KeyedRow,
+  type Place,
+  type PlacedRow,
+  type RunOfLease,
+  type Take,
+  type WaitingRow,
+} from "./dialect.js";
+import { Doors } from "./doors.js";
 import type { Work } from "./engine.js";
 import { freeKeys } from "./keys.js";
 import type { LaneLook, LowWater } from "./low-water.js";
@@ -19,6 +28,7 @@ export interface Claimed {
   readonly more: boolean;
   /** What it saw of its lanes: to be kept after the commit. */
   readonly looks: readonly LaneLook[];
+  readonly tokenInMs?: number;
 }
 
 export const NOTHING: Claimed = { jobs: [], more: false, looks: [] };
@@ -41,7 +51,8 @@ export async function claim(
   const { lease, session, wants } = request;
   if (!scene.session) throw new SessionLostError(session);
   if (scene.lease) return claimedBefore(work, request);
-  const batch = new Batch(work, linesOf(wants, scene.lanes), lowWater);
+  const doors = await Doors.enter(work, scene.lanes, session);
+  const batch = new Batch(work, linesOf(wants, scene.lanes), lowWater, doors);
   let round = await batch.take();
   if (round.expired) {
     await batch.sweep();
@@ -51,7 +62,13 @@ export async function claim(
   // Should the session be ended at this moment, its row refuses the lease: then again from the beginning, and it is told.
   if (entries.length > 0)
     await work.run(work.dialect.insertLease({ id: lease, worker: session, entries }, work.now));
-  return { jobs, more: round.expired || round.short, looks };
+  await doors?.close(scene.lanes);
+  return {
+    jobs,
+    more: round.expired || round.short || doors?.short === true,
+    looks,
+    ...doors?.wait,
+  };
 }
 
 /** All wanted kinds of a queue are one line, in claim order. */
@@ -99,8 +116,9 @@ class Batch {
     private readonly work: Work,
     private readonly lines: readonly Line[],
     private readonly lowWater: LowWater,
+    private readonly doors: Doors | null,
   ) {
-    for (const { id: lane } of lines.flatMap(({ lanes }) => lanes)) {
+    for (const { id: lane } of lines.flatMap(({ lanes }) => lanes.filter(isOpen))) {
       const mark = lowWater.after(lane);
       if (mark !== undefined) this.marks.set(lane, mark);
     }
@@ -124,8 +142,12 @@ class Batch {
     const { work, open, marks, lowWater } = this;
     if (open.length === 0) return NO_ROUND;
     const beganAt = lowWater.clock();
-    const takes = await takesOf(work, open, marks);
-    const rows = await work.dialect.takeReady(work.tx, takes);
+    const limited = await this.limitedTakes(open);
+    const plain = open.filter(({ lanes }) => lanes.every(isOpen));
+    const takes = [...(await takesOf(work, plain, marks)), ...limited.takes];
+    const ready = await work.dialect.takeReady(work.tx, takes);
+    const keyed = limited.keyed.length === 0 ? [] : await this.doors!.lift(limited.keyed);
+    const rows: PlacedRow[] = [...ready, ...keyed];
     const time = { beganAt, endedAt: lowWater.clock() };
     const ids = rows.map((row) => row.id);
     const jobs = await readJobs(work, ids, this.room);
@@ -152,8 +174,50 @@ class Batch {
     return { expired: expired.length > 0, short, cut };
   }
 
-  private hold(line: Line, row: WaitingRow, lane: OpenLane, job: JobColumns): void {
+  /**
+   * What to take of lines with lanes that are limited: the heads of all their lanes and of the keys whose turn it is, one after the
+   * other in claim order, as long as the limits let them pass.
+   */
+  private async limitedTakes(lines: readonly Line[]): Promise<LimitedTakes> {
+    const { doors, marks } = this;
+    const takes: Take[] = [];
+    const keyed: KeyedRow[] = [];
+    if (doors === null) return { takes, keyed };
+    const limited = lines.filter(({ lanes }) => !lanes.every(isOpen));
+    const heads: Head[][] = [];
+    for (const line of limited) heads.push(await this.headsOfLine(line, doors));
+    const passes = doors.trial();
+    for (const [i, { lanes, left }] of limited.entries()) {
+      const byId = new Map(lanes.map((lane) => [lane.id, lane]));
+      const ready = new Map<number, number>();
+      let free = left;
+      for (const row of heads[i]!.toSorted(inClaimOrder)) {
+        if (free === 0) break;
+        if (!passes(byId.get(row.lane)!, row)) continue;
+        free--;
+        if ("limit_hash" in row) keyed.push(row);
+        else ready.set(row.lane, (ready.get(row.lane) ?? 0) + 1);
+      }
+      for (const [lane, limit] of ready) takes.push({ lane, limit, after: marks.get(lane) });
+    }
+    return { takes, keyed };
+  }
+
+  private async headsOfLine({ lanes, left }: Line, doors: Doors): Promise<Head[]> {
+    const { marks, work } = this;
+    const heads: Head[] = [];
+    for (const lane of lanes) {
+      const each = Math.min(left, doors.room(lane));
+      if (each === 0) continue;
+      heads.push(...(await work.all(headsOf(work, [lane], each, marks), KEY)));
+      heads.push(...(await doors.inTurn(lane, each)));
+    }
+    return heads;
+  }
+
+  private hold(line: Line, row: PlacedRow, lane: OpenLane, job: JobColumns): void {
     line.left--;
+    if (lane.limited !== null) this.doors!.entered(lane, row);
     this.room -= inlineBytes(job);
     this.entries.push({ id: row.id, run: row.run });
     this.jobs.push(claimedJob(row, lane, job));
@@ -212,11 +276,23 @@ function looksOf(
   seen: Pick<LaneLook, "beganAt" | "endedAt" | "toTheEnd">,
   marks: Marks,
 ): LaneLook[] {
-  return lanes.map((lane) => {
+  return lanes.filter(isOpen).map((lane) => {
     const own = rows.filter((row) => row.lane === lane.id);
     return { lane, ...seen, after: marks.get(lane.id), taken: own.length, last: own.at(-1) };
   });
 }
+
+/** A row of ready, or one of a key. */
+type Head = RowOf<typeof KEY> | KeyedRow;
+
+interface LimitedTakes {
+  readonly takes: readonly Take[];
+  /** Rows of keys, which are to be taken from where they wait. */
+  readonly keyed: readonly KeyedRow[];
+}
+
+/** How far a limited lane was emptied says nothing of where to begin: not all that could be taken was looked at. */
+const isOpen = ({ limited }: OpenLane): boolean => limited === null;
 
 type Marks = ReadonlyMap<number, Place>;
 

@@ -4,6 +4,7 @@ import { isTerminal, runStateOf, type RunState } from "../../core/states.js";
 import type { LeaseRow } from "./dialect.js";
 import type { Work } from "./engine.js";
 import { endedBy, freeKeys } from "./keys.js";
+import { freeSlots } from "./limits.js";
 import { deciding, lookUp, record, runKey } from "./record.js";
 import { deleteRunning, runningOf } from "./running.js";
 import { sql } from "./query.js";
@@ -38,6 +39,7 @@ export async function conclude(
   await Promise.all([
     record(work, events, known),
     deleteRunning(work, runs),
+    known.slots ? freeSlots(work, runs) : undefined,
     freeKeys(work, freed),
     dropLeases(work, leases),
   ]);

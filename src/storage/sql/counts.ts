@@ -15,7 +15,7 @@ export function counts(engine: Engine, query: CountQuery): Promise<LaneCounts[]>
     engine,
     async (work) => {
       const totals = new Totals(await lanesOf(work, {}), query);
-      for (const table of ["ready", "delayed"] as const)
+      for (const table of ["ready", "held", "delayed"] as const)
         for (const { lane, n, failed, first, later } of await waitingIn(work, work.t[table])) {
           totals.add(lane, "pending", n - failed);
           totals.add(lane, "failed", failed);

@@ -19,6 +19,10 @@ export const TABLES = [
   "unique_key",
   "job_log",
   "tally",
+  "rule",
+  "held",
+  "slot",
+  "bucket",
 ] as const;
 
 export type Tables = Readonly<Record<(typeof TABLES)[number], Query>>;
@@ -35,6 +39,14 @@ export const WAITING = {
 } as const satisfies Shape;
 
 export type WaitingRow = RowOf<typeof WAITING>;
+
+/** A waiting row of a key. */
+export const KEYED = { ...WAITING, limit_hash: "id" } as const satisfies Shape;
+
+export type KeyedRow = RowOf<typeof KEYED>;
+
+/** A row that is to be placed; without a hash, or with null, it has no key to wait its turn for. */
+export type PlacedRow = WaitingRow & { readonly limit_hash?: string | null };
 
 /** A row's key in ready, within its lane. */
 export type Place = Pick<WaitingRow, "prio" | "run_at" | "id">;

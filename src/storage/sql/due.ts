@@ -25,7 +25,11 @@ type Lanes = ReadonlyMap<number, { readonly queue: string; readonly kind: string
 async function rowsAfter(work: Work, query: DueQuery, after: Key | null): Promise<DueRow[]> {
   const lanes: Lanes = new Map((await lanesOf(work, query)).map((lane) => [lane.id, lane]));
   const ids = [...lanes.keys()];
-  const lists = [delayedRows(work, ids), ...(await levelsOf(work, ids)).map(readyRows(work))];
+  const lists = [
+    delayedRows(work, ids),
+    keyedRows(work, ids),
+    ...(await levelsOf(work, ids)).map(readyRows(work)),
+  ];
   const merge = new Merge(lists.length, query.limit, inDueOrder);
   for (let { wanted } = merge; wanted.length > 0; { wanted } = merge) {
     for (const some of pieces(wanted, TOGETHER)) {
@@ -59,6 +63,11 @@ const readyRows =
 
 function delayedRows({ t, dialect, now }: Work, lanes: readonly number[]): Query {
   return sql`from ${t.delayed} where run_at <= ${now} and ${dialect.among("lane", "int", lanes)}`;
+}
+
+/** Jobs of keys stand by their keys: all of them are read. */
+function keyedRows({ t, dialect }: Work, lanes: readonly number[]): Query {
+  return sql`from ${t.held} where ${dialect.among("lane", "int", lanes)}`;
 }
 
 const LEVEL = { lane: "int", prio: "int" } as const satisfies Shape;

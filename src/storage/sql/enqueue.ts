@@ -1,7 +1,9 @@
 /** Adding jobs. Plain ones of a call share one transaction; those with unique keys wait for nobody else's, and nobody for them. */
 import { DatabaseError } from "../../core/errors.js";
-import { uniqueHash } from "../../core/ids.js";
+import { idBytes, idText, uniqueHash } from "../../core/ids.js";
+import { keyHash } from "../../core/limits/gate.js";
 import type { InsertOutcome, NewJob } from "../driver.js";
+import type { PlacedRow } from "./dialect.js";
 import { write, type Engine, type Work } from "./engine.js";
 import { hashText, takeKeys } from "./keys.js";
 import { perhaps } from "./errors.js";
@@ -30,6 +32,8 @@ export const JOB = {
   unique_text: "text?",
   unique_hash: "bytes?",
   opts: "text?",
+  limit_key: "text?",
+  limit_hash: "bytes?",
 } as const satisfies Shape;
 
 const ID = { id: "id" } as const satisfies Shape;
@@ -190,19 +194,23 @@ function inHashOrder(jobs: readonly NewJob[]): NewJob[] {
 async function insertRows(work: Work, jobs: readonly NewJob[], lanes: LaneIds): Promise<void> {
   const rows = jobs.map((job) => jobRow(job, lanes.get(keyOf(job))!, work.now));
   for (const { lane } of rows) work.tally.enqueued(lane);
-  const waiting = rows.map(({ id, lane, prio, run_at }) => ({
-    lane,
-    prio,
-    run_at,
-    id,
-    run: 1,
-    fails: 0,
-    crashes: 0,
-  }));
-  await Promise.all([work.insert(work.t.job, JOB, rows), place(work, waiting)]);
+  await Promise.all([work.insert(work.t.job, JOB, rows), place(work, rows.map(firstPlace))]);
+}
+
+/** Where a new job waits. */
+export function firstPlace({
+  id,
+  lane,
+  prio,
+  run_at,
+  limit_hash: hash,
+}: RowOf<typeof JOB>): PlacedRow {
+  const limit_hash = hash === null ? null : idText(hash);
+  return { lane, prio, run_at, id, run: 1, fails: 0, crashes: 0, limit_hash };
 }
 
 export function jobRow(job: NewJob, lane: number, now: number): RowOf<typeof JOB> {
+  const limitKey = job.limitKey ?? null;
   return {
     id: job.id,
     lane,
@@ -221,5 +229,7 @@ export function jobRow(job: NewJob, lane: number, now: number): RowOf<typeof JOB
     unique_text: job.uniqueKey,
     unique_hash: job.uniqueKey === null ? null : hashOf(job),
     opts: optsText(job),
+    limit_key: limitKey,
+    limit_hash: limitKey === null ? null : idBytes(keyHash(job.kind, limitKey)),
   };
 }

@@ -2,7 +2,7 @@
 import { jobState, runStateOf, TERMINAL_CODES, type JobState } from "../../core/states.js";
 import type { JobPage, JobQuery } from "../driver.js";
 import { cursorOf, valuesOf, type Key } from "./cursor.js";
-import { WAITING, type WaitingRow } from "./dialect.js";
+import { KEYED, WAITING, type KeyedRow, type WaitingRow } from "./dialect.js";
 import { read, type Engine, type Work } from "./engine.js";
 import { lanesOf } from "./lane-list.js";
 import { lastRuns } from "./last.js";
@@ -11,7 +11,7 @@ import { Page, sourcesOf, type Seen, type Source } from "./pages.js";
 import { id, join, sql, type Query } from "./query.js";
 import { outcomesOf, runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
-import { heldRuns, jobsOf, type LeasedRun } from "./standing.js";
+import { HELD_KEY, heldRuns, jobsOf, type LeasedRun } from "./standing.js";
 
 /** A row that was looked at. */
 interface Candidate extends Seen {
@@ -30,7 +30,7 @@ interface Look {
 /** Candidates after a key, in order, piece by piece; null begins. */
 type Pieces = (look: Look, after: Key | null) => AsyncIterable<readonly Candidate[]>;
 
-const PIECES: Readonly<Record<Source["name"], Pieces>> = { held, ready, delayed, ended };
+const PIECES: Readonly<Record<Source["name"], Pieces>> = { held, ready, keyed, delayed, ended };
 
 export async function listJobs(engine: Engine, query: JobQuery): Promise<JobPage> {
   // Before anything is asked: a cursor of another list is the caller's mistake.
@@ -204,6 +204,28 @@ function compareKeys(a: Key, b: Key): number {
   return at < 0 ? 0 : a[at]! < b[at]! ? -1 : 1;
 }
 
+const keyedKey = ({ lane, limit_hash, prio, run_at, id: job }: KeyedRow): Key => [
+  lane,
+  limit_hash,
+  prio,
+  run_at,
+  job,
+];
+
+/** Lane by lane and key by key, each key in claim order. */
+async function* keyed(look: Look, after: Key | null): AsyncGenerator<readonly Candidate[]> {
+  const { work, piece } = look;
+  const columns = Object.keys(HELD_KEY);
+  const rows = (key: Key | null) =>
+    work.all(
+      sql`select ${columnsOf(KEYED)} from ${work.t.held}
+        where ${beyond(look, "after", columns, key)} order by ${columnsOf(HELD_KEY)} limit ${piece}`,
+      KEYED,
+    );
+  for await (const found of inPieces(piece, after, keyedKey, rows))
+    yield await waitingCandidates(work, found, keyedKey);
+}
+
 const delayedKey = ({ run_at, id: job }: WaitingRow): Key => [run_at, job];
 
 /** Over all lanes, by the time they are due. */
@@ -219,10 +241,10 @@ async function* delayed(look: Look, after: Key | null): AsyncGenerator<readonly 
     yield await waitingCandidates(work, found, delayedKey);
 }
 
-async function waitingCandidates(
+async function waitingCandidates<Row extends WaitingRow>(
   work: Work,
-  rows: readonly WaitingRow[],
-  keyOfRow: (row: WaitingRow) => Key,
+  rows: readonly Row[],
+  keyOfRow: (row: Row) => Key,
 ): Promise<Candidate[]> {
   const earlier = rows
     .filter(({ run }) => run > 1)

@@ -1,4 +1,5 @@
 /** Reading jobs by id. Nothing here writes. */
+import { idText } from "../../core/ids.js";
 import {
   isTerminal,
   jobState,
@@ -30,6 +31,7 @@ const ASKED = {
   keep_other_ms: "int?",
   opts: "text?",
   unique_text: "text?",
+  limit_hash: "bytes?",
   codec: "int",
   payload_text: "text?",
   payload_bin: "bytes?",
@@ -57,6 +59,7 @@ export async function readJobs(
     ...place,
     id: job.id,
     lane: job.lane,
+    limit_hash: job.limit_hash === null ? null : idText(job.limit_hash),
     run: (last?.run ?? 0) + 1,
   }));
   const standing = await standingOf(work, runs);

@@ -5,6 +5,7 @@ import { audit } from "./audit.js";
 import { counts, tally } from "./counts.js";
 import { read, type Engine } from "./engine.js";
 import { identify, rename, setMode } from "./identity.js";
+import { limits } from "./limits.js";
 import { listJobs } from "./list.js";
 import { listLog } from "./log.js";
 import { listDue } from "./due.js";
@@ -39,6 +40,7 @@ export type Looking = Pick<
   | "listDue"
   | "situation"
   | "counts"
+  | "limits"
   | "audit"
   | "identify"
   | "rename"
@@ -66,6 +68,7 @@ export function looking(engine: Engine): Looking {
     listDue: (query) => listDue(engine, query),
     situation: (id) => situation(engine, id),
     counts: (query) => counts(engine, query),
+    limits: () => limits(engine),
     audit: () => audit(engine),
     identify: (name) => identify(engine, name),
     rename: (name, copy) => rename(engine, name, copy),

@@ -25,7 +25,15 @@ import {
 } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { runningOf } from "./running.js";
-import { DELAYED_KEY, NOWHERE, READY_KEY, standingOf, type Locator } from "./standing.js";
+import {
+  DELAYED_KEY,
+  HELD_KEY,
+  NOWHERE,
+  READY_KEY,
+  standingOf,
+  type KeyedLocator,
+  type Locator,
+} from "./standing.js";
 
 /** A job as an operator meets it: its next run, and the outcome before it. */
 export interface Met {
@@ -88,10 +96,12 @@ const NONE: ReadonlyMap<string, unknown> = new Map();
 /** Takes jobs from where they wait, and says which of them waited. */
 export async function takeAway(work: Work, places: readonly Locator[]): Promise<string[]> {
   const { t } = work;
-  // One after the other: whoever has just left the first stands in the second by the time it is looked at.
+  // One after the other: whoever has just left the first stands in one of the others by the time it is looked at.
   const delayed = await takeFrom(work, t.delayed, DELAYED_KEY, places);
+  const keyed = places.filter((place): place is KeyedLocator => place.limit_hash !== null);
+  const held = await takeFrom(work, t.held, HELD_KEY, keyed);
   const ready = await takeFrom(work, t.ready, READY_KEY, places);
-  return [...delayed, ...ready];
+  return [...delayed, ...held, ...ready];
 }
 
 /** Waits for those who are moving one of these rows: it is gone then, or stays. */
@@ -232,8 +242,9 @@ export function stateBefore(last: BeforeRow | undefined) {
   return last === undefined ? "requeued" : runStateOf(last.state);
 }
 
-export function locatorOf({ id, run, place: { lane, prio, runAt } }: Met): Locator {
-  return { id, run, lane, prio, run_at: runAt };
+export function locatorOf({ id, run, place }: Met): Locator {
+  const { lane, prio, runAt, limitHash } = place;
+  return { id, run, lane, prio, run_at: runAt, limit_hash: limitHash };
 }
 
 export function operatorEvent(id: string, run: number, decision: Decision): Event {

@@ -1,5 +1,5 @@
 /**
- * Pages of jobs from four sources: the leases (what is held), ready and delayed (what waits), the log (what has ended). Each has
+ * Pages of jobs from five sources: the leases (what is held), ready, keyed and delayed (what waits), the log (what has ended). Each has
  * its key, and a cursor names a source and the key of the row that was looked at last. A call looks at a bounded number of
  * rows, so that a filter that hardly anything passes blocks nobody: then the page is short, and says where to go on.
  */
@@ -27,6 +27,7 @@ const WAITING = ["pending", "failed"] as const;
 const SOURCES: readonly Source[] = [
   { name: "held", states: ["reserved", "running"], key: ["id", "number"] },
   { name: "ready", states: WAITING, key: ["number", "number", "number", "id"] },
+  { name: "keyed", states: WAITING, key: ["number", "id", "number", "number", "id"] },
   { name: "delayed", states: WAITING, key: ["number", "id"] },
   {
     name: "ended",

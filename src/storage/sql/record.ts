@@ -2,9 +2,10 @@
  * The one rule. An event takes run number last + 1 and inserts the outcome (job, run); only the transaction that inserted it
  * moves the job to where the decision says. Nothing else in these engines inserts outcomes or waiting rows but enqueue.
  */
+import { idText } from "../../core/ids.js";
 import { RUN_STATES, REASONS } from "../../core/states.js";
 import type { Counters, Decision } from "../../core/outcome.js";
-import { WAITING, type RunOfLease, type WaitingRow } from "./dialect.js";
+import { KEYED, WAITING, type KeyedRow, type PlacedRow, type RunOfLease } from "./dialect.js";
 import type { Work } from "./engine.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { sql } from "./query.js";
@@ -56,10 +57,11 @@ const JOB = {
   run_at: "int",
   keep_ms: "int?",
   keep_other_ms: "int?",
+  limit_hash: "bytes?",
 } as const satisfies Shape;
 
-/** Whether the job was enqueued with a unique key. */
-const FOUND = { ...JOB, keyed: "flag" } as const satisfies Shape;
+/** Whether the job was enqueued with a unique key, and whether any run at all has a place under a limit. */
+const FOUND = { ...JOB, keyed: "flag", slots: "flag" } as const satisfies Shape;
 
 const BEFORE = {
   job_id: "id",
@@ -104,24 +106,28 @@ export interface Place {
   readonly keepOtherMs: number | null;
   /** It was enqueued with a unique key. */
   readonly keyed: boolean;
+  /** What it waits for its turn under; null for a job without a key that is limited. */
+  readonly limitHash: string | null;
 }
 
-/** The same without whether the job has a unique key. */
-export type Spot = Omit<Place, "keyed">;
+/** The same as far as the end of a job needs it. */
+export type Spot = Omit<Place, "keyed" | "limitHash">;
 
 /** What is known of runs: their own outcomes, and where they stand or would stand. */
 export interface Known {
   readonly outcomes: ReadonlyMap<string, BeforeRow>;
   /** By {@link runKey}; nothing for a job that is gone. */
   readonly places: ReadonlyMap<string, Place>;
+  /** Runs hold places under limits: these may. */
+  readonly slots: boolean;
 }
 
 export async function lookUp(work: Work, runs: readonly RunOfLease[]): Promise<Known> {
   const { t, dialect } = work;
   const ids = [...new Set(runs.map((run) => run.id))];
   const find = (some: readonly string[]) =>
-    sql`select ${columnsOf(JOB)}, unique_hash is not null as keyed from ${t.job}
-      where ${dialect.among("id", "id", some)}`;
+    sql`select ${columnsOf(JOB)}, unique_hash is not null as keyed, exists (select 1 from ${t.slot}) as slots
+      from ${t.job} where ${dialect.among("id", "id", some)}`;
   const [jobs, outcomes] = await Promise.all([
     work.allOf(ids, find, FOUND),
     outcomesOf(work, [
@@ -144,9 +150,10 @@ export async function lookUp(work: Work, runs: readonly RunOfLease[]): Promise<K
       keepMs: job.keep_ms,
       keepOtherMs: job.keep_other_ms,
       keyed: job.keyed,
+      limitHash: job.limit_hash === null ? null : idText(job.limit_hash),
     });
   }
-  return { outcomes, places };
+  return { outcomes, places, slots: jobs.some(({ slots }) => slots) };
 }
 
 /** Which of these events decide their runs: those of living jobs whose run has no outcome yet, the first of each run. */
@@ -192,23 +199,23 @@ export async function recordMoves(
 
 interface Rows {
   readonly rows: OutcomeRow[];
-  readonly waiting: WaitingRow[];
+  readonly waiting: PlacedRow[];
 }
 
 /** Counted here, once. */
 function rowsOf(work: Work, events: readonly Event[], { places }: Known): Rows {
   const rows: OutcomeRow[] = [];
-  const waiting: WaitingRow[] = [];
+  const waiting: PlacedRow[] = [];
   for (const event of events) {
     const { id, run, decision } = event;
-    const place: Spot = { ...places.get(runKey(id, run))!, ...event.to };
+    const place = { ...places.get(runKey(id, run))!, ...event.to };
     const row = outcomeRow(work, event, place);
     rows.push(row);
     work.tally.ended(place.lane, decision.state, event.writer);
     if (row.next_at === null) continue;
     const { fails, crashes } = decision;
-    const { lane, prio } = place;
-    waiting.push({ lane, prio, run_at: row.next_at, id, run: run + 1, fails, crashes });
+    const { lane, prio, limitHash: limit_hash } = place;
+    waiting.push({ lane, prio, run_at: row.next_at, id, run: run + 1, fails, crashes, limit_hash });
   }
   rows.sort(inKeyOrder);
   return { rows, waiting };
@@ -253,13 +260,22 @@ function inKeyOrder(a: OutcomeRow, b: OutcomeRow): number {
   return a.job_id < b.job_id ? -1 : a.job_id > b.job_id ? 1 : a.run - b.run;
 }
 
-/** Puts jobs where they wait: among the ready ones when they are due, else among the delayed. */
-export async function place(work: Work, rows: readonly WaitingRow[]): Promise<void> {
+/** Puts jobs where they wait: when they are due among the ready ones, or those of their key, else among the delayed. */
+export async function place(work: Work, rows: readonly PlacedRow[]): Promise<void> {
   const { t, now } = work;
-  const ready = rows.filter((row) => row.run_at <= now);
-  if (ready.length > 0) work.tx.announce();
+  const due = rows.filter((row) => row.run_at <= now);
+  if (due.length > 0) work.tx.announce();
   await Promise.all([
-    work.insert(t.ready, WAITING, ready),
+    work.insert(
+      t.ready,
+      WAITING,
+      due.filter((row) => row.limit_hash == null),
+    ),
+    work.insert(
+      t.held,
+      KEYED,
+      due.filter((row): row is KeyedRow => row.limit_hash != null),
+    ),
     work.insert(
       t.delayed,
       WAITING,

@@ -6,7 +6,7 @@ import { hasFailed } from "../../core/outcome.js";
 import { LOG_LEVELS, runStateOf } from "../../core/states.js";
 import type { Revival, RevivalOutcome } from "../driver.js";
 import { write, type Engine, type Work } from "./engine.js";
-import { JOB, knownOf } from "./enqueue.js";
+import { firstPlace, JOB, knownOf } from "./enqueue.js";
 import { hashText, takeKeys } from "./keys.js";
 import { LINE } from "./lines.js";
 import { sql } from "./query.js";
@@ -137,18 +137,9 @@ async function insert(work: Work, candidates: readonly Candidate[]): Promise<voi
     line,
   }));
   for (const { lane } of rows) work.tally.enqueued(lane);
-  const waiting = rows.map(({ id, lane, prio, run_at }) => ({
-    lane,
-    prio,
-    run_at,
-    id,
-    run: 1,
-    fails: 0,
-    crashes: 0,
-  }));
   await Promise.all([
     work.insert(t.job_log, LINE, marks),
     work.insert(t.job, REVIVED, rows),
-    place(work, waiting),
+    place(work, rows.map(firstPlace)),
   ]);
 }

@@ -1,11 +1,12 @@
 /** What a claimer sees before it claims: whether its session lives, which of the lanes it wants are open, and what they hold. */
-import { SessionLostError } from "../../core/errors.js";
+import type { LimitSpec } from "../../core/limits/spec.js";
 import type { ClaimRequest, Want } from "../driver.js";
-import { glance, type Engine, type Work } from "./engine.js";
+import type { Work } from "./engine.js";
 import type { LaneName } from "./lanes.js";
 import type { LowWater, MarkedLane } from "./low-water.js";
 import { afterPlace } from "./order.js";
-import type { Shape } from "./rows.js";
+import type { RowOf, Shape } from "./rows.js";
+import { SCOPES, specOf } from "./rules.js";
 import { id, join, raw, sql, type Query } from "./query.js";
 
 const SEEN = {
@@ -16,11 +17,27 @@ const SEEN = {
   kind: "text?",
   paused: "flag?",
   waiting: "int?",
+  keyed: "int?",
+  of_kind: "text?",
+  of_queue: "text?",
 } as const satisfies Shape;
 
 /** A lane in which something waits that may be claimed. */
 export interface OpenLane extends LaneName {
   readonly id: number;
+  /** Null where nothing limits it. */
+  readonly limited: Limited | null;
+}
+
+/** What limits a lane, and what waits in it. */
+export interface Limited {
+  readonly ofKind: LimitSpec | null;
+  readonly ofQueue: LimitSpec | null;
+  /** Its kind is known to whoever keeps turns. */
+  readonly ruled: boolean;
+  readonly ready: boolean;
+  /** Jobs wait for their key's turn. */
+  readonly keyed: boolean;
 }
 
 export interface Scene {
@@ -41,17 +58,29 @@ export async function look(
   const head = headOf(work, lowWater.within(wants));
   const rows = await work.all(
     sql`select s.session, s.lease, l.id, l.queue, l.kind,
-        (l.paused_at is not null or q.paused_at is not null) as paused, ${head} as waiting
+        (l.paused_at is not null or q.paused_at is not null) as paused, ${head} as waiting,
+        (select 1 from ${t.held} h where h.lane = l.id limit 1) as keyed, kr.spec as of_kind, qr.spec as of_queue
       from (select exists (select 1 from ${t.worker} where id = ${id(session)}) as session,
         exists (select 1 from ${t.lease} where id = ${id(lease)}) as lease) s
-      left join ${t.lane} l on ${wanted(work, wants)} left join ${t.queue} q on q.name = l.queue`,
+      left join ${t.lane} l on ${wanted(work, wants)} left join ${t.queue} q on q.name = l.queue
+      left join ${t.rule} kr on kr.scope = ${SCOPES.kind} and kr.name = l.kind
+      left join ${t.rule} qr on qr.scope = ${SCOPES.queue} and qr.name = l.queue`,
     SEEN,
   );
   const lanes: OpenLane[] = [];
-  for (const { id: lane, queue, kind, paused, waiting } of rows)
-    if (lane !== null && paused === false && waiting !== null)
-      lanes.push({ id: lane, queue: queue!, kind: kind! });
+  for (const { id: lane, queue, kind, paused, ...row } of rows)
+    if (lane !== null && paused === false && (row.waiting !== null || row.keyed !== null))
+      lanes.push({ id: lane, queue: queue!, kind: kind!, limited: limitedBy(row) });
   return { session: rows[0]!.session, lease: rows[0]!.lease, lanes };
+}
+
+function limitedBy(
+  row: Pick<RowOf<typeof SEEN>, "waiting" | "keyed" | "of_kind" | "of_queue">,
+): Limited | null {
+  const [ofKind, ofQueue] = [specOf(row.of_kind), specOf(row.of_queue)];
+  const keyed = row.keyed !== null;
+  if (ofKind === null && ofQueue === null && !keyed) return null;
+  return { ofKind, ofQueue, keyed, ruled: row.of_kind !== null, ready: row.waiting !== null };
 }
 
 /**
@@ -78,15 +107,4 @@ function wanted({ dialect }: Work, wants: readonly Want[]): Query {
       : sql`(l.queue = ${queue} and ${dialect.among("l.kind", "text", kinds)})`,
   );
   return sql`(${join(lanes, " or ")})`;
-}
-
-/**
- * Nothing would be claimed: what an idle worker learns at each wake-up from one statement that takes no locks. A claim that was
- * made already is never answered here, though its jobs are not ready any more.
- * @throws SessionLostError when the session is gone.
- */
-export async function isIdle(engine: Engine, request: ClaimRequest): Promise<boolean> {
-  const scene = await glance(engine, (work) => look(work, request, engine.lowWater));
-  if (!scene.session) throw new SessionLostError(request.session);
-  return !scene.lease && scene.lanes.length === 0;
 }

@@ -21,6 +21,7 @@ import { glance, write, type Engine, type Work } from "./engine.js";
 import { claimedMeanwhile } from "./errors.js";
 import { isAlive } from "./fence.js";
 import { endedBy, freeKeys } from "./keys.js";
+import { declare, freeSlots } from "./limits.js";
 import { outcomesOf, runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { deleteRunning, leasesById } from "./running.js";
@@ -46,9 +47,9 @@ const ID = { id: "id" } as const satisfies Shape;
 
 /** Opened again, because the answer was lost, it stays as it is. */
 export function openSession(engine: Engine, session: NewSession): Promise<void> {
-  const { id: key, name, host, pid, process, leaseMs, kinds, version } = session;
-  return write(engine, (work) =>
-    work.insertNew(work.t.worker, WORKER, [
+  const { id: key, name, host, pid, process, leaseMs, kinds, version, limits } = session;
+  return write(engine, async (work) => {
+    await work.insertNew(work.t.worker, WORKER, [
       {
         id: key,
         name,
@@ -62,8 +63,9 @@ export function openSession(engine: Engine, session: NewSession): Promise<void> 
         seen_at: work.now,
         started_at: work.now,
       },
-    ]),
-  );
+    ]);
+    if (limits !== undefined) await declare(work, limits);
+  });
 }
 
 interface Beaten extends HeartbeatOutcome {
@@ -117,7 +119,12 @@ async function dropFinished(
   const leases = rows.filter(({ worker }) => worker === session);
   const runs = leases.flatMap(({ entries }) => entries);
   const freed = await endedBy(work, runs);
-  await Promise.all([deleteRunning(work, runs), freeKeys(work, freed), dropLeases(work, leases)]);
+  await Promise.all([
+    deleteRunning(work, runs),
+    freeSlots(work, runs),
+    freeKeys(work, freed),
+    dropLeases(work, leases),
+  ]);
 }
 
 /** A lease that is being made at this moment refuses the end of its session; it is seen when this begins again. */

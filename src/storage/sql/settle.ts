@@ -18,14 +18,18 @@ import type { LaneIds } from "./enqueue.js";
 import { answerTo, startOf, type Found } from "./fence.js";
 import { endedBy, freeKeys } from "./keys.js";
 import { keepLines, linesOf } from "./lines.js";
+import { idling } from "./idle.js";
+import { freeSlots } from "./limits.js";
 import { deciding, lookUp, outcomesOf, record, runKey, type Event, type Known } from "./record.js";
 import { deleteRunning, leasesById } from "./running.js";
-import { isIdle, look } from "./scene.js";
+import { look } from "./scene.js";
 
 /** Settlements first, then the claim: what they free can be claimed at once. */
 export async function trip(engine: Engine, { settle, claim: request }: Trip): Promise<TripOutcome> {
-  if (settle.length === 0 && (request === null || (await isIdle(engine, request))))
-    return { settled: [], claimed: [], more: false };
+  if (settle.length === 0) {
+    const idle = request === null ? { more: false } : await idling(engine, request);
+    if (idle !== null) return { settled: [], claimed: [], ...idle };
+  }
   const { lowWater } = engine;
   const lanes = await lanesOfChildren(engine, settle);
   const { looks, ...outcome } = await write(engine, async (work) => {
@@ -34,9 +38,9 @@ export async function trip(engine: Engine, { settle, claim: request }: Trip): Pr
     // The look goes out with the writes, and behind them.
     const [, scene] =
       request === null ? [] : await Promise.all([put(), look(work, request, lowWater)]);
-    const { jobs, more, looks } =
+    const { jobs: claimed, ...rest } =
       request && scene ? await claim(work, request, scene, lowWater) : NOTHING;
-    const answer = { settled, claimed: jobs, more, looks };
+    const answer = { settled, claimed, ...rest };
     return replaced.length === 0 ? answer : { ...answer, replaced };
   });
   lowWater.keep(looks);
@@ -102,6 +106,7 @@ async function judge(
     await Promise.all([
       record(work, verdict.events, known),
       deleteRunning(work, [...verdict.givenUp, ...left]),
+      known.slots ? freeSlots(work, [...verdict.givenUp, ...left]) : undefined,
       freeKeys(work, freed),
       keepLines(work, lines),
       dropLeases(work, closing),

@@ -1,10 +1,11 @@
 /** Where one job stands, and what its own database has against it. */
 import { LIMITS } from "../../core/defaults.js";
+import { idText } from "../../core/ids.js";
 import type { Situation } from "../driver.js";
 import { read, type Engine, type Work } from "./engine.js";
 import { findJob, hasEnded, type FoundJob } from "./look.js";
 import { pieces } from "./pieces.js";
-import { id, join, sql } from "./query.js";
+import { id, join, sql, type Query } from "./query.js";
 import { runKey } from "./record.js";
 import type { Shape } from "./rows.js";
 import { leasedRuns, placeOf } from "./standing.js";
@@ -28,9 +29,11 @@ async function situationOf(work: Work, job: string): Promise<Situation | null> {
   };
   if (hasEnded(last)) return { ...common, place: "ended" };
   const run = (last?.run ?? 0) + 1;
-  const at = await placeOf(work, { id: job, run, lane, ...place });
+  const hash = found.job.limit_hash === null ? null : idText(found.job.limit_hash);
+  const at = await placeOf(work, { id: job, run, lane, ...place, limit_hash: hash });
   if (at === "ready")
     return { ...common, place: at, ahead: await aheadOf(work, found, paused.queue) };
+  if (at === "keyed") return { ...common, place: at, ahead: await aheadInKey(work, found, hash!) };
   if (at === "delayed") return { ...common, place: at };
   const claimedAt = await claimedAtOf(work, job, run);
   return { ...common, place: claimedAt === null ? "nowhere" : "held", claimedAt };
@@ -59,14 +62,10 @@ const COUNT = { n: "int" } as const satisfies Shape;
 const TOGETHER = 20;
 
 /** Jobs of the same queue that are claimed before this one, as far as they are counted. */
-async function aheadOf(work: Work, { job, place }: FoundJob, queue: string): Promise<number> {
-  const { t, dialect } = work;
+async function aheadOf(work: Work, { job, place }: Spot, queue: string): Promise<number> {
+  const { t } = work;
   const most = LIMITS.countedAhead;
-  const before = dialect.beyond(
-    "before",
-    ["prio", "run_at", "id"],
-    [place.prio, place.run_at, id(job.id)],
-  );
+  const before = isBefore(work, { job, place });
   const open = await work.all(
     sql`select id from ${t.lane} where queue = ${queue} and paused_at is null`,
     LANE,
@@ -81,6 +80,23 @@ async function aheadOf(work: Work, { job, place }: FoundJob, queue: string): Pro
     if (ahead >= most) break;
   }
   return Math.min(ahead, most);
+}
+
+/** Jobs of the same key that come before this one, as far as they are counted. */
+async function aheadInKey(work: Work, spot: Spot, hash: string): Promise<number> {
+  const row = await work.first(
+    sql`select count(*) as n from (select lane from ${work.t.held} where lane = ${spot.job.lane}
+      and limit_hash = ${id(hash)} and ${isBefore(work, spot)} limit ${LIMITS.countedAhead}) c`,
+    COUNT,
+  );
+  return row!.n;
+}
+
+type Spot = Pick<FoundJob, "job" | "place">;
+
+function isBefore({ dialect }: Work, { job, place }: Spot): Query {
+  const at = [place.prio, place.run_at, id(job.id)];
+  return dialect.beyond("before", ["prio", "run_at", "id"], at);
 }
 
 const CLAIMED = { claimed_at: "int" } as const satisfies Shape;

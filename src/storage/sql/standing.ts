@@ -1,4 +1,4 @@
-/** Where jobs stand: in ready, in delayed, shown as running, in somebody's lease. */
+/** Where jobs stand: in ready, among those of their key, in delayed, shown as running, in somebody's lease. */
 import type { RunOfLease } from "./dialect.js";
 import type { Work } from "./engine.js";
 import { sql, type Query } from "./query.js";
@@ -13,6 +13,14 @@ export const READY_KEY = {
   id: "id",
 } as const satisfies Shape;
 
+export const HELD_KEY = {
+  lane: "int",
+  limit_hash: "id",
+  prio: "int",
+  run_at: "int",
+  id: "id",
+} as const satisfies Shape;
+
 export const DELAYED_KEY = { run_at: "int", id: "id" } as const satisfies Shape;
 
 const ID = { id: "id" } as const satisfies Shape;
@@ -20,7 +28,15 @@ const ID = { id: "id" } as const satisfies Shape;
 /** A run that is to come, with the place at which it would wait. */
 export interface Locator extends RunOfLease, RowOf<typeof READY_KEY> {
   readonly id: string;
+  /** Null for a job without a key that is limited. */
+  readonly limit_hash: string | null;
 }
+
+export interface KeyedLocator extends Locator {
+  readonly limit_hash: string;
+}
+
+const isKeyed = (run: Locator): run is KeyedLocator => run.limit_hash !== null;
 
 /** Where a living job stands; one that neither waits nor runs is held. */
 export interface Standing {
@@ -37,12 +53,14 @@ export async function standingOf(
 ): Promise<ReadonlyMap<string, Standing>> {
   const { t } = work;
   // In the direction of travel: a job on the move is not missed where the statements see different moments.
-  const [delayed, ready, running] = await Promise.all([
+  const keyed = runs.filter(isKeyed);
+  const [delayed, held, ready, running] = await Promise.all([
     waitingIn(work, t.delayed, DELAYED_KEY, runs),
+    waitingIn(work, t.held, HELD_KEY, keyed),
     waitingIn(work, t.ready, READY_KEY, runs),
     runningOf(work, runs),
   ]);
-  const waiting = new Set([...delayed, ...ready].map((row) => row.id));
+  const waiting = new Set([...delayed, ...held, ...ready].map((row) => row.id));
   return new Map(
     runs.map(({ id, run }) => [
       id,
@@ -52,13 +70,19 @@ export async function standingOf(
 }
 
 /** Where this run waits; null for one that does not. */
-export async function placeOf(work: Work, run: Locator): Promise<"ready" | "delayed" | null> {
+export async function placeOf(
+  work: Work,
+  run: Locator,
+): Promise<"ready" | "keyed" | "delayed" | null> {
   const { t } = work;
-  const [delayed, ready] = await Promise.all([
+  const keyed = isKeyed(run) ? [run] : [];
+  const [delayed, held, ready] = await Promise.all([
     waitingIn(work, t.delayed, DELAYED_KEY, [run]),
+    waitingIn(work, t.held, HELD_KEY, keyed),
     waitingIn(work, t.ready, READY_KEY, [run]),
   ]);
   if (ready.length > 0) return "ready";
+  if (held.length > 0) return "keyed";
   return delayed.length > 0 ? "delayed" : null;
 }
 

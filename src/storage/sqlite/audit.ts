@@ -19,6 +19,7 @@ import {
   revived,
   rowWithoutJob,
   SLACK_MS,
+  slotOfNobody,
   startedAfterItsEnd,
   TERMINAL_STATES,
   unknownState,
@@ -45,6 +46,7 @@ export function audit(engine: Engine): Promise<Violation[]> {
       ...checkRuns(db, places),
       ...checkFence(db),
       ...checkKeys(db, places, leased),
+      ...checkSlots(db, leased),
       ...checkKept(db, leased),
       ...checkTimes(db, now),
     ];
@@ -99,7 +101,7 @@ function findPlaces(
     if (list === undefined) places.set(key, [standing]);
     else list.push(standing);
   };
-  for (const where of ["ready", "delayed"] as const)
+  for (const where of ["ready", "held", "delayed"] as const)
     for (const row of db.all<WaitingRow>(
       `select id, lane, prio, run_at, run, fails, crashes from qudo_${where}`,
     ))
@@ -140,6 +142,7 @@ function* checkPlaces(db: Connection, places: Map<string, Stands[]>): Generator<
     if (told !== null) yield told;
   }
   const orphans = `select id as job_id, run from qudo_ready where id not in (select id from qudo_job)
+    union all select id, run from qudo_held where id not in (select id from qudo_job)
     union all select id, run from qudo_delayed where id not in (select id from qudo_job)`;
   for (const { job_id, run } of db.all<RunRow>(orphans)) yield rowWithoutJob(idText(job_id), run);
 }
@@ -226,6 +229,17 @@ function* checkKeys(
     if (places.has(hex(id))) yield keyless(idText(id));
 }
 
+function* checkSlots(
+  db: Connection,
+  leased: ReadonlyMap<string, LeasedRun[]>,
+): Generator<Violation> {
+  for (const { job_id: id, run } of db.all<RunRow>("select distinct job_id, run from qudo_slot")) {
+    const listed = leased.get(hex(id))?.some((entry) => entry.run === run) ?? false;
+    const told = slotOfNobody(idText(id), run, listed);
+    if (told !== null) yield told;
+  }
+}
+
 function* checkKept(
   db: Connection,
   leased: ReadonlyMap<string, LeasedRun[]>,
@@ -243,7 +257,8 @@ function* checkKept(
 }
 
 function* checkTimes(db: Connection, now: number): Generator<Violation> {
-  const early = "select id as job_id, run, run_at from qudo_ready where run_at > ?";
+  const early = `select id as job_id, run, run_at from (select id, run, run_at from qudo_ready
+    union all select id, run, run_at from qudo_held) where run_at > ?`;
   for (const row of db.all<RunRow & { run_at: number }>(early, now + SLACK_MS))
     yield readyTooEarly(idText(row.job_id), row.run, row.run_at - now);
   const backwards = "select job_id, run from qudo_outcome where started_at > ended_at + ?";

@@ -9,6 +9,7 @@ import { redactedPaths } from "../sql/options.js";
 import { inClaimOrder } from "../sql/order.js";
 import type { Connection } from "./connection.js";
 import { countersOf, locate, record, type Engine, type LaneRow } from "./engine.js";
+import { doorsOf, type Doors } from "./limits.js";
 import { SQL } from "./statements.js";
 
 interface ReadyRow {
@@ -19,6 +20,8 @@ interface ReadyRow {
   run: number;
   fails: number;
   crashes: number;
+  /** Of one that waited for its key's turn. */
+  limit_hash?: Uint8Array;
 }
 
 interface JobColumns {
@@ -36,21 +39,32 @@ interface JobColumns {
 export interface Claimed {
   jobs: ClaimedJob[];
   more: boolean;
+  tokenInMs?: number;
 }
 
 /**
- * Nothing would be claimed: what an idle worker learns at each wake-up without standing in line for the write lock. A claim
+ * Null, or that nothing would be claimed: what an idle worker learns at each wake-up without standing in line for the write lock. A claim
  * that was made already is never answered here, though its jobs are not ready any more.
  * @throws SessionLostError when the session is gone.
  */
-export function isIdle(engine: Engine, { lease, session, wants }: ClaimRequest): boolean {
-  const { db } = engine;
-  if (db.get(SQL.session, idBytes(session)) === undefined) throw new SessionLostError(session);
-  if (db.get(SQL.leaseKnown, idBytes(lease)) !== undefined) return false;
-  const lanes = db.all<LaneRow>(SQL.lanes);
-  return !wants.some((want) =>
-    wantedLanes(want, lanes).some(({ id }) => db.get(SQL.anyReady, id) !== undefined),
-  );
+export function idling(
+  { db }: Engine,
+  { lease, session, wants }: ClaimRequest,
+  now: number,
+): Omit<Claimed, "jobs"> | null {
+  const claimer = db.get<Claimer>(SQL.session, idBytes(session));
+  if (claimer === undefined) throw new SessionLostError(session);
+  if (db.get(SQL.leaseKnown, idBytes(lease)) !== undefined) return null;
+  const all = db.all<LaneRow>(SQL.lanes);
+  const lanes = wants.flatMap((want) => wantedLanes(want, all));
+  const doors = doorsOf(db, lanes, claimer.host, now);
+  if (lanes.some((lane) => doors?.mayEnter(lane) ?? db.get(SQL.anyReady, lane.id) !== undefined))
+    return null;
+  return { more: false, ...doors?.wait };
+}
+
+interface Claimer {
+  readonly host: string;
 }
 
 function wantedLanes({ queue, kinds }: Want, all: readonly LaneRow[]): LaneRow[] {
@@ -65,7 +79,8 @@ export function claim(engine: Engine, request: ClaimRequest, now: number): Claim
   const { db } = engine;
   const session = idBytes(request.session);
   const lease = idBytes(request.lease);
-  if (db.get(SQL.session, session) === undefined) throw new SessionLostError(request.session);
+  const claimer = db.get<Claimer>(SQL.session, session);
+  if (claimer === undefined) throw new SessionLostError(request.session);
   const known = db.get<{ worker: Uint8Array; jobs: Uint8Array }>(SQL.lease, lease);
   if (known !== undefined) {
     // Sent again. Under the name of another session it is no resend, and gets nothing.
@@ -74,20 +89,32 @@ export function claim(engine: Engine, request: ClaimRequest, now: number): Claim
   }
   const batch = new ClaimBatch(engine, now);
   const lanes = db.all<LaneRow>(SQL.lanes);
-  for (const want of request.wants) takeFrom(engine, want, lanes, batch);
+  const wanted = request.wants.flatMap((want) => wantedLanes(want, lanes));
+  const doors = doorsOf(db, wanted, claimer.host, now);
+  for (const want of request.wants) takeFrom(engine, want, lanes, batch, doors);
+  doors?.close(wanted);
   if (batch.entries.length > 0) {
     db.run(SQL.insertLease, lease, session, now, encodeLease(batch.entries));
     engine.leaseLanes.remember(request.lease, batch.lanes);
   }
-  return { jobs: batch.jobs, more: batch.full };
+  return { jobs: batch.jobs, more: batch.full || doors?.short === true, ...doors?.wait };
 }
 
-function takeFrom(engine: Engine, want: Want, all: readonly LaneRow[], batch: ClaimBatch): void {
+function takeFrom(
+  engine: Engine,
+  want: Want,
+  all: readonly LaneRow[],
+  batch: ClaimBatch,
+  doors: Doors | null,
+): void {
   const lanes = wantedLanes(want, all);
   let left = want.limit;
-  for (const [row, lane] of inOrder(engine.db, lanes, want.limit)) {
+  for (const [row, lane] of inOrder(engine.db, lanes, want.limit, doors)) {
     if (left === 0 || batch.full) break;
-    if (batch.take(row, lane)) left--;
+    if (doors?.refuses(lane, row)) continue;
+    if (!batch.take(row, lane)) continue;
+    doors?.entered(lane, row);
+    left--;
   }
 }
 
@@ -96,13 +123,19 @@ function* inOrder(
   db: Connection,
   lanes: readonly LaneRow[],
   limit: number,
+  doors: Doors | null,
 ): Generator<[ReadyRow, LaneRow]> {
   const piece = Math.max(8, Math.ceil(limit / Math.max(1, lanes.length)));
-  const heads = lanes.map((lane) => new LaneReader(db, lane, piece));
+  const heads: Reader[] = lanes.map((lane) => new LaneReader(db, lane, piece));
+  if (doors !== null) heads.push(...lanes.map((lane) => new KeyReader(lane, doors, limit)));
   for (;;) {
-    let first: LaneReader | undefined;
+    let first: Reader | undefined;
     for (const head of heads)
-      if (head.row !== undefined && (first === undefined || inClaimOrder(head.row, first.row!) < 0))
+      if (
+        head.row !== undefined &&
+        doors?.isShut(head.lane) !== true &&
+        (first === undefined || inClaimOrder(head.row, first.row!) < 0)
+      )
         first = head;
     if (first === undefined) return;
     const row = first.row!;
@@ -111,7 +144,35 @@ function* inOrder(
   }
 }
 
-class LaneReader {
+interface Reader {
+  readonly lane: LaneRow;
+  readonly row: ReadyRow | undefined;
+  advance(): void;
+}
+
+/** Jobs of a lane whose keys have their turn. */
+class KeyReader implements Reader {
+  private readonly rows: readonly ReadyRow[];
+  private at = 0;
+
+  constructor(
+    readonly lane: LaneRow,
+    doors: Doors,
+    limit: number,
+  ) {
+    this.rows = doors.inTurn(lane, limit).toSorted(inClaimOrder);
+  }
+
+  get row(): ReadyRow | undefined {
+    return this.rows[this.at];
+  }
+
+  advance(): void {
+    this.at++;
+  }
+}
+
+class LaneReader implements Reader {
   private rows: ReadyRow[];
   private at = 0;
 
@@ -160,7 +221,9 @@ class ClaimBatch {
   take(row: ReadyRow, lane: LaneRow): boolean {
     const { engine, now } = this;
     const { db } = engine;
-    db.run(SQL.deleteReady, row.lane, row.prio, row.run_at, row.id);
+    if (row.limit_hash === undefined)
+      db.run(SQL.deleteReady, row.lane, row.prio, row.run_at, row.id);
+    else db.run(SQL.deleteHeld, row.lane, row.limit_hash, row.prio, row.run_at, row.id);
     const job = readJob(db, row.id, this.inlineLimit())!;
     if (job.expires_at !== null && job.expires_at <= now) {
       expire(engine, row, now);

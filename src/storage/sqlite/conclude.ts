@@ -3,6 +3,7 @@ import type { Counters, Decision } from "../../core/outcome.js";
 import { isTerminal, runStateOf, type RunState } from "../../core/states.js";
 import { decodeLease, NOBODY } from "../sql/lease.js";
 import { countersOf, record, type Engine } from "./engine.js";
+import { freeSlots } from "./limits.js";
 import { SQL } from "./statements.js";
 
 export interface Concluded {
@@ -32,6 +33,7 @@ export function concludeLease(
       decided[state] = (decided[state] ?? 0) + 1;
     }
     db.run(SQL.deleteRunning, id, run);
+    freeSlots(db, id, run);
     if (isTerminal(state)) db.run(SQL.freeUniqueKey, id);
   }
   db.run(SQL.deleteLease, lease);

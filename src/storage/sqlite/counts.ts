@@ -18,7 +18,7 @@ interface Waiting {
 }
 
 const waitingIn = (
-  table: "qudo_ready" | "qudo_delayed",
+  table: "qudo_ready" | "qudo_held" | "qudo_delayed",
 ) => `select w.lane, count(*) as n, min(w.run_at) as first, sum(w.run_at > ?) as later,
   coalesce(sum(w.run > 1 and exists (
     select 1 from qudo_outcome o where o.job_id = w.id and o.run = w.run - 1
@@ -33,7 +33,7 @@ export function counts(engine: Engine, query: CountQuery): Promise<LaneCounts[]>
       lanes.map((lane) => ({ ...lane, paused: lane.paused !== 0 })),
       query,
     );
-    for (const table of ["qudo_ready", "qudo_delayed"] as const)
+    for (const table of ["qudo_ready", "qudo_held", "qudo_delayed"] as const)
       for (const { lane, n, failed, first, later } of db.all<Waiting>(waitingIn(table), now)) {
         totals.add(lane, "pending", n - failed);
         totals.add(lane, "failed", failed);

@@ -21,6 +21,13 @@ export interface LaneRow {
   queue: string;
   kind: string;
   paused: number;
+  /** What is declared of its kind and of its queue, as it is stored; null where nothing was. */
+  of_kind: string | null;
+  of_queue: string | null;
+  /** Which key had the last turn. */
+  turn: Uint8Array | null;
+  /** 1 where jobs wait for their key's turn. */
+  keyed: number;
 }
 
 /** Ids of lanes, by name. Those of a transaction are remembered only after its commit: a rollback takes them back. */
@@ -89,16 +96,19 @@ export interface Waiting extends Counters {
   readonly prio: number;
   readonly runAt: number;
   readonly run: number;
+  /** Under which it waits for its key's turn; null for a job without a key. */
+  readonly limitHash: Uint8Array | null;
 }
 
-/** Puts a job where it waits: among the ready ones when it is due, else among the delayed. */
+/** Puts a job where it waits: when it is due among the ready ones, or those of its key, else among the delayed. */
 export function place(db: Connection, job: Waiting, now: number): void {
-  const { id, lane, prio, runAt, run, fails, crashes } = job;
+  const { id, lane, prio, runAt, run, fails, crashes, limitHash } = job;
   if (runAt > now) {
     db.run(SQL.insertDelayed, runAt, id, lane, prio, run, fails, crashes);
     return;
   }
-  db.run(SQL.insertReady, lane, prio, runAt, id, run, fails, crashes);
+  if (limitHash === null) db.run(SQL.insertReady, lane, prio, runAt, id, run, fails, crashes);
+  else db.run(SQL.insertHeld, lane, limitHash, prio, runAt, id, run, fails, crashes);
   db.announce();
 }
 
@@ -107,6 +117,7 @@ export interface Place {
   readonly prio: number;
   readonly run_at: number;
   readonly next_prio: number | null;
+  readonly limit_hash: Uint8Array | null;
 }
 
 /** Where the waiting row of (job, run) stands. Undefined when the job is gone. */
@@ -169,15 +180,15 @@ export function record({ db, tally }: Engine, event: Event, now: number): boolea
   tally.ended(event.lane ?? old!.lane, decision.state, event.writer);
   if (old !== undefined && nextAt !== null) {
     const { fails, crashes } = decision;
-    const { lane, prio } = old;
-    place(db, { id, lane, prio, runAt: nextAt, run: run + 1, fails, crashes }, now);
+    const { lane, prio, limit_hash: limitHash } = old;
+    place(db, { id, lane, prio, runAt: nextAt, run: run + 1, fails, crashes, limitHash }, now);
   }
   return true;
 }
 
 function placeAfter({ to }: Event, old: Place | undefined): Place | undefined {
   if (to === undefined || old === undefined) return old;
-  return { lane: old.lane, prio: to.prio, run_at: to.runAt, next_prio: to.nextPrio };
+  return { ...old, prio: to.prio, run_at: to.runAt, next_prio: to.nextPrio };
 }
 
 function nextMoment({ next }: Decision, old: Place | undefined, now: number): number | null {

@@ -1,4 +1,5 @@
 import { idBytes, idText, uniqueHash } from "../../core/ids.js";
+import { keyHash } from "../../core/limits/gate.js";
 import type { InsertOutcome, NewJob } from "../driver.js";
 import { NOBODY } from "../sql/lease.js";
 import { optsText } from "../sql/options.js";
@@ -20,6 +21,8 @@ export function insertJob(engine: Engine, job: NewJob, now: number): InsertOutco
     const holder = takeKey(engine, id, hash);
     if (holder !== null) return { status: "unique", holder: idText(holder) };
   }
+  const limitKey = job.limitKey ?? null;
+  const limitHash = limitKey === null ? null : idBytes(keyHash(job.kind, limitKey));
   const lane = engine.lanes.id(job.queue, job.kind);
   const runAt = job.runAt === null ? now + job.delayMs : Math.max(job.runAt, now);
   const prio = -job.priority;
@@ -41,10 +44,12 @@ export function insertJob(engine: Engine, job: NewJob, now: number): InsertOutco
     job.uniqueKey,
     hash,
     optsText(job),
+    limitKey,
+    limitHash,
   );
   if (inserted === 0) return { status: "duplicate" };
   tally.enqueued(lane, NOBODY);
-  place(db, { id, lane, prio, runAt, run: 1, fails: 0, crashes: 0 }, now);
+  place(db, { id, lane, prio, runAt, run: 1, fails: 0, crashes: 0, limitHash }, now);
   return { status: "inserted" };
 }
 

@@ -9,6 +9,7 @@ import { newEngine, read, type Engine } from "./engine.js";
 import { backup, compact } from "./file.js";
 import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
+import { limits } from "./limits.js";
 import { endings, getJobs, payloads } from "./look.js";
 import { promote } from "./maintain.js";
 import { cancel, purge, reschedule, retry } from "./operate.js";
@@ -94,6 +95,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     listDue: (query) => listDue(engine, query),
     situation: (id) => situation(engine, id),
     counts: (query) => counts(engine, query),
+    limits: () => limits(engine),
     audit: () => audit(engine),
     identify: (name) => identify(engine, name),
     rename: (name, copy) => rename(engine, name, copy),

@@ -27,7 +27,7 @@ interface Look {
 /** Candidates after a key, in order; null begins. */
 type Rows = (look: Look, after: Key | null) => Iterable<Candidate>;
 
-const ROWS: Readonly<Record<Source["name"], Rows>> = { held, ready, delayed, ended };
+const ROWS: Readonly<Record<Source["name"], Rows>> = { held, ready, keyed, delayed, ended };
 
 export function listJobs(engine: Engine, query: JobQuery): Promise<JobPage> {
   return read(engine, (now) => page(engine.db, query, now));
@@ -143,6 +143,26 @@ function* ready({ db, lanes, piece }: Look, after: Key | null): Generator<Candid
     for (const row of inPieces(piece, from, readyKey, next))
       yield waitingCandidate(row, [lane, ...readyKey(row)]);
   }
+}
+
+interface KeyedColumns extends WaitingColumns {
+  limit_hash: Uint8Array;
+}
+
+const keyedKey = ({ lane, limit_hash, prio, run_at, id }: KeyedColumns): Key => [
+  lane,
+  limit_hash,
+  prio,
+  run_at,
+  id,
+];
+
+/** Lane by lane and key by key, each key in claim order. */
+function* keyed({ db, piece }: Look, after: Key | null): Generator<Candidate> {
+  const next = (key: Key): KeyedColumns[] => db.all(SQL.listKeyed, ...key, piece);
+  const first = after ?? [LOWEST, LOWEST_ID, LOWEST, LOWEST, LOWEST_ID];
+  for (const row of inPieces(piece, first, keyedKey, next))
+    yield waitingCandidate(row, keyedKey(row));
 }
 
 const delayedKey = ({ run_at, id }: WaitingColumns): Key => [run_at, id];

@@ -7,7 +7,7 @@ import { decodeLease } from "../sql/lease.js";
 import { jobRow, NOBODYS, shownRun, type Hold, type JobColumns } from "../sql/views.js";
 import { attemptOf } from "./attempts.js";
 import type { Connection } from "./connection.js";
-import { locate, read, type Engine } from "./engine.js";
+import { locate, read, type Engine, type Place } from "./engine.js";
 import { SQL } from "./statements.js";
 
 export interface LastOutcome {
@@ -32,12 +32,22 @@ export function whereabouts(
   const waiting =
     at !== undefined &&
     (db.get(SQL.isReady, at.lane, at.prio, at.run_at, id) !== undefined ||
+      isKeyed(db, at, id) ||
       db.get(SQL.isDelayed, at.run_at, id) !== undefined);
   return {
     lastOutcome: last === undefined ? null : runStateOf(last.state),
     waiting,
     running: db.get(SQL.running, id, run) !== undefined,
   };
+}
+
+/** Among those that wait for their key's turn. */
+export function isKeyed(
+  db: Connection,
+  { lane, limit_hash: hash, prio, run_at }: Place,
+  id: Uint8Array,
+): boolean {
+  return hash !== null && db.get(SQL.isKeyed, lane, hash, prio, run_at, id) !== undefined;
 }
 
 export function getJobs(engine: Engine, ids: readonly string[]): Promise<(JobRow | null)[]> {

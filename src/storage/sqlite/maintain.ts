@@ -1,5 +1,6 @@
 /** Upkeep that any worker may do at any time. */
 import type { Promotion } from "../driver.js";
+import type { Connection } from "./connection.js";
 import { place, read, write, type Engine } from "./engine.js";
 import { SQL } from "./statements.js";
 
@@ -20,12 +21,17 @@ export async function promote(engine: Engine, limit: number): Promise<Promotion>
   if (idle === null || idle > 0) return { moved: 0, nextDueMs: idle };
   return write(engine, (now) => {
     const due = db.all<DelayedRow>(SQL.due, now, limit);
+    const limited = db.get(SQL.anyRule) !== undefined;
     for (const { run_at: runAt, ...row } of due) {
       db.run(SQL.deleteDelayed, runAt, row.id);
-      place(db, { ...row, runAt }, now);
+      place(db, { ...row, runAt, limitHash: limited ? limitHashOf(db, row.id) : null }, now);
     }
     return { moved: due.length, nextDueMs: untilNext(engine, now) };
   });
+}
+
+function limitHashOf(db: Connection, id: Uint8Array): Uint8Array | null {
+  return db.get<{ limit_hash: Uint8Array | null }>(SQL.limitHash, id)?.limit_hash ?? null;
 }
 
 function untilNext({ db }: Engine, now: number): number | null {

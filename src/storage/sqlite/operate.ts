@@ -67,6 +67,9 @@ function end(
 function takeAway(db: Connection, id: Buffer, at: Place): boolean {
   const taken =
     db.run(SQL.deleteDelayed, at.run_at, id) +
+    (at.limit_hash === null
+      ? 0
+      : db.run(SQL.deleteHeld, at.lane, at.limit_hash, at.prio, at.run_at, id)) +
     db.run(SQL.deleteReady, at.lane, at.prio, at.run_at, id);
   return taken > 0;
 }

@@ -35,7 +35,8 @@ function reviveOne(engine: Engine, revival: Revival, now: number): RevivalOutcom
   db.run(SQL.insertLine, revival.run, 0, now, LOG_LEVELS.info, revival.id, origin);
   db.run(SQL.insertLike, id, now, now, origin, revival.run, origin);
   engine.tally.enqueued(job.lane, NOBODY);
-  place(db, { id, ...job, runAt: now, run: 1, fails: 0, crashes: 0 }, now);
+  const { lane, prio, limit_hash: limitHash } = job;
+  place(db, { id, lane, prio, runAt: now, run: 1, fails: 0, crashes: 0, limitHash }, now);
   return { status: "inserted" };
 }
 
@@ -43,4 +44,5 @@ interface OriginRow {
   readonly lane: number;
   readonly prio: number;
   readonly unique_hash: Uint8Array | null;
+  readonly limit_hash: Uint8Array | null;
 }

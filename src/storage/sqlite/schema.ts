@@ -89,6 +89,29 @@ const MIGRATIONS: readonly string[] = [
     primary key (minute, lane, event, session)
   ) strict, without rowid;
   `,
+  /* 3: limits; what is declared, what waits for its key's turn, places that runs hold, tokens that are left */ `
+  create table qudo_rule (
+    scope integer not null, name text not null, spec text not null, declared_at integer not null, turn blob,
+    primary key (scope, name)
+  ) strict, without rowid;
+
+  create table qudo_held (
+    lane integer not null, limit_hash blob not null, prio integer not null, run_at integer not null, id blob not null,
+    run integer not null, fails integer not null, crashes integer not null,
+    primary key (lane, limit_hash, prio, run_at, id)
+  ) strict, without rowid;
+
+  create table qudo_slot (
+    limit_hash blob not null, n integer not null, job_id blob not null, run integer not null,
+    primary key (limit_hash, n)
+  ) strict, without rowid;
+  create index qudo_slot_job on qudo_slot (job_id, run);
+
+  create table qudo_bucket (
+    limit_hash blob primary key not null, tokens integer not null, refilled_at integer not null, full_at integer not null
+  ) strict, without rowid;
+  create index qudo_bucket_full on qudo_bucket (full_at);
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

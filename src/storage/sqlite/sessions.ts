@@ -21,6 +21,7 @@ import { isAlive } from "../sql/fence.js";
 import { decodeLease } from "../sql/lease.js";
 import { concludeLease } from "./conclude.js";
 import { read, write, type Engine } from "./engine.js";
+import { declare, freeSlots } from "./limits.js";
 import { SQL } from "./statements.js";
 
 export function openSession(engine: Engine, session: NewSession): Promise<void> {
@@ -39,6 +40,7 @@ export function openSession(engine: Engine, session: NewSession): Promise<void> 
       JSON.stringify(kinds),
       version,
     );
+    if (session.limits !== undefined) declare(engine.db, session.limits, now);
   });
 }
 
@@ -77,6 +79,7 @@ function openLeases({ db }: Engine, session: Buffer): string[] {
     // What was completed in a user's transaction has left these to a settle, which finds no lease any more.
     for (const { id: job, run } of runs) {
       db.run(SQL.deleteRunning, job, run);
+      freeSlots(db, job, run);
       db.run(SQL.freeUniqueKey, job);
     }
   }

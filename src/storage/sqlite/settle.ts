@@ -16,27 +16,31 @@ import type {
 import { answerTo, startOf } from "../sql/fence.js";
 import { decodeLease, keyOf } from "../sql/lease.js";
 import { findChild } from "./children.js";
-import { claim, isIdle } from "./claim.js";
+import { claim, idling } from "./claim.js";
 import { concludeLease } from "./conclude.js";
 import type { Connection } from "./connection.js";
 import { read, record, write, type Engine } from "./engine.js";
 import { insertJob } from "./enqueue.js";
+import { freeSlots } from "./limits.js";
 import { keepLines } from "./report.js";
 import { SQL } from "./statements.js";
+
+const NOTHING = { more: false };
 
 /** Settlements first, then the claim: what they free can be claimed at once. */
 export async function trip(engine: Engine, trip: Trip): Promise<TripOutcome> {
   const { settle, claim: request } = trip;
-  if (
-    settle.length === 0 &&
-    (request === null || (await read(engine, () => isIdle(engine, request))))
-  )
-    return { settled: [], claimed: [], more: false };
+  if (settle.length === 0) {
+    const idle =
+      request === null ? NOTHING : await read(engine, (now) => idling(engine, request, now));
+    if (idle !== null) return { settled: [], claimed: [], ...idle };
+  }
   return write(engine, (now) => {
     const replaced: Replacement[] = [];
     const settled = settle.map((group) => settleGroup(engine, group, replaced, now));
-    const claimed = request === null ? { jobs: [], more: false } : claim(engine, request, now);
-    const outcome = { settled, claimed: claimed.jobs, more: claimed.more };
+    const { jobs: claimed, ...rest } =
+      request === null ? { jobs: [], ...NOTHING } : claim(engine, request, now);
+    const outcome = { settled, claimed, ...rest };
     return replaced.length === 0 ? outcome : { ...outcome, replaced };
   });
 }
@@ -58,6 +62,7 @@ function settleGroup(
     now,
     keys: db.get(SQL.anyUniqueKey) !== undefined,
     running: db.get(SQL.anyRunning) !== undefined,
+    slots: db.get(SQL.anySlot) !== undefined,
     replaced,
   };
   const laneOf = laneFinder(engine, group.lease, open);
@@ -79,6 +84,7 @@ function settleGroup(
 /** A run of the lease that others decided and its worker never settled: with the lease goes what was kept for it. */
 function clearAway(db: Connection, id: Buffer, run: number): void {
   db.run(SQL.deleteRunning, id, run);
+  freeSlots(db, id, run);
   db.run(SQL.freeUniqueKey, id);
 }
 
@@ -87,9 +93,10 @@ interface Settling {
   readonly db: Connection;
   readonly session: Buffer;
   readonly now: number;
-  /** There are unique keys, or runs shown as running, at all: mostly not, and one look per group spares two deletes per job. */
+  /** There are unique keys, runs shown as running, or slots at all: mostly not, and one look per group spares deletes per job. */
   readonly keys: boolean;
   readonly running: boolean;
+  readonly slots: boolean;
   /** Of accepted settlements with children. */
   readonly replaced: Replacement[];
 }
@@ -154,6 +161,7 @@ function settleRun(
   if (settlement.lines !== undefined) keepLines(db, id, run, settlement.lines, now);
   const inserted = held !== null && record(engine, event, now);
   if (held !== null && settling.running) db.run(SQL.deleteRunning, id, run);
+  if (held !== null && settling.slots) freeSlots(db, id, run);
   if (inserted) {
     if (settling.keys && isTerminal(settlement.state)) db.run(SQL.freeUniqueKey, id);
     // Its key is free by now, and nobody comes between: a child may take it over.

@@ -21,7 +21,7 @@ import { Conditions } from "./conditions.js";
 import type { Connection } from "./connection.js";
 import { toBytes, type Key } from "./cursor.js";
 import { locate, read, type Engine, type LaneRow, type Place } from "./engine.js";
-import { findLast } from "./look.js";
+import { findLast, isKeyed } from "./look.js";
 import { SQL } from "./statements.js";
 
 interface RunningColumns {
@@ -80,7 +80,8 @@ export async function listDue(engine: Engine, query: DueQuery): Promise<DuePage>
     const lanes = lanesOf(db, query);
     const due = Math.min(until, now + 1);
     const late: List = (key, n) => db.all(dueDelayed(lanes), ...key, since, due, n);
-    const lists = [late];
+    const keyed: List = (key, n) => db.all(dueKeyed(lanes), ...key, since, until, n);
+    const lists = [late, keyed];
     for (const lane of lanes.keys())
       for (const prio of priosOf(db, lane))
         lists.push((key, n) => db.all(SQL.dueReady, lane, prio, ...key, since, until, n));
@@ -126,8 +127,12 @@ function priosOf(db: Connection, lane: number): number[] {
 }
 
 /** The lanes are our own numbers. */
+const inLanes = (lanes: ReadonlyMap<number, LaneRow>): string =>
+  `and lane in (${[...lanes.keys()].join(", ")}) order by run_at, id limit ?`;
 const dueDelayed = (lanes: ReadonlyMap<number, LaneRow>): string =>
-  `${SQL.dueDelayed} and lane in (${[...lanes.keys()].join(", ")}) order by run_at, id limit ?`;
+  `${SQL.dueDelayed} ${inLanes(lanes)}`;
+const dueKeyed = (lanes: ReadonlyMap<number, LaneRow>): string =>
+  `${SQL.dueKeyed} ${inLanes(lanes)}`;
 
 function inDueOrder(a: DueColumns, b: DueColumns): number {
   return a.run_at - b.run_at || Buffer.compare(a.id, b.id);
@@ -169,6 +174,7 @@ function situationOf(db: Connection, id: Uint8Array, now: number): Situation | n
   if (last !== undefined && isTerminal(runStateOf(last.state))) return { ...found, place: "ended" };
   if (db.get(SQL.isReady, at.lane, at.prio, at.run_at, id) !== undefined)
     return { ...found, place: "ready", ahead: aheadOf(db, pauses.queue, at, id) };
+  if (isKeyed(db, at, id)) return { ...found, place: "keyed", ahead: aheadInKey(db, at, id) };
   if (db.get(SQL.isDelayed, at.run_at, id) !== undefined) return { ...found, place: "delayed" };
   const claimedAt = claimedAtOf(db, id, run);
   return { ...found, place: claimedAt === null ? "nowhere" : "held", claimedAt };
@@ -183,6 +189,13 @@ function aheadOf(db: Connection, queue: string, { prio, run_at }: Place, id: Uin
     ahead += db.get<{ n: number }>(SQL.ahead, lane.id, prio, run_at, id, left)!.n;
   }
   return ahead;
+}
+
+/** Jobs of the same key that come before this one. */
+function aheadInKey(db: Connection, at: Place, id: Uint8Array): number {
+  const { lane, limit_hash: hash, prio, run_at } = at;
+  return db.get<{ n: number }>(SQL.aheadInKey, lane, hash, prio, run_at, id, LIMITS.countedAhead)!
+    .n;
 }
 
 function claimedAtOf(db: Connection, id: Uint8Array, run: number): number | null {

@@ -3,8 +3,11 @@ export const SQL = {
   // — lanes
   laneId: "select id from qudo_lane where queue = ? and kind = ?",
   insertLane: "insert or ignore into qudo_lane (queue, kind) values (?, ?)",
-  lanes: `select l.id, l.queue, l.kind, l.paused_at is not null or q.paused_at is not null as paused
-    from qudo_lane l left join qudo_queue q on q.name = l.queue`,
+  lanes: `select l.id, l.queue, l.kind, l.paused_at is not null or q.paused_at is not null as paused,
+      k.spec as of_kind, u.spec as of_queue, k.turn, exists (select 1 from qudo_held h where h.lane = l.id) as keyed
+    from qudo_lane l left join qudo_queue q on q.name = l.queue
+    left join qudo_rule k on k.scope = 1 and k.name = l.kind
+    left join qudo_rule u on u.scope = 2 and u.name = l.queue`,
   pauseQueue: `insert into qudo_queue (name, paused_at) values (?, ?)
     on conflict (name) do update set paused_at = excluded.paused_at where paused_at is null`,
   resumeQueue: "update qudo_queue set paused_at = null where name = ? and paused_at is not null",
@@ -22,15 +25,15 @@ export const SQL = {
   jobExists: "select 1 from qudo_job where id = ?",
   insertJob: `insert or ignore into qudo_job
     (id, lane, prio, run_at, created_at, max_attempts, timeout_ms, expires_at, keep_ms, keep_other_ms, payload_text,
-     payload_bin, codec, payload_version, unique_text, unique_hash, opts)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)`,
+     payload_bin, codec, payload_version, unique_text, unique_hash, opts, limit_key, limit_hash)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
   /** Another job like one that is there, due now and without its expiry. */
   insertLike: `insert into qudo_job
     (id, lane, prio, run_at, created_at, max_attempts, timeout_ms, keep_ms, keep_other_ms, payload_text, payload_bin, codec,
      payload_version, unique_text, unique_hash, limit_key, limit_hash, origin_id, origin_run, meta, opts)
     select ?, lane, prio, ?, ?, max_attempts, timeout_ms, keep_ms, keep_other_ms, payload_text, payload_bin, codec,
      payload_version, unique_text, unique_hash, limit_key, limit_hash, ?, ?, meta, opts from qudo_job where id = ?`,
-  origin: "select lane, prio, unique_hash from qudo_job where id = ?",
+  origin: "select lane, prio, unique_hash, limit_hash from qudo_job where id = ?",
   insertReady:
     "insert into qudo_ready (lane, prio, run_at, id, run, fails, crashes) values (?, ?, ?, ?, ?, ?, ?)",
   insertDelayed:
@@ -43,7 +46,7 @@ export const SQL = {
     select state from qudo_outcome where job_id = qudo_unique_key.job_id order by run desc limit 1) in (1, 3, 4, 9)`,
 
   // — claim
-  session: "select beat, seen_at from qudo_worker where id = ?",
+  session: "select beat, seen_at, host from qudo_worker where id = ?",
   /** What an idle claimer asks without the write lock. */
   leaseKnown: "select 1 from qudo_lease where id = ?",
   anyReady: "select 1 from qudo_ready where lane = ? limit 1",
@@ -61,6 +64,37 @@ export const SQL = {
   lease: "select worker, jobs from qudo_lease where id = ?",
   deleteLease: "delete from qudo_lease where id = ?",
 
+  // — limits
+  rules: "select scope, name, spec, declared_at from qudo_rule order by scope, name",
+  anyRule: "select 1 from qudo_rule limit 1",
+  putRule: `insert into qudo_rule (scope, name, spec, declared_at) values (?, ?, ?, ?)
+    on conflict (scope, name) do update set spec = excluded.spec, declared_at = excluded.declared_at`,
+  /** Also of a kind that nobody has declared anything of: then there are no limits, but keys take turns all the same. */
+  setTurn: `insert into qudo_rule (scope, name, spec, declared_at, turn) values (1, ?, '', ?, ?)
+    on conflict (scope, name) do update set turn = excluded.turn`,
+  limitHash: "select limit_hash from qudo_job where id = ?",
+  insertHeld: `insert into qudo_held (lane, limit_hash, prio, run_at, id, run, fails, crashes)
+    values (?, ?, ?, ?, ?, ?, ?, ?)`,
+  deleteHeld:
+    "delete from qudo_held where lane = ? and limit_hash = ? and prio = ? and run_at = ? and id = ?",
+  keyAfter: `select limit_hash from qudo_held
+    where lane = ? and limit_hash > ? order by limit_hash limit 1`,
+  firstOfKey: `select lane, prio, run_at, id, run, fails, crashes, limit_hash from qudo_held
+    where lane = ? and limit_hash = ? order by prio, run_at, id limit ?`,
+  slotsOf: "select n from qudo_slot where limit_hash = ?",
+  insertSlot: "insert into qudo_slot (limit_hash, n, job_id, run) values (?, ?, ?, ?)",
+  anySlot: "select 1 from qudo_slot limit 1",
+  freeSlots: "delete from qudo_slot where job_id = ? and run = ?",
+  bucket: "select tokens, refilled_at from qudo_bucket where limit_hash = ?",
+  putBucket: `insert into qudo_bucket (limit_hash, tokens, refilled_at, full_at) values (?, ?, ?, ?)
+    on conflict (limit_hash) do update
+      set tokens = excluded.tokens, refilled_at = excluded.refilled_at, full_at = excluded.full_at`,
+  /** One that is full says what one that nobody keeps says. */
+  dropFullBuckets: `delete from qudo_bucket where limit_hash in (
+    select limit_hash from qudo_bucket where full_at <= ? order by full_at limit 20)`,
+  heldOfKind: `select count(*) as n from qudo_held h
+    where h.lane in (select id from qudo_lane where kind = ?)`,
+
   // — outcomes: the fence
   /** The last column is when a job with a keep time of its own for such an end may be pruned: null for all others. */
   insertOutcome: `insert or ignore into qudo_outcome
@@ -75,7 +109,7 @@ export const SQL = {
   counters: "select fails, crashes from qudo_outcome where job_id = ? and run = ?",
   /** Where a waiting row of this run stands, or would stand: the locator. */
   place: `select j.lane, coalesce(o.next_prio, j.prio) as prio, coalesce(o.next_at, j.run_at) as run_at,
-    o.next_prio from qudo_job j left join qudo_outcome o on o.job_id = j.id and o.run = ? - 1 where j.id = ?`,
+    o.next_prio, j.limit_hash from qudo_job j left join qudo_outcome o on o.job_id = j.id and o.run = ? - 1 where j.id = ?`,
   deleteDelayed: "delete from qudo_delayed where run_at = ? and id = ?",
   deleteRunning: "delete from qudo_running where job_id = ? and run = ?",
 
@@ -103,6 +137,12 @@ export const SQL = {
       where lane = ? and (prio, run_at, id) > (?, ?, ?) order by prio, run_at, id limit ?) w
     left join qudo_job j on j.id = w.id left join qudo_outcome o on o.job_id = w.id and o.run = w.run - 1
     order by w.prio, w.run_at, w.id`,
+  listKeyed: `select w.lane, w.limit_hash, w.prio, w.run_at, w.id, j.created_at, o.state from (
+      select lane, limit_hash, prio, run_at, id, run from qudo_held
+      where (lane, limit_hash, prio, run_at, id) > (?, ?, ?, ?, ?)
+      order by lane, limit_hash, prio, run_at, id limit ?) w
+    left join qudo_job j on j.id = w.id left join qudo_outcome o on o.job_id = w.id and o.run = w.run - 1
+    order by w.lane, w.limit_hash, w.prio, w.run_at, w.id`,
   listDelayed: `select w.lane, w.prio, w.run_at, w.id, j.created_at, o.state from (
       select lane, prio, run_at, id, run from qudo_delayed
       where (run_at, id) > (?, ?) order by run_at, id limit ?) w
@@ -125,13 +165,20 @@ export const SQL = {
   /** The lanes follow. */
   dueDelayed: `select lane, prio, run_at, id, run, fails, crashes from qudo_delayed
     where (run_at, id) > (?, ?) and run_at >= ? and run_at < ?`,
+  /** The lanes follow. Jobs of keys stand by their keys: all of them are read. */
+  dueKeyed: `select lane, prio, run_at, id, run, fails, crashes from qudo_held
+    where (run_at, id) > (?, ?) and run_at >= ? and run_at < ?`,
   isReady: "select 1 from qudo_ready where lane = ? and prio = ? and run_at = ? and id = ?",
+  isKeyed:
+    "select 1 from qudo_held where lane = ? and limit_hash = ? and prio = ? and run_at = ? and id = ?",
   isDelayed: "select 1 from qudo_delayed where run_at = ? and id = ?",
   pauses: `select l.queue, q.paused_at as queue_paused, l.paused_at as kind_paused
     from qudo_lane l left join qudo_queue q on q.name = l.queue where l.id = ?`,
   openLanesOf: "select id from qudo_lane where queue = ? and paused_at is null",
   ahead: `select count(*) as n from (
     select 1 from qudo_ready where lane = ? and (prio, run_at, id) < (?, ?, ?) limit ?)`,
+  aheadInKey: `select count(*) as n from (
+    select 1 from qudo_held where lane = ? and limit_hash = ? and (prio, run_at, id) < (?, ?, ?) limit ?)`,
   claims: "select claimed_at, jobs from qudo_lease",
 
   // — sessions

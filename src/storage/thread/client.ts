@@ -95,6 +95,7 @@ function looking(call: Call) {
     listDue: call("listDue"),
     situation: call("situation"),
     counts: call("counts"),
+    limits: call("limits"),
     audit: call("audit"),
   } satisfies Partial<Driver>;
 }

@@ -9,6 +9,7 @@ import type {
   JobRow,
   LaneCounts,
   NewJob,
+  NewSession,
   PruneOutcome,
   ReapOutcome,
 } from "../../storage/driver.js";
@@ -128,8 +129,8 @@ export class Harness {
   }
 
   /** A worker with an open session. */
-  worker(driver: Driver = this.driver): Promise<TestWorker> {
-    return TestWorker.open(driver);
+  worker(driver: Driver = this.driver, spec?: Partial<NewSession>): Promise<TestWorker> {
+    return TestWorker.open(driver, spec);
   }
 
   /** The worker's process is gone: its session is reaped at the beat it has now. */

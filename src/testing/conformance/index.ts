@@ -15,6 +15,9 @@ import { fenceLaws } from "./fence.js";
 import { identityLaws } from "./identity.js";
 import type { Law } from "./law.js";
 import { lifeLaws } from "./life.js";
+import { keyLaws } from "./limits/keys.js";
+import { rateLaws } from "./limits/rates.js";
+import { limitLaws } from "./limits/running.js";
 import { listLaws } from "./list.js";
 import { logLaws } from "./log.js";
 import { lookLaws } from "./look.js";
@@ -85,6 +88,10 @@ export const laws: readonly Law[] = [
   ...promoteLaws,
   // Maintenance: finished jobs go, never those a worker may still ask for.
   ...pruneLaws,
+  // Limits: how many run at once, and how many begin in a time; keys take turns.
+  ...limitLaws,
+  ...keyLaws,
+  ...rateLaws,
   // Looking: states are derived, counts are exact, pages have no gaps.
   ...lookLaws,
   // The log of outcomes: which part of it, from which end.

@@ -75,8 +75,8 @@ export class TestWorker {
     readonly session: string,
   ) {}
 
-  static async open(driver: Driver): Promise<TestWorker> {
-    const session = newSession();
+  static async open(driver: Driver, spec?: Partial<NewSession>): Promise<TestWorker> {
+    const session = newSession(spec);
     await driver.openSession(session);
     return new TestWorker(driver, session.id);
   }

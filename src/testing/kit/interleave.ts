@@ -2,7 +2,8 @@
 import type { AnyJobDefinition, ContextOf } from "../../core/job.js";
 import { InvalidInputError, QudoError } from "../../core/errors.js";
 import { checkInteger, checkOptions, show } from "../../core/options.js";
-import { Qudo, type NeedsContext, type QudoOptions } from "../../qudo.js";
+import type { NeedsContext, QudoOptions } from "../../qudo-options.js";
+import { Qudo } from "../../qudo.js";
 import type { WorkerOptions } from "../../worker/options.js";
 import { Conductor } from "./conductor.js";
 import { actIn } from "./handlers.js";

@@ -3,6 +3,7 @@ import { claimMutants } from "./claim.js";
 import { dismissMutants } from "./dismiss.js";
 import { enqueueMutants } from "./enqueue.js";
 import { identityMutants } from "./identity.js";
+import { limitMutants } from "./limits.js";
 import { listMutants } from "./list.js";
 import { moveMutants } from "./moves.js";
 import type { Mutant } from "./mutant.js";
@@ -28,6 +29,7 @@ export const mutants: readonly Mutant[] = [
   ...reviveMutants,
   ...dismissMutants,
   ...upkeepMutants,
+  ...limitMutants,
   ...listMutants,
   ...standingMutants,
   ...reportMutants,

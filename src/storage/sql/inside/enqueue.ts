@@ -1,7 +1,7 @@
 /** Adding jobs inside the user's transaction. Whatever is there already is told, and is no error. */
 import { uniqueHash } from "../../../core/ids.js";
 import type { InsertOutcome, NewJob } from "../../driver.js";
-import { JOB, jobRow } from "../enqueue.js";
+import { firstPlace, JOB, jobRow } from "../enqueue.js";
 import { keyOf, NAME, type LaneName } from "../lanes.js";
 import { id, join, NOTHING, raw, sql, type Query } from "../query.js";
 import { place } from "../record.js";
@@ -73,18 +73,7 @@ async function insertSet(
     if (isNew[i]) work.tally.enqueued(row.lane);
     else if (row.unique_hash !== null) await giveBack(inside, row.unique_hash, row.id);
   }
-  const waiting = rows
-    .filter((_, i) => isNew[i])
-    .map(({ lane, prio, run_at, id }) => ({
-      lane,
-      prio,
-      run_at,
-      id,
-      run: 1,
-      fails: 0,
-      crashes: 0,
-    }));
-  await place(work, waiting);
+  await place(work, rows.filter((_, i) => isNew[i]).map(firstPlace));
   return outcomes;
 }
 
