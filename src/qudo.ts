@@ -31,9 +31,9 @@ import {
 } from "./client/upkeep.js";
 import { closedError, QudoError } from "./core/errors.js";
 import type { EventName } from "./core/events.js";
-import { registry, type AnyJobDefinition, type JobDefinition, type Registry } from "./core/job.js";
-import { keepPolicy, type KeepPolicyTimes } from "./core/keep.js";
-import { checkQueueLimits, type LimitSpec } from "./core/limits/spec.js";
+import { registry, type AnyJobDefinition, type JobDefinition } from "./core/job.js";
+import { keepPolicy } from "./core/keep.js";
+import { checkQueueLimits } from "./core/limits/spec.js";
 import { checkFlag, checkOptions } from "./core/options.js";
 import type { Time } from "./core/time.js";
 import { KNOWN_OPTIONS, type NeedsContext, type QudoOptions } from "./qudo-options.js";
@@ -42,7 +42,7 @@ import { checkDatabaseName, Opening } from "./storage/open.js";
 import { REAL } from "./storage/time.js";
 import type { World } from "./storage/world.js";
 import type { WorkOnceOptions } from "./worker/once.js";
-import { checkLogger, onceSettings, workerSettings, type WorkerOptions } from "./worker/options.js";
+import { checkLogger, type WorkerOptions } from "./worker/options.js";
 import { parentToTell, underParent } from "./worker/prefork/link.js";
 import type { RunningWorker } from "./worker/running.js";
 import { Staff } from "./worker/staff.js";
@@ -64,9 +64,6 @@ export class Qudo<
   /** Out of reach of `inspect`, for an address may hold a password. */
   readonly #opening: Opening;
   private readonly time: Time;
-  private readonly registry: Registry;
-  private readonly keep: KeepPolicyTimes;
-  private readonly queueLimits: ReadonlyMap<string, LimitSpec | null>;
   private readonly emitter = new Emitter();
   private readonly logs: Logs;
   private readonly results: Results;
@@ -93,14 +90,14 @@ export class Qudo<
     );
     const { wrapJob } = world;
     const jobs = registry(options.jobs ?? []);
-    this.registry = wrapJob === undefined ? jobs : registry([...jobs.values()].map(wrapJob));
-    this.keep = keepPolicy(options.keep, "keep of Qudo");
-    this.queueLimits = checkQueueLimits(options.queueLimits);
+    const keep = keepPolicy(options.keep, "keep of Qudo");
     const driver = (): Promise<Driver> => this.#opening.ready();
     const wake = (database?: string): void => this.staff.wake(database);
     this.staff = new Staff({
       time: this.time,
-      jobs: this.registry,
+      jobs: wrapJob === undefined ? jobs : registry([...jobs.values()].map(wrapJob)),
+      keep,
+      queueLimits: checkQueueLimits(options.queueLimits),
       driver,
       surroundings: (database) => this.surroundings(database),
     });
@@ -110,7 +107,7 @@ export class Qudo<
     this.attempts = new Attempts(driver);
     this.monitor = new Monitor(driver, this.time);
     this.logs = new Logs(driver);
-    this.upkeep = new Upkeep(driver, this.keep, this.time);
+    this.upkeep = new Upkeep(driver, keep, this.time);
   }
 
   /**
@@ -171,14 +168,9 @@ export class Qudo<
    * start in none of them.
    */
   async work(options: WorkerOptions = {}): Promise<RunningWorker> {
-    const settings = workerSettings(
-      underParent(options),
-      this.registry,
-      this.keep,
-      this.queueLimits,
-    );
+    const settings = underParent(options);
     const join = parentToTell((ready) => this.once("worker:started", ready));
-    const worker = await this.staff.start(settings.abilities, settings);
+    const worker = await this.staff.work(settings);
     join?.(worker);
     return worker;
   }
@@ -192,8 +184,6 @@ export class Qudo<
     options: TaskQueueOptions<Kinds> = {},
   ): TaskQueue<PayloadOf<Kinds>, InputOf<Kinds>> {
     const queue = this.staff.consumer(name, options, {
-      registry: this.registry,
-      keep: this.keep,
       enqueue: (job, payload, more) => this.producer.enqueue(job, payload, more),
       purge: async (of) => (await this.jobs.purge(of)).changed,
     });
@@ -207,7 +197,7 @@ export class Qudo<
    * @throws DatabaseError when the database could not be asked; of several, when none of them could.
    */
   async workOnce(options: WorkOnceOptions = {}): Promise<boolean> {
-    return this.staff.once(onceSettings(options, this.registry, this.keep, this.queueLimits));
+    return this.staff.once(options);
   }
 
   /**

@@ -1,13 +1,20 @@
 /** All workers of one Qudo: who works, who is woken, who is stopped at the end. */
 import { closedError } from "../core/errors.js";
 import type { Registry } from "../core/job.js";
+import type { KeepPolicyTimes } from "../core/keep.js";
+import type { LimitSpec } from "../core/limits/spec.js";
 import type { Time } from "../core/time.js";
 import type { Driver } from "../storage/driver.js";
 import { Fleet } from "./fleet.js";
 import type { Hand } from "./hand.js";
 import { Apart } from "./isolate/apart.js";
-import { workOnce } from "./once.js";
-import type { WorkerSettings } from "./options.js";
+import { workOnce, type WorkOnceOptions } from "./once.js";
+import {
+  onceSettings,
+  workerSettings,
+  type WorkerOptions,
+  type WorkerSettings,
+} from "./options.js";
 import type { RunningWorker } from "./running.js";
 import type { Surroundings } from "./surroundings.js";
 import type { TaskQueueOptions } from "./tasks/api.js";
@@ -22,6 +29,9 @@ export interface StaffOf {
   readonly time: Time;
   /** All that it knows. */
   readonly jobs: Registry;
+  readonly keep: KeepPolicyTimes;
+  /** What its workers declare of queues. */
+  readonly queueLimits: ReadonlyMap<string, LimitSpec | null>;
   driver(): Promise<Driver>;
   /** What a worker is given; `database`: where it works on one of several. */
   surroundings(database?: string): Surroundings;
@@ -37,8 +47,15 @@ export class Staff {
     this.apart = new Apart(qudo.jobs);
   }
 
+  /** A worker as `qudo.work()` is asked for one. */
+  async work(options: WorkerOptions): Promise<Worker | Fleet> {
+    const { jobs, keep, queueLimits } = this.qudo;
+    const settings = workerSettings(options, jobs, keep, queueLimits);
+    return this.start(settings.abilities, settings);
+  }
+
   /** `hand`: jobs are handed out, instead of run, and the worker is stopped and woken as `as`. */
-  async start(
+  private async start(
     kinds: Registry,
     settings: WorkerSettings,
     { hand, as }: { hand?: Hand; as?: Member } = {},
@@ -62,19 +79,24 @@ export class Staff {
   consumer(
     name: string,
     options: TaskQueueOptions,
-    of: Omit<ConsumerOf, "time" | "start">,
+    of: Pick<ConsumerOf, "enqueue" | "purge">,
   ): Consumer {
     if (this.closed) throw closedError();
     const consumer: Consumer = new Consumer(name, options, {
       ...of,
       time: this.qudo.time,
+      registry: this.qudo.jobs,
+      keep: this.qudo.keep,
+      queueLimits: this.qudo.queueLimits,
       start: (kinds, settings, hand) => this.start(kinds, settings, { hand, as: consumer }),
     });
     return consumer;
   }
 
   /** True when a job was run. */
-  async once(settings: WorkerSettings): Promise<boolean> {
+  async once(options: WorkOnceOptions): Promise<boolean> {
+    const { jobs, keep, queueLimits } = this.qudo;
+    const settings = onceSettings(options, jobs, keep, queueLimits);
     const served = await this.apart.served(settings);
     return workOnce(await this.qudo.driver(), served, {
       surroundings: (database) => this.given(database),

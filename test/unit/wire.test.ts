@@ -5,12 +5,13 @@ import { packError, unpackError } from "../../src/storage/thread/wire.js";
 const { DatabaseError, QudoError } = errors;
 const cross = (thrown: unknown): Error => unpackError(structuredClone(packError(thrown)));
 
-/** Made by who waits for a result, or by several databases together: never by a driver of one. */
+/** Made by who waits for a result, by several databases together, or by a parent of processes: never by a driver of one. */
 const above: ReadonlySet<unknown> = new Set([
   errors.JobFailedError,
   errors.EnqueueOutcomeUnknownError,
   errors.EnqueuePartlyError,
   errors.IncompleteError,
+  errors.ChildFailedError,
 ]);
 const classes = Object.values(errors).filter(
   (one): one is typeof QudoError =>

@@ -24,6 +24,7 @@ function consuming(seas: readonly Sea[]): Consumer {
     {
       registry: registry([]),
       keep: DEFAULTS,
+      queueLimits: new Map(),
       time: REAL,
       start: async (kinds, settings, hand) =>
         new Fleet(parts, kinds, settings, (database) => ({

@@ -5,7 +5,7 @@
 import { DatabaseError } from "../../core/errors.js";
 import type { MigrationReport } from "../driver.js";
 import { newId } from "../ids.js";
-import { migrationScript } from "../script.js";
+import { migrationScript } from "./script.js";
 import type { Tx } from "./database.js";
 import type { Dialect } from "./dialect.js";
 import { columnsOf, type Shape } from "./rows.js";

@@ -5,7 +5,7 @@
 import { DatabaseError } from "../../core/errors.js";
 import type { MigrationReport } from "../driver.js";
 import { newId } from "../ids.js";
-import { migrationScript } from "../script.js";
+import { migrationScript } from "../sql/script.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
 

@@ -17,7 +17,7 @@ export interface InterleaveOptions {
   workers?: number;
   /** What goes wrong in each order, at most so many times. */
   faults?: Faults;
-  /** Of each worker. */
+  /** What each worker is started with, as `qudo.work()` takes it. Default: nothing. */
   worker?: WorkerOptions;
 }
 

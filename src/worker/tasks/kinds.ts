@@ -12,6 +12,8 @@ export interface Fetched {
   readonly kinds: readonly string[] | null;
   /** Knows a definition of every kind. */
   readonly registry: Registry;
+  /** Those that were given: by its Qudo, or to itself. */
+  readonly defined: Registry;
 }
 
 /**
@@ -20,7 +22,11 @@ export interface Fetched {
  */
 export function fetchedKinds(given: unknown, known: Registry): Fetched {
   if (given === undefined)
-    return { kinds: null, registry: new Definitions([WHATEVER], [...known.values()]) };
+    return {
+      kinds: null,
+      registry: new Definitions([WHATEVER], [...known.values()]),
+      defined: known,
+    };
   if (!Array.isArray(given) || given.length === 0)
     throw new InvalidInputError(
       "QUDO_INVALID_OPTION",
@@ -31,7 +37,8 @@ export function fetchedKinds(given: unknown, known: Registry): Fetched {
     typeof one === "string" ? checkName(one, "job kind") : (one as AnyJobDefinition).kind,
   );
   const kinds = [...new Set(names)];
-  return { kinds, registry: new Definitions(kinds, [...known.values(), ...own.values()]) };
+  const defined = new Map([...known, ...own]);
+  return { kinds, registry: new Definitions(kinds, [...defined.values()]), defined };
 }
 
 /** Lists the kinds that are fetched; of any other, too, it makes a definition when asked. */

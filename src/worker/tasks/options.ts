@@ -3,7 +3,9 @@ import { LIMITS } from "../../core/defaults.js";
 import { durationMs } from "../../core/duration.js";
 import { InvalidInputError } from "../../core/errors.js";
 import type { KeepPolicyTimes } from "../../core/keep.js";
+import type { LimitSpec } from "../../core/limits/spec.js";
 import { checkInteger, checkOptions, show } from "../../core/options.js";
+import { declarations } from "../limits.js";
 import { workerSettings, type WorkerSettings } from "../options.js";
 import type { EachOptions, FetchOptions, MessageOptions, TaskQueueOptions } from "./api.js";
 import type { Wish } from "./desk.js";
@@ -31,14 +33,21 @@ const MESSAGE = [
   "keep",
 ] as const satisfies readonly (keyof MessageOptions)[];
 
-/** Those of its worker. */
+/** What its Qudo was given. */
+interface Declaring {
+  readonly keep: KeepPolicyTimes;
+  readonly queueLimits: ReadonlyMap<string, LimitSpec | null>;
+}
+
+/** Those of its worker. Of kinds that it only knows by name it says nothing: who has their definitions says what limits them. */
 export function consumerSettings(
   queue: string,
   options: Omit<TaskQueueOptions, "kinds">,
-  { registry }: Fetched,
-  keep: KeepPolicyTimes,
+  { registry, defined }: Fetched,
+  { keep, queueLimits }: Declaring,
 ): WorkerSettings {
-  return workerSettings({ ...options, queues: { [queue]: 1 } }, registry, keep);
+  const settings = workerSettings({ ...options, queues: { [queue]: 1 } }, registry, keep);
+  return { ...settings, limits: declarations(defined, queueLimits) };
 }
 
 export function checkTaskQueueOptions(options: TaskQueueOptions): void {

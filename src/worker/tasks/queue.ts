@@ -4,6 +4,7 @@
  */
 import { InvalidInputError, QudoError } from "../../core/errors.js";
 import type { AnyJobDefinition, Registry } from "../../core/job.js";
+import type { LimitSpec } from "../../core/limits/spec.js";
 import type { KeepPolicyTimes } from "../../core/keep.js";
 import { checkName, show } from "../../core/options.js";
 import type { Time } from "../../core/time.js";
@@ -36,9 +37,10 @@ type HandingWorker = RunningWorker & Pick<Stoppable, "force">;
 
 /** What it needs of its Qudo. */
 export interface ConsumerOf {
-  /** Its definitions, and how long it keeps what has ended. */
+  /** Its definitions, how long it keeps what has ended, and what it declares of queues. */
   readonly registry: Registry;
   readonly keep: KeepPolicyTimes;
+  readonly queueLimits: ReadonlyMap<string, LimitSpec | null>;
   readonly time: Time;
   /** A worker, of whatever databases there are; it is to be woken and stopped through this consumer. */
   start(registry: Registry, settings: WorkerSettings, hand: Hand): Promise<HandingWorker>;
@@ -70,7 +72,7 @@ export class Consumer implements TaskQueue, Stoppable {
     const { kinds, ...rest } = options;
     this.name = checkName(name, "queue");
     this.fetched = fetchedKinds(kinds, qudo.registry);
-    this.settings = consumerSettings(name, rest, this.fetched, qudo.keep);
+    this.settings = consumerSettings(name, rest, this.fetched, qudo);
     this.desk = new Desk(qudo.time);
     this.handing = new Handing(this.fetched.kinds, this.desk, this.settings.logger);
   }

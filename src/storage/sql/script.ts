@@ -1,5 +1,5 @@
 /** A migration as a text for people: what is done, in order, and the rows that say that it was. */
-import { newId } from "./ids.js";
+import { newId } from "../ids.js";
 
 /** What there is to do. */
 export interface Script {
