@@ -2,6 +2,7 @@
 import { incompleteToo } from "../core/ask.js";
 import { QudoError } from "../core/errors.js";
 import { explain as reasonsOf, explainUnasked, type Facts, type Why } from "../core/explain.js";
+import { limitedBy } from "../core/limits/why.js";
 import type { Driver, JobRow, Part, SessionRow, Situation } from "../storage/driver.js";
 import { choose } from "./databases.js";
 import { checkId, jobInfo, type JobInfo } from "./info.js";
@@ -75,6 +76,9 @@ function factsOf(
   off: string | null,
 ): Facts {
   const holder = workers.find(({ id }) => id === job.session) ?? null;
-  // What its limits say is not known here yet: this is where it is to be asked.
-  return { ...situation, job, holder, workers, off, limits: [] };
+  const able = workers.filter(
+    ({ kinds, seenAt, leaseMs }) => kinds.includes(job.kind) && situation.now - seenAt <= leaseMs,
+  );
+  const hosts = [...new Set(able.map(({ host }) => host))];
+  return { ...situation, job, holder, workers, off, limits: limitedBy(situation.limits, hosts) };
 }

@@ -303,25 +303,32 @@ function* suspicion({ job }: Facts): Generator<Why> {
 /** A job that nothing stops is taken sooner than that, unless all places are taken. */
 const TAKEN_WITHIN_MS = 5_000;
 
-function* line({ now, ahead, job: { runAt, queue, kind } }: Facts): Generator<Why> {
+function* line({ now, place, ahead, job: { runAt, queue, kind } }: Facts): Generator<Why> {
+  const line = place === "keyed" ? "its key" : `the queue ${queue}`;
   if (ahead > 0) {
     const most = LIMITS.countedAhead;
     const jobs =
       ahead < most ? count(ahead, "job") : `${(most - 1).toLocaleString("en-US")} jobs and more`;
     yield why(
       "behind",
-      `${jobs} of the queue ${queue} ${ahead === 1 ? "comes" : "come"} first: they are more urgent, or have waited for longer.`,
+      `${jobs} of ${line} ${ahead === 1 ? "comes" : "come"} first: they are more urgent, or have waited for longer.`,
       "More workers or a higher concurrency get to it sooner, or a higher priority.",
     );
     return;
   }
   const waits = now - runAt;
   if (waits < TAKEN_WITHIN_MS)
-    yield why("next", "Nothing is in its way: it is next in its queue.", NOTHING);
+    yield why(
+      "next",
+      place === "keyed"
+        ? "Nothing is in its way: it is next of its key, and keys take turns."
+        : "Nothing is in its way: it is next in its queue.",
+      NOTHING,
+    );
   else
     yield why(
       "next",
-      `It is next in its queue, and has been for ${humanDuration(waits)} at most.`,
+      `It is next ${place === "keyed" ? "of its key" : "in its queue"}, and has been for ${humanDuration(waits)} at most.`,
       `See whether the workers that know ${kind} serve the queue ${queue}, and whether all their places are taken.`,
     );
 }

@@ -1,6 +1,7 @@
 /** What looking into a database shows. Part of the contract, driver.ts, which passes these types on. */
 import type { JobState, LogLevel, Reason, RunState } from "../core/states.js";
 import type { LimitSpec } from "../core/limits/spec.js";
+import type { LimitUse } from "../core/limits/use.js";
 import type { DatabaseMode, LimitDeclaration, RunKey, StoredPayload } from "./records.js";
 
 /** One job as {@link Driver.getJobs} and {@link Driver.listJobs} show it. Times are milliseconds UTC. */
@@ -233,6 +234,8 @@ export interface Situation {
   readonly ahead: number;
   /** Since when it is held. */
   readonly claimedAt: number | null;
+  /** Of a ready or keyed one: the limits that it has to pass, the machines' once for each host that has a worker. None in any other place. */
+  readonly limits: readonly LimitUse[];
   /** Name of the one it is in, of several databases. */
   readonly database?: string;
 }

@@ -41,6 +41,8 @@ const RULES = [
   "keys.come-back",
   "keys.dead-worker",
   "keys.operated",
+  "keys.whatever-kinds",
+  "situation.limits",
   "rates.kind",
   "rates.burst",
   "rates.queue",

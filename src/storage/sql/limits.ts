@@ -1,10 +1,11 @@
 /** Limits: what workers declared, slots that are given up, and how all of it is shown. What a claim may take: doors.ts. */
 import { tokensIn } from "../../core/limits/bucket.js";
 import { limitsOf, type Limit } from "../../core/limits/gate.js";
+import { namedLimits, useOf, type LimitUse } from "../../core/limits/use.js";
 import type { LimitDeclaration, LimitRow } from "../driver.js";
 import type { RunOfLease } from "./dialect.js";
 import { read, type Engine, type Work } from "./engine.js";
-import { sql } from "./query.js";
+import { id, sql } from "./query.js";
 import { runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { changedRules, scopeOf, SCOPES, specOf } from "./rules.js";
@@ -71,6 +72,57 @@ export async function freeSlots(work: Work, runs: readonly RunOfLease[]): Promis
     rows,
     (some) => sql`delete from ${t.slot} where ${dialect.amongKeys(t.slot, SLOT_KEY, some)}`,
   );
+}
+
+const KEY = { limit_key: "text?" } as const satisfies Shape;
+const HOST = { host: "text" } as const satisfies Shape;
+
+/** What is used of the limits that a waiting job has to pass; `hash`: of its key. */
+export async function usesOf(
+  work: Work,
+  { id: job, queue, kind }: { readonly id: string; readonly queue: string; readonly kind: string },
+  hash: string | null,
+): Promise<readonly LimitUse[]> {
+  const { t, dialect, now } = work;
+  const rules = await work.all(
+    sql`select ${columnsOf(RULE)} from ${t.rule}
+      where (scope = ${SCOPES.kind} and name = ${kind}) or (scope = ${SCOPES.queue} and name = ${queue})`,
+    RULE,
+  );
+  const of = (scope: number) => specOf(rules.find((rule) => rule.scope === scope)?.spec);
+  const specs = { ofKind: of(SCOPES.kind), ofQueue: of(SCOPES.queue) };
+  if (specs.ofKind === null && specs.ofQueue === null) return [];
+  const [keyed, hosts] = await Promise.all([
+    work.first(sql`select limit_key from ${t.job} where id = ${id(job)}`, KEY),
+    work.all(sql`select distinct host from ${t.worker} order by host`, HOST),
+  ]);
+  const text = keyed?.limit_key ?? null;
+  const key = hash === null || text === null ? null : { hash, text };
+  const named = namedLimits(
+    { queue, kind, ...specs },
+    key,
+    hosts.map(({ host }) => host),
+  );
+  const hashes = [...new Set(named.map(({ limit }) => limit.hash))];
+  const among = (some: readonly string[]) => dialect.among("limit_hash", "id", some);
+  const [slots, buckets] = await Promise.all([
+    work.allOf(
+      hashes,
+      (some) => sql`select ${columnsOf(SLOT_KEY)} from ${t.slot} where ${among(some)}`,
+      SLOT_KEY,
+    ),
+    work.allOf(
+      hashes,
+      (some) => sql`select ${columnsOf(BUCKET)} from ${t.bucket} where ${among(some)}`,
+      BUCKET,
+    ),
+  ]);
+  return named.map((one) => {
+    const held = slots.filter((row) => row.limit_hash === one.limit.hash).length;
+    const row = buckets.find((bucket) => bucket.limit_hash === one.limit.hash);
+    const bucket = row && { tokens: row.tokens, refilledAt: row.refilled_at };
+    return useOf(one, held, bucket, now);
+  });
 }
 
 const COUNT = { name: "text", n: "int" } as const satisfies Shape;

@@ -4,6 +4,7 @@ import { idText } from "../../core/ids.js";
 import type { Situation } from "../driver.js";
 import { read, type Engine, type Work } from "./engine.js";
 import { findJob, hasEnded, type FoundJob } from "./look.js";
+import { usesOf } from "./limits.js";
 import { pieces } from "./pieces.js";
 import { id, join, sql, type Query } from "./query.js";
 import { runKey } from "./record.js";
@@ -26,14 +27,26 @@ async function situationOf(work: Work, job: string): Promise<Situation | null> {
     kindPausedAt: paused.kind_paused,
     ahead: 0,
     claimedAt: null,
+    limits: [],
   };
   if (hasEnded(last)) return { ...common, place: "ended" };
   const run = (last?.run ?? 0) + 1;
   const hash = found.job.limit_hash === null ? null : idText(found.job.limit_hash);
   const at = await placeOf(work, { id: job, run, lane, ...place, limit_hash: hash });
   if (at === "ready")
-    return { ...common, place: at, ahead: await aheadOf(work, found, paused.queue) };
-  if (at === "keyed") return { ...common, place: at, ahead: await aheadInKey(work, found, hash!) };
+    return {
+      ...common,
+      place: at,
+      ahead: await aheadOf(work, found, paused.queue),
+      limits: await usesOf(work, found.job, hash),
+    };
+  if (at === "keyed")
+    return {
+      ...common,
+      place: at,
+      ahead: await aheadInKey(work, found, hash!),
+      limits: await usesOf(work, found.job, hash),
+    };
   if (at === "delayed") return { ...common, place: at };
   const claimedAt = await claimedAtOf(work, job, run);
   return { ...common, place: claimedAt === null ? "nowhere" : "held", claimedAt };

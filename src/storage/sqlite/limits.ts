@@ -2,6 +2,7 @@
 import { idBytes, idText } from "../../core/ids.js";
 import { Gate, limitsOf, limitsOfKey, limitsOfLane, type Limit } from "../../core/limits/gate.js";
 import { sharesOf, type OpenKey } from "../../core/limits/turns.js";
+import { namedLimits, useOf, type LimitUse } from "../../core/limits/use.js";
 import { tokensIn } from "../../core/limits/bucket.js";
 import type { LimitDeclaration, LimitRow } from "../driver.js";
 import { changedRules, SCAN, scopeOf, specOf, type RuleRow } from "../sql/rules.js";
@@ -220,6 +221,28 @@ function bucketOf(db: Connection, { hash, rate }: Limit) {
   if (rate === null) return undefined;
   const row = db.get<{ tokens: number; refilled_at: number }>(SQL.bucket, idBytes(hash));
   return row && { tokens: row.tokens, refilledAt: row.refilled_at };
+}
+
+/** What is used of the limits that a job has to pass which waits in this lane. */
+export function usesOf(
+  db: Connection,
+  laneId: number,
+  id: Uint8Array,
+  now: number,
+): readonly LimitUse[] {
+  const lane = db.all<LaneRow>(SQL.lanes).find((one) => one.id === laneId)!;
+  const { queue, kind } = lane;
+  const specs = { ofKind: specOf(lane.of_kind), ofQueue: specOf(lane.of_queue) };
+  if (specs.ofKind === null && specs.ofQueue === null) return [];
+  const { limit_key: text, limit_hash: hash } = db.get<{
+    limit_key: string | null;
+    limit_hash: Uint8Array | null;
+  }>(SQL.limitKey, id)!;
+  const key = text === null || hash === null ? null : { text, hash: idText(hash) };
+  const hosts = db.all<{ host: string }>(SQL.hosts).map(({ host }) => host);
+  return namedLimits({ queue, kind, ...specs }, key, hosts).map((named) =>
+    useOf(named, takenOf(db, named.limit).length, bucketOf(db, named.limit), now),
+  );
 }
 
 export function limits(engine: Engine): Promise<LimitRow[]> {

@@ -22,6 +22,7 @@ import type { Connection } from "./connection.js";
 import { toBytes, type Key } from "./cursor.js";
 import { locate, read, type Engine, type LaneRow, type Place } from "./engine.js";
 import { findLast, isKeyed } from "./look.js";
+import { usesOf } from "./limits.js";
 import { SQL } from "./statements.js";
 
 interface RunningColumns {
@@ -170,11 +171,23 @@ function situationOf(db: Connection, id: Uint8Array, now: number): Situation | n
     kindPausedAt: pauses.kind_paused,
     ahead: 0,
     claimedAt: null,
+    limits: [],
   };
   if (last !== undefined && isTerminal(runStateOf(last.state))) return { ...found, place: "ended" };
   if (db.get(SQL.isReady, at.lane, at.prio, at.run_at, id) !== undefined)
-    return { ...found, place: "ready", ahead: aheadOf(db, pauses.queue, at, id) };
-  if (isKeyed(db, at, id)) return { ...found, place: "keyed", ahead: aheadInKey(db, at, id) };
+    return {
+      ...found,
+      place: "ready",
+      ahead: aheadOf(db, pauses.queue, at, id),
+      limits: usesOf(db, at.lane, id, now),
+    };
+  if (isKeyed(db, at, id))
+    return {
+      ...found,
+      place: "keyed",
+      ahead: aheadInKey(db, at, id),
+      limits: usesOf(db, at.lane, id, now),
+    };
   if (db.get(SQL.isDelayed, at.run_at, id) !== undefined) return { ...found, place: "delayed" };
   const claimedAt = claimedAtOf(db, id, run);
   return { ...found, place: claimedAt === null ? "nowhere" : "held", claimedAt };

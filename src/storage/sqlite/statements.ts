@@ -92,6 +92,8 @@ export const SQL = {
   /** One that is full says what one that nobody keeps says. */
   dropFullBuckets: `delete from qudo_bucket where limit_hash in (
     select limit_hash from qudo_bucket where full_at <= ? order by full_at limit 20)`,
+  limitKey: "select limit_key, limit_hash from qudo_job where id = ?",
+  hosts: "select distinct host from qudo_worker order by host",
   heldOfKind: `select count(*) as n from qudo_held h
     where h.lane in (select id from qudo_lane where kind = ?)`,
 

@@ -16,6 +16,7 @@ import { identityLaws } from "./identity.js";
 import type { Law } from "./law.js";
 import { lifeLaws } from "./life.js";
 import { keyLaws } from "./limits/keys.js";
+import { limitLooks } from "./limits/looking.js";
 import { rateLaws } from "./limits/rates.js";
 import { limitLaws } from "./limits/running.js";
 import { listLaws } from "./list.js";
@@ -92,6 +93,7 @@ export const laws: readonly Law[] = [
   ...limitLaws,
   ...keyLaws,
   ...rateLaws,
+  ...limitLooks,
   // Looking: states are derived, counts are exact, pages have no gaps.
   ...lookLaws,
   // The log of outcomes: which part of it, from which end.

@@ -210,7 +210,14 @@ export const standingLaws: readonly Law[] = [
       const [cancelled, delayed, ready] = await h.enqueueAll([{}, { delayMs: 1_000 }, {}]);
       await h.cancel(cancelled!);
       const now = h.clock.now();
-      const common = { now, queuePausedAt: null, kindPausedAt: null, ahead: 0, claimedAt: null };
+      const common = {
+        now,
+        queuePausedAt: null,
+        kindPausedAt: null,
+        ahead: 0,
+        claimedAt: null,
+        limits: [],
+      };
       deepEqual(await h.driver.situation(held!), { ...common, place: "held", claimedAt });
       deepEqual(await h.driver.situation(ready!), { ...common, place: "ready" });
       deepEqual(await h.driver.situation(cancelled!), { ...common, place: "ended" });

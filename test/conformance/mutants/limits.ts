@@ -7,7 +7,14 @@ const places: readonly Mutant[] = [
   {
     name: "limits-count-nothing",
     breaks: "Places that others hold are not counted.",
-    caughtBy: ["limits.kind", "limits.queue", "limits.machine", "limits.at-once", "keys.running"],
+    caughtBy: [
+      "limits.kind",
+      "limits.queue",
+      "limits.machine",
+      "limits.at-once",
+      "keys.running",
+      "keys.whatever-kinds",
+    ],
     rewrites: [
       change(SQL.slotsOf, "where", "where 0 and"),
       change(SQL.insertSlot, "insert into", "insert or replace into"),
@@ -164,6 +171,39 @@ const keys: readonly Mutant[] = [
   },
 ];
 
+const looks: readonly Mutant[] = [
+  {
+    name: "keys-not-due",
+    breaks: "What waits for its key's turn is not listed as due.",
+    caughtBy: ["keys.due"],
+    rewrites: [change(SQL.dueKeyed, "where (", "where 0 and (")],
+  },
+  {
+    name: "keys-not-counted",
+    breaks: "What waits for its key's turn is not counted.",
+    caughtBy: ["keys.due"],
+    rewrites: [{ find: "from qudo_held w group", put: "from qudo_held w where 0 group" }],
+  },
+  {
+    name: "keys-first-of-all",
+    breaks: "Whoever waits for its key's turn is told to be the next one.",
+    caughtBy: ["situation.limits"],
+    rewrites: [change(SQL.aheadInKey, "where", "where 0 and")],
+  },
+  {
+    name: "limits-untold",
+    breaks: "Nobody is told which limits a job has to pass.",
+    caughtBy: ["situation.limits"],
+    wrap: (driver) => ({
+      ...driver,
+      async situation(id) {
+        const found = await driver.situation(id);
+        return found && { ...found, limits: [] };
+      },
+    }),
+  },
+];
+
 const rates: readonly Mutant[] = [
   {
     name: "rates-always-full",
@@ -208,4 +248,4 @@ const rates: readonly Mutant[] = [
   },
 ];
 
-export const limitMutants: readonly Mutant[] = [...places, ...keys, ...rates];
+export const limitMutants: readonly Mutant[] = [...places, ...keys, ...looks, ...rates];

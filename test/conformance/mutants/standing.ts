@@ -183,7 +183,7 @@ export const standingMutants: readonly Mutant[] = [
         const [ending] = await driver.endings([id]);
         if (found !== null || ending!.status !== "ended") return found;
         const nothing = { queuePausedAt: null, kindPausedAt: null, ahead: 0, claimedAt: null };
-        return { ...nothing, now: 0, place: "ended" };
+        return { ...nothing, limits: [], now: 0, place: "ended" };
       },
     }),
   },
