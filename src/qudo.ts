@@ -131,7 +131,7 @@ export class Qudo<
    */
   enqueue<Input, Result>(
     // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
-    job: JobDefinition<Input, any, Result, any>,
+    job: JobDefinition<Input, any, Result, any, any>,
     payload: Input,
     options?: EnqueueOptions,
   ): Promise<Enqueued<Result>> {
@@ -152,7 +152,7 @@ export class Qudo<
    */
   enqueueSync<Input, Result>(
     // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
-    job: JobDefinition<Input, any, Result, any>,
+    job: JobDefinition<Input, any, Result, any, any>,
     payload: Input,
     options?: EnqueueOptions,
   ): Enqueued<Result> {

@@ -1,9 +1,9 @@
 /** Orders: what is to be enqueued, checked and completed before anything is written. */
 import { CODEC_JSON, decode, encodePayload } from "../core/codec.js";
-import { durationMs, type Duration } from "../core/duration.js";
+import { durationMs } from "../core/duration.js";
 import { InvalidInputError } from "../core/errors.js";
 import type { AnyJobDefinition, JobDefinition } from "../core/job.js";
-import { keepTimes, type Keep } from "../core/keep.js";
+import { keepTimes } from "../core/keep.js";
 import {
   checkDate,
   checkMaxAttempts,
@@ -12,32 +12,13 @@ import {
   checkPriority,
   show,
 } from "../core/options.js";
+import type { EnqueueOptions } from "../core/order.js";
 import { validateNow } from "../core/schema.js";
 import type { NewJob } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import { checkId } from "./info.js";
 
-/** What can be said of one job when it is enqueued; the rest comes from its kind. */
-export interface EnqueueOptions {
-  /** Enqueueing the same id again changes nothing, whatever became of the job. {@link idFromName} makes one from a name. Default: new. */
-  id?: string;
-  /** Runs at the earliest so long from now. Default 0. */
-  delay?: Duration;
-  /** Runs at the earliest at this moment (the database's clock); instead of `delay`. */
-  runAt?: Date;
-  /** Not started after this moment: it is abandoned with the reason "expired". */
-  expiresAt?: Date;
-  /** Higher runs first. Default: the kind's. */
-  priority?: number;
-  /** Default: the kind's. */
-  queue?: string;
-  /** −1 for ever. Default: the kind's. */
-  maxAttempts?: number;
-  /** At most one unfinished job of this kind has this key. */
-  uniqueKey?: string;
-  /** How long it is kept after its end, and shown. Default: the kind's; what is left out, too. */
-  keep?: Duration | Keep;
-}
+export type { EnqueueOptions };
 
 const KNOWN = [
   "id",
@@ -54,7 +35,7 @@ const KNOWN = [
 /** What {@link Producer.enqueueMany} takes: definition, payload, options. */
 export type Order<Input> = readonly [
   // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
-  job: JobDefinition<Input, any, any, any>,
+  job: JobDefinition<Input, any, any, any, any>,
   // The type comes from the job alone: inferred from both, it would be whatever suits both, and nothing would be checked.
   payload: NoInfer<Input>,
   options?: EnqueueOptions,

@@ -30,7 +30,7 @@ export class Transaction {
    */
   async enqueue<Input, Result>(
     // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
-    job: JobDefinition<Input, any, Result, any>,
+    job: JobDefinition<Input, any, Result, any, any>,
     payload: Input,
     options?: EnqueueOptions,
   ): Promise<Enqueued<Result>> {
@@ -52,7 +52,7 @@ export class Transaction {
   /** Adds a job before it returns. @throws InvalidInputError also where the job's schema answers with a promise. */
   enqueueSync<Input, Result>(
     // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
-    job: JobDefinition<Input, any, Result, any>,
+    job: JobDefinition<Input, any, Result, any, any>,
     payload: Input,
     options?: EnqueueOptions,
   ): Enqueued<Result> {

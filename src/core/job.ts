@@ -4,15 +4,20 @@ import { linearThenExponential } from "./backoff.js";
 import { DEFAULTS } from "./defaults.js";
 import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError } from "./errors.js";
+import { hooksOf, type HooksOf } from "./hooks.js";
 import { checkPaths } from "./redact.js";
 import { keepTimes, type Keep } from "./keep.js";
 import { checkMaxAttempts, checkName, checkOptions, checkPriority, show } from "./options.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
+import { checkSerializer, type Serializer } from "./serializer.js";
 import type { Snooze } from "./snooze.js";
 import type { LogLevel } from "./states.js";
 
+/** Plugins by name, where nobody has said which there are. */
+export type AnyPlugins = Readonly<Record<string, unknown>>;
+
 /** What a handler is given beside its payload. */
-export interface JobContext<Context = unknown> {
+export interface JobContext<Context = unknown, Plugins = AnyPlugins> {
   readonly id: string;
   readonly kind: string;
   readonly queue: string;
@@ -28,6 +33,8 @@ export interface JobContext<Context = unknown> {
   readonly signal: AbortSignal;
   /** What `new Qudo({ context })` was given: database handles, clients, settings. */
   readonly context: Context;
+  /** What the plugins of this Qudo offer, by their names: the same as `qudo.plugins`. */
+  readonly plugins: Plugins;
   /** Gives the job up for good: it is abandoned and never retried. */
   abort(reason: string): never;
   /** Ends this run and asks for another one later. It is no failure and uses up no attempt. Same as `return snooze(delay)`. */
@@ -45,13 +52,22 @@ export interface JobContext<Context = unknown> {
 }
 
 /** The code of a job. What it returns is kept as the result; what it throws is a failure, and is tried again. */
-export type Handler<Payload, Result, Context = unknown> = (
+export type Handler<Payload, Result, Context = unknown, Plugins = AnyPlugins> = (
   payload: Payload,
-  job: JobContext<Context>,
+  job: JobContext<Context, Plugins>,
 ) => Promise<Result> | Result;
 
+/** What hooks of working are given: what the handler is given, and its payload. */
+export interface WorkJob extends JobContext {
+  /** As the handler is given it. Undefined where it could not be read. */
+  readonly payload: unknown;
+}
+
+/** A set of hooks, for `qudo.use` or `defineJob`. Plain functions: what each may do stands at each. */
+export type Hooks = HooksOf<WorkJob>;
+
 /** What {@link defineJob} takes: the defaults of every job of this kind, and its handler. */
-export interface JobOptions<Input, Payload, Result, Context = unknown> {
+export interface JobOptions<Input, Payload, Result, Context = unknown, Plugins = AnyPlugins> {
   /** Any Standard Schema validator. Checked at enqueue and again before the handler. Default: anything JSON can carry. */
   payload?: StandardSchema<Input, Payload>;
   /** Default "default". */
@@ -78,8 +94,12 @@ export interface JobOptions<Input, Payload, Result, Context = unknown> {
    * has it deleted.
    */
   keep?: Duration | Keep;
+  /** How payloads of this kind are stored: `json`, `v8`, `messagePack()`, or one of your own. Default: that of the Qudo, which is `json`. */
+  serializer?: Serializer;
+  /** Called for jobs of this kind only, inside of those given to `qudo.use`. */
+  hooks?: Hooks | readonly Hooks[];
   /** Runs one job. May run more than once: a process can die before it has told that it was done. */
-  run: Handler<Payload, Result, Context>;
+  run: Handler<Payload, Result, Context, Plugins>;
 }
 
 /** A kind of job, made by {@link defineJob}. */
@@ -88,6 +108,7 @@ export interface JobDefinition<
   Payload = Input,
   Result = unknown,
   Context = unknown,
+  Plugins = AnyPlugins,
 > {
   readonly kind: string;
   readonly queue: string;
@@ -100,12 +121,15 @@ export interface JobDefinition<
   readonly keepDoneMs: number | null;
   readonly keepOtherMs: number | null;
   readonly schema: StandardSchema<Input, Payload> | null;
-  readonly run: Handler<Payload, Result, Context>;
+  /** Null for that of the Qudo. */
+  readonly serializer: Serializer | null;
+  readonly hooks: readonly Hooks[] | null;
+  readonly run: Handler<Payload, Result, Context, Plugins>;
 }
 
 /** Any definition, whatever its types: what lists of definitions hold. */
 // oxlint-disable-next-line typescript/no-explicit-any -- handlers are contravariant in their payload
-export type AnyJobDefinition = JobDefinition<any, any, any, any>;
+export type AnyJobDefinition = JobDefinition<any, any, any, any, any>;
 
 /** What all these jobs find as `job.context`: the context that suits every one of them. Unknown where none needs any. */
 export type ContextOf<Jobs extends readonly AnyJobDefinition[]> = (
@@ -115,9 +139,28 @@ export type ContextOf<Jobs extends readonly AnyJobDefinition[]> = (
   : never;
 
 type Finds<Job> = Job extends {
-  readonly run: (payload: never, job: JobContext<infer Context>) => unknown;
+  // oxlint-disable-next-line typescript/no-explicit-any -- asked by itself, below
+  readonly run: (payload: never, job: JobContext<infer Context, any>) => unknown;
 }
   ? (context: Context) => void
+  : never;
+
+/** What all these jobs need to find as `job.plugins`. */
+export type PluginsNeededBy<Jobs extends readonly AnyJobDefinition[]> = (
+  Jobs[number] extends infer Job
+    ? Job extends AnyJobDefinition
+      ? FindsPlugins<Job>
+      : never
+    : never
+) extends (plugins: infer Plugins) => void
+  ? Plugins
+  : never;
+
+type FindsPlugins<Job> = Job extends {
+  // oxlint-disable-next-line typescript/no-explicit-any -- asked by itself, above
+  readonly run: (payload: never, job: JobContext<any, infer Plugins>) => unknown;
+}
+  ? (plugins: Plugins) => void
   : never;
 
 const KNOWN = [
@@ -129,25 +172,27 @@ const KNOWN = [
   "timeout",
   "redact",
   "keep",
+  "serializer",
+  "hooks",
   "run",
 ] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
-/** Makes definitions of jobs whose handlers find this context. */
-export interface DefineJob<Context> {
+/** Makes definitions of jobs whose handlers find this context, and these plugins. */
+export interface DefineJob<Context, Plugins = AnyPlugins> {
   <Input, Payload, Result>(
     kind: string,
-    options: JobOptions<Input, Payload, Result, Context> & {
+    options: JobOptions<Input, Payload, Result, Context, Plugins> & {
       payload: StandardSchema<Input, Payload>;
     },
-  ): JobDefinition<Input, Payload, Exclude<Result, Snooze>, Context>;
+  ): JobDefinition<Input, Payload, Exclude<Result, Snooze>, Context, Plugins>;
   <Payload, Result>(
     kind: string,
-    options: JobOptions<Payload, Payload, Result, Context> & { payload?: undefined },
-  ): JobDefinition<Payload, Payload, Exclude<Result, Snooze>, Context>;
+    options: JobOptions<Payload, Payload, Result, Context, Plugins> & { payload?: undefined },
+  ): JobDefinition<Payload, Payload, Exclude<Result, Snooze>, Context, Plugins>;
   <Input, Payload, Result>(
     kind: string,
-    options: JobOptions<Input, Payload, Result, Context>,
-  ): JobDefinition<Input, Payload, Exclude<Result, Snooze>, Context>;
+    options: JobOptions<Input, Payload, Result, Context, Plugins>,
+  ): JobDefinition<Input, Payload, Exclude<Result, Snooze>, Context, Plugins>;
 }
 
 /**
@@ -159,16 +204,17 @@ export const defineJob = define as DefineJob<unknown>;
 
 /**
  * `const defineJob = jobsWith<{ db: Database }>()`: the same {@link defineJob}, for handlers that need a context. They find it
- * as `job.context`, and `new Qudo({ jobs, context })` demands what all its jobs need.
+ * as `job.context`, and `new Qudo({ jobs, context })` demands what all its jobs need. The second type is what they need of plugins,
+ * which they find as `job.plugins`: `jobsWith<unknown, PluginsOf<[typeof metrics]>>()`.
  */
-export function jobsWith<Context>(): DefineJob<Context> {
-  return define as DefineJob<Context>;
+export function jobsWith<Context, Plugins = AnyPlugins>(): DefineJob<Context, Plugins> {
+  return define as DefineJob<Context, Plugins>;
 }
 
-function define<Input, Payload, Result, Context>(
+function define<Input, Payload, Result, Context, Plugins>(
   kind: string,
-  options: JobOptions<Input, Payload, Result, Context>,
-): JobDefinition<Input, Payload, Result, Context> {
+  options: JobOptions<Input, Payload, Result, Context, Plugins>,
+): JobDefinition<Input, Payload, Result, Context, Plugins> {
   checkName(kind, "job kind");
   checkOptions(options, KNOWN, `defineJob("${kind}")`);
   if (typeof options?.run !== "function") throw wants(kind, "run: a function");
@@ -186,6 +232,11 @@ function define<Input, Payload, Result, Context>(
     redact: options.redact === undefined ? null : checkPaths(options.redact),
     ...keepTimes(options.keep, `defineJob("${kind}")`),
     schema: options.payload ?? null,
+    serializer:
+      options.serializer === undefined
+        ? null
+        : checkSerializer(options.serializer, `defineJob("${kind}")`),
+    hooks: hooksOf(options.hooks, `hooks of defineJob("${kind}")`),
     run: options.run,
   });
 }

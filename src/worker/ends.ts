@@ -1,6 +1,7 @@
 /** What became of runs, as the database has it: counted, told, and what follows from it. */
 import type { RunState } from "../core/states.js";
 import type { ClaimedJob, Driver, Settlement, SettleOutcome } from "../storage/driver.js";
+import type { Afterwards } from "./afterwards.js";
 import type { Herald } from "./herald.js";
 import { Counters, type WorkerStats } from "./stats.js";
 import type { Trouble } from "./trouble.js";
@@ -20,6 +21,7 @@ export class Ends {
   constructor(
     private readonly driver: Driver,
     private readonly herald: Herald,
+    private readonly afterwards: Afterwards,
     private readonly trouble: Trouble,
     private readonly worker: EndsOf,
   ) {}
@@ -58,6 +60,12 @@ export class Ends {
     while (this.asking.size > 0) await Promise.all(this.asking);
   }
 
+  /** Resolves when hooks have been told of it, too, or for too long: while the session is still alive. */
+  async told(): Promise<void> {
+    await this.known();
+    await this.afterwards.settled();
+  }
+
   /** True when it may run again at once. */
   private counted(settlement: Settlement): boolean {
     this.ended(settlement, settlement.state);
@@ -71,15 +79,16 @@ export class Ends {
   private ended(settlement: Settlement, state: RunState | "lost"): void {
     this.counters.ended(state);
     this.herald.ended(settlement, state);
+    this.afterwards.ended(settlement, state);
   }
 
   /** Completed by its handler in a transaction of its own: "accepted" says that it is there, or that this settlement is. */
   private ask(settlement: Settlement): void {
-    const asked = this.told(settlement).finally(() => this.asking.delete(asked));
+    const asked = this.completed(settlement).finally(() => this.asking.delete(asked));
     this.asking.add(asked);
   }
 
-  private async told(settlement: Settlement): Promise<void> {
+  private async completed(settlement: Settlement): Promise<void> {
     if (await this.isDone(settlement)) this.ended(settlement, "done");
     else if (this.counted(settlement)) this.worker.madeReady();
   }

@@ -1,7 +1,12 @@
 /** What a worker is given by whoever starts it. */
 import { QudoError } from "../core/errors.js";
 import type { Emit } from "../core/events.js";
+import { HookSet } from "../core/hooks.js";
+import type { AnyPlugins, WorkJob } from "../core/job.js";
+import { Serializers } from "../core/serializer.js";
 import type { UserTransaction } from "../storage/driver.js";
+import type { RunOf } from "./context.js";
+import type { HookFailed } from "./hooked.js";
 import type { Places } from "./places.js";
 
 export interface Surroundings {
@@ -9,6 +14,14 @@ export interface Surroundings {
   onWork?(): void;
   /** What handlers find as `job.context`. */
   context?: unknown;
+  /** What they find as `job.plugins`. Default: none. */
+  plugins?(): AnyPlugins;
+  /** Default: none. */
+  hooks?: HookSet<WorkJob>;
+  /** Hears of hooks whose failure changes nothing. Default: the worker's logger. */
+  hookFailed?: HookFailed;
+  /** Default: JSON alone. */
+  serializers?: Serializers;
   /** Default: nobody listens. */
   emit?: Emit;
   /** What `job.completeIn` needs: a user's open transaction as the database's engine knows it. */
@@ -29,8 +42,22 @@ export interface PartSurroundings {
   isOut(): boolean;
 }
 
+const NO_PLUGINS: AnyPlugins = Object.freeze({});
+
+/** What runs are given of it. */
+export function runOf({ part, ...given }: Surroundings): Omit<RunOf, "session"> {
+  return {
+    context: given.context,
+    plugins: given.plugins ?? (() => NO_PLUGINS),
+    hooks: given.hooks ?? new HookSet(),
+    serializers: given.serializers ?? new Serializers(),
+    ...(part && { database: part.name }),
+    transaction: given.transaction ?? refuseTransaction,
+  };
+}
+
 /** Where a worker was given no `transaction`. */
-export function refuseTransaction(): never {
+function refuseTransaction(): never {
   throw new QudoError(
     "QUDO_UNSUPPORTED",
     "This database cannot complete a job in a transaction of yours.",

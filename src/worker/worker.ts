@@ -22,6 +22,7 @@ import type {
   TripOutcome,
 } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
+import { Afterwards } from "./afterwards.js";
 import { Crew, type CrewOf } from "./crew.js";
 import { Ends, type EndsOf } from "./ends.js";
 import { Heartbeats, type HeartOf } from "./heartbeat.js";
@@ -37,7 +38,7 @@ import { Settler } from "./settler.js";
 import { Bell } from "./signal.js";
 import { stopAtSignals } from "./signals.js";
 import type { WorkerStats } from "./stats.js";
-import { refuseTransaction, type Surroundings } from "./surroundings.js";
+import { runOf, type Surroundings } from "./surroundings.js";
 import { Trouble } from "./trouble.js";
 
 export type { StopOptions, Surroundings, WorkerStats };
@@ -56,6 +57,7 @@ export class Worker implements RunningWorker {
   private readonly bell = new Bell();
   private readonly trouble: Trouble;
   private readonly herald: Herald;
+  private readonly afterwards: Afterwards;
   private readonly ends: Ends;
   private readonly heartbeats: Heartbeats;
   private readonly maintenance: Maintenance;
@@ -84,7 +86,8 @@ export class Worker implements RunningWorker {
       woken: () => driver.capabilities.wakeups && (driver.listens?.() ?? true),
       chance: Math.random,
     });
-    this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
+    this.afterwards = new Afterwards(logger, surroundings.hookFailed, () => this.bell.ring());
+    this.ends = new Ends(driver, this.herald, this.afterwards, this.trouble, this.endsOwner());
     this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
     this.heartbeats = new Heartbeats(driver, this.heart(), settings, trouble());
@@ -163,6 +166,7 @@ export class Worker implements RunningWorker {
       this.ticker.unref();
       if (this.phase === "starting") this.phase = "working";
       await this.pump();
+      await this.ends.told();
     } catch (error) {
       // Nobody may be looking at `stopped`: a worker that does nothing must not do it silently.
       this.settings.logger.error(`qudo: a worker ended: ${String(error)}`);
@@ -228,7 +232,7 @@ export class Worker implements RunningWorker {
 
   private mayClaim(): boolean {
     if (this.phase !== "working" || !this.session.open || this.crew.blocked) return false;
-    return this.surroundings.part?.givesJobs() ?? true;
+    return !this.afterwards.full && (this.surroundings.part?.givesJobs() ?? true);
   }
 
   private async trip(): Promise<void> {
@@ -340,17 +344,15 @@ export class Worker implements RunningWorker {
   }
 
   private crewOwner(): CrewOf {
-    const { context, transaction, part } = this.surroundings;
     return {
-      context,
-      ...(part && { database: part.name }),
+      ...runOf(this.surroundings),
       session: () => this.session.id,
-      transaction: transaction ?? refuseTransaction,
       working: () => this.phase === "working",
       mayClaim: () => this.mayClaim(),
-      places: (queue) => part?.places(queue),
+      places: (queue) => this.surroundings.part?.places(queue),
       started: (job) => this.herald.started(job),
       settle: (held, settlement) => this.settle(held, settlement),
+      ending: (run, settlement) => this.afterwards.settling(run, settlement),
       idle: () => this.bell.ring(),
       full: () =>
         this.settler.waiting >= LIMITS.rowsPerStatement ||

@@ -1,0 +1,61 @@
+/** Hooks that are told what became of runs: under way beside the work, but not without bound, and awaited at the end. */
+import { DEFAULTS } from "../core/defaults.js";
+import type { RunState } from "../core/states.js";
+import type { Settlement } from "../storage/driver.js";
+import type { Run } from "./context.js";
+import { hasAfterwards, inWords, tellAfterwards, type HookFailed } from "./hooked.js";
+import type { Logger } from "./options.js";
+
+/** With so many of them under way nothing more is claimed. */
+const MOST = 1_000;
+
+export class Afterwards {
+  private readonly runs = new WeakMap<Settlement, Run>();
+  /** Nothing was ever remembered: nothing needs to be looked for. */
+  private used = false;
+  private readonly underWay = new Set<Promise<void>>();
+
+  constructor(
+    private readonly logger: Logger,
+    private readonly failed: HookFailed = (failed) => logger.error(`qudo: ${inWords(failed)}`),
+    /** There is room again. */
+    private readonly roomAgain: () => void = () => undefined,
+  ) {}
+
+  get full(): boolean {
+    return this.underWay.size >= MOST;
+  }
+
+  /** This settlement of a run that was begun goes to the database. */
+  settling(run: Run, settlement: Settlement): void {
+    if (run.chain === null || !hasAfterwards(run.chain)) return;
+    this.used = true;
+    this.runs.set(settlement, run);
+  }
+
+  /** The database has answered: this became of it. */
+  ended(settlement: Settlement, state: RunState | "lost"): void {
+    if (!this.used) return;
+    const run = this.runs.get(settlement);
+    if (run === undefined) return;
+    const told = tellAfterwards(run, settlement, state, this.failed).finally(() => {
+      const { full } = this;
+      this.underWay.delete(told);
+      if (full && !this.full) this.roomAgain();
+    });
+    this.underWay.add(told);
+  }
+
+  /** Resolves when none is under way, or when it has waited long enough. */
+  async settled(): Promise<void> {
+    if (this.underWay.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, DEFAULTS.abortGraceMs);
+    });
+    await Promise.race([Promise.all(this.underWay), late]);
+    clearTimeout(timer);
+    const { size } = this.underWay;
+    if (size > 0) this.logger.warn(`qudo: hooks after ${size} runs still go on; they are left`);
+  }
+}
