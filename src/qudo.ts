@@ -7,10 +7,12 @@ import type { Enqueued } from "./client/enqueued.js";
 import { Jobs } from "./client/jobs.js";
 import { Monitor } from "./client/monitor.js";
 import { rename, setMode, type RenameOptions } from "./client/naming.js";
-import type { EnqueueOptions, Order } from "./client/orders.js";
+import type { EnqueueOptions } from "./core/order.js";
+import type { Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
+import { Extensions } from "./client/extensions.js";
 import { hinting, Results } from "./client/results.js";
-import { Transaction } from "./client/transaction.js";
+import { Transaction, type OnInserted } from "./client/transaction.js";
 import {
   Upkeep,
   type BackupReport,
@@ -24,64 +26,31 @@ import type { EventName } from "./core/events.js";
 import {
   registry,
   type AnyJobDefinition,
-  type ContextOf,
   type JobDefinition,
   type Registry,
 } from "./core/job.js";
-import { keepPolicy, type KeepPolicy, type KeepPolicyTimes } from "./core/keep.js";
+import { keepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
-import type { Placement } from "./storage/database.js";
+import { makePlugin, type DefinePlugin, type PluginsOf, type Usable } from "./core/plugins.js";
+import {
+  KNOWN_OPTIONS,
+  type NeedsContext,
+  type NeedsPlugins,
+  type QudoOptions,
+} from "./qudo-options.js";
+import { serializersOf } from "./serializers/index.js";
 import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
-import { checkDatabaseName, Opening, type Databases } from "./storage/open.js";
+import { checkDatabaseName, Opening } from "./storage/open.js";
 import { Fleet } from "./worker/fleet.js";
-import { checkLogger, workerSettings, type Logger, type WorkerOptions } from "./worker/options.js";
+import { checkLogger, workerSettings, type WorkerOptions } from "./worker/options.js";
 import type { RunningWorker } from "./worker/running.js";
 import type { Surroundings } from "./worker/surroundings.js";
 import { Worker } from "./worker/worker.js";
 
-/** What {@link Qudo} is made with. */
-export interface QudoOptions<
-  Jobs extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
-> {
-  /**
-   * Where the jobs are: "sqlite:jobs.db", "postgres://…", "mysql://…", or an object with more to say; or a list of such objects, each
-   * with a name, which are used as one. Uniqueness, limits and order hold within each of them.
-   */
-  databases: Databases;
-  /** Several databases: where new jobs go. Default "spread". */
-  placement?: Placement;
-  /** Several databases: how many seconds one that is out is left in peace before it is tried again. Default 30. */
-  retrySeconds?: number;
-  /** Is told when one of several databases goes out or comes back. Default: warnings and errors go to the console. */
-  logger?: Logger;
-  /** What a worker here can do. Producers need none. */
-  jobs?: Jobs;
-  /** What handlers find as `job.context`. Needed where a job is defined with one (`jobsWith`). */
-  context?: ContextOf<Jobs>;
-  /** Creates or upgrades the tables at first use. Default true. */
-  migrate?: boolean;
-  /** How long ended jobs and figures are kept that have no keep time of their own. Default: done 24 h, other 30 d, counts 7 d. */
-  keep?: KeepPolicy;
-}
-
-/** Demands the context where one of the jobs needs it. */
-export type NeedsContext<Jobs extends readonly AnyJobDefinition[]> =
-  unknown extends ContextOf<Jobs> ? unknown : { readonly context: ContextOf<Jobs> };
-
-const KNOWN = [
-  "databases",
-  "placement",
-  "retrySeconds",
-  "logger",
-  "jobs",
-  "context",
-  "migrate",
-  "keep",
-] as const satisfies readonly (keyof QudoOptions)[];
-
 /** A queue in one database: enqueues jobs, starts workers, and looks at both. Make one per process, and close it at the end. */
 export class Qudo<
   const Definitions extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
+  const Used extends readonly Usable[] = readonly [],
 > implements AsyncDisposable {
   /** Jobs: get, list, log, cancel, retry; one by one or by filter. */
   readonly jobs: Jobs;
@@ -96,6 +65,7 @@ export class Qudo<
   private readonly registry: Registry;
   private readonly keep: KeepPolicyTimes;
   private readonly emitter = new Emitter();
+  private readonly extensions: Extensions;
   private readonly results: Results;
   private readonly producer: Producer;
   private readonly upkeep: Upkeep;
@@ -104,9 +74,13 @@ export class Qudo<
   private closing: Promise<void> | null = null;
 
   /** Opens nothing yet: that happens at first use, and errors of the database appear there. */
-  constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>) {
+  constructor(
+    options: QudoOptions<Definitions, Used> &
+      NeedsContext<Definitions> &
+      NeedsPlugins<Definitions, Used>,
+  ) {
     // Not even to be left out: there is no database to begin with.
-    checkOptions(options ?? null, KNOWN, "new Qudo");
+    checkOptions(options ?? null, KNOWN_OPTIONS, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
     this.#context = options.context;
     const logger = checkLogger(options.logger);
@@ -115,14 +89,43 @@ export class Qudo<
     );
     this.registry = registry(options.jobs ?? []);
     this.keep = keepPolicy(options.keep, "keep of Qudo");
+    const serializers = serializersOf(options);
+    this.extensions = new Extensions(serializers, this.emitter.emit);
     const driver = (): Promise<Driver> => this.#opening.ready();
     const wake = (database?: string): void => this.wakeWorkers(database);
     this.results = new Results(driver);
-    this.producer = new Producer(driver, this.results, this.emitter.emit, wake);
-    this.jobs = new Jobs(driver, this.results, wake);
+    this.producer = new Producer(driver, this.results, this.emitter.emit, this.extensions, wake);
+    this.jobs = new Jobs(driver, this.results, serializers, wake);
     this.attempts = new Attempts(driver);
     this.monitor = new Monitor(driver);
     this.upkeep = new Upkeep(driver, this.keep);
+    this.extensions.host.useAll(options.use ?? [], this);
+  }
+
+  /** What the plugins in use offer, by their names. */
+  get plugins(): PluginsOf<Used> {
+    return this.extensions.host.plugins as PluginsOf<Used>;
+  }
+
+  /**
+   * From now on calls these hooks, or uses this plugin: for jobs that are enqueued and runs that begin after this. Those used first
+   * are outermost.
+   * @throws InvalidInputError, QUDO_HOOKS_TWICE and QUDO_PLUGIN_CLASH among them; what the plugin's setup throws.
+   */
+  use<const What extends Usable>(
+    what: What,
+  ): this & { readonly plugins: PluginsOf<readonly [What]> } {
+    if (this.closing !== null) throw closedError();
+    this.extensions.host.use(what, this);
+    return this as this & { readonly plugins: PluginsOf<readonly [What]> };
+  }
+
+  /**
+   * Takes back {@link use}: at once, but for what has begun with it. False when it was not in use. Resolves when a plugin is torn down.
+   * @throws what the plugin's teardown throws.
+   */
+  unuse(what: Usable): Promise<boolean> {
+    return this.extensions.host.unuse(what);
   }
 
   /**
@@ -158,10 +161,11 @@ export class Qudo<
   ): Enqueued<Result> {
     if (this.closing !== null) throw closedError();
     const direct = this.#opening.direct();
-    const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
+    const inserted: OnInserted = (jobs, outcomes) => {
       this.wakeSoon();
       if (direct.committed()) tellEnqueued(this.emitter.emit, jobs, outcomes);
-    });
+    };
+    const transaction = new Transaction(direct, this.results, this.extensions, inserted);
     return transaction.enqueueSync(job, payload, options);
   }
 
@@ -172,9 +176,8 @@ export class Qudo<
    */
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
-    return new Transaction(this.#opening.transaction(transaction), this.results, () =>
-      this.wakeSoon(),
-    );
+    const on = this.#opening.transaction(transaction);
+    return new Transaction(on, this.results, this.extensions, () => this.wakeSoon());
   }
 
   /**
@@ -192,7 +195,11 @@ export class Qudo<
         ? new Worker(driver, this.registry, settings, given())
         : new Fleet(driver.parts, this.registry, settings, given);
     this.workers.add(worker);
-    const forget = (): boolean => this.workers.delete(worker);
+    this.extensions.rounds.workerStarted();
+    const forget = (): void => {
+      this.workers.delete(worker);
+      this.extensions.rounds.workerStopped();
+    };
     void worker.stopped.then(forget, forget);
     return worker;
   }
@@ -299,7 +306,7 @@ export class Qudo<
     return rename(await this.#opening.ready(), checkDatabaseName(name), options);
   }
 
-  /** Stops the workers, lets enqueues land, ends the waits for results (QUDO_CLOSED), closes the database. */
+  /** Stops the workers, lets enqueues land, tears plugins down, ends the waits for results (QUDO_CLOSED), closes the database. */
   close(): Promise<void> {
     this.closing ??= this.closeAll();
     return this.closing;
@@ -309,6 +316,7 @@ export class Qudo<
     // A worker that failed has said so; the others and the database are closed all the same.
     await Promise.allSettled(Array.from(this.workers, (worker) => worker.stop()));
     await this.producer.close();
+    await this.extensions.host.close();
     await this.results.close(closedError());
     await this.#opening.close();
   }
@@ -327,6 +335,7 @@ export class Qudo<
     return {
       onWork: () => this.wakeWorkers(database),
       context: this.#context,
+      ...this.extensions.ofWorkers(),
       emit: hinting(this.results, this.emitter.emit),
       transaction: (of) => this.#opening.transaction(of, database),
     };
@@ -342,3 +351,10 @@ export class Qudo<
     });
   }
 }
+
+/**
+ * Defines a plugin: a function that takes its options and makes what `qudo.use` takes. `name` is how it is reached,
+ * `setup` says what it adds.
+ * @throws InvalidInputError for a bad definition; the plugin, when it is used, for a bad answer of `setup`.
+ */
+export const definePlugin = makePlugin as DefinePlugin<Qudo>;

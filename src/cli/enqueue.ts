@@ -1,6 +1,7 @@
 /** `qudo enqueue`: adds a job, or one for each line of stdin. */
 import type { Command } from "commander";
-import type { EnqueueOptions, Order } from "../client/orders.js";
+import type { EnqueueOptions } from "../core/order.js";
+import type { Order } from "../client/orders.js";
 import { LIMITS } from "../core/defaults.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import { invalidId, isUuid } from "../core/ids.js";

@@ -6,11 +6,17 @@ import {
   EnqueuePartlyError,
   InvalidInputError,
 } from "../core/errors.js";
+import { noting } from "../core/chain.js";
 import type { Emit } from "../core/events.js";
+import type { AnyJobDefinition } from "../core/job.js";
+import { packedBytes } from "../core/serializer.js";
 import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
 import { Batcher } from "../core/batcher.js";
 import { Enqueued } from "./enqueued.js";
-import { prepare, type Order } from "./orders.js";
+import type { Extensions } from "./extensions.js";
+import { Gate } from "./gate.js";
+import { HookedOrder } from "./hooked.js";
+import type { Order } from "./orders.js";
 import type { Results } from "./results.js";
 
 export class Producer {
@@ -25,6 +31,7 @@ export class Producer {
     private readonly driver: () => Promise<Driver>,
     private readonly results: Results,
     private readonly emit: Emit,
+    private readonly extensions: Extensions,
     /** Called with the name of the database, of several. */
     private readonly onInserted: (database?: string) => void,
   ) {
@@ -33,7 +40,7 @@ export class Producer {
     const limits = {
       items: LIMITS.rowsPerStatement,
       bytes: LIMITS.bytesPerStatement,
-      sizeOf: (job: NewJob) => Buffer.byteLength(job.payload.text ?? ""),
+      sizeOf: (job: NewJob) => packedBytes(job.payload),
     };
     const turns = { soon: (then: () => void) => void setImmediate(then) };
     this.plain = new Batcher(send, limits, turns);
@@ -53,14 +60,48 @@ export class Producer {
   }
 
   private async insertOne<Input>(order: Order<Input>): Promise<Enqueued> {
-    const { job, checked } = prepare(...order);
+    if (this.hooked(order[0])) return this.insertHooked(order as Order<unknown>);
+    const { job, checked } = this.extensions.orders.prepare(order);
     if (checked !== null) await checked;
     return this.insert(job);
   }
 
+  private hooked(job: AnyJobDefinition): boolean {
+    return this.extensions.orders.hooks.for(job, "enqueues") !== null;
+  }
+
+  private async insertHooked(order: Order<unknown>, gate?: Gate): Promise<Enqueued> {
+    if (this.closed) throw closedError();
+    let here = false;
+    const insert = async (job: NewJob): Promise<Enqueued> => {
+      here = true;
+      await gate?.arrive();
+      return this.insert(job);
+    };
+    const refused = (error: unknown): void => gate?.refuse(error);
+    try {
+      const by = this.extensions.enqueues(false);
+      const hooked = await noting(() => new HookedOrder(by, order), refused);
+      return await hooked.enqueue({ insert: ({ job }) => insert(job), refused });
+    } finally {
+      if (!here) gate?.leave();
+    }
+  }
+
+  /** A hook that refuses a job refuses that one; what is wrong with an order refuses all. */
+  private async insertAllHooked(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
+    const gate = new Gate(orders.length);
+    const inserts = orders.map((order) => this.insertHooked(order, gate));
+    await Promise.allSettled(inserts);
+    if (gate.refused !== null) throw gate.refused.error;
+    return allOf(inserts);
+  }
+
   private async insertAll(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
     checkOrders(orders);
-    const prepared = orders.map((order) => prepare(...order));
+    if (orders.some(([job]) => this.hooked(job)))
+      return this.insertAllHooked(orders);
+    const prepared = orders.map((order) => this.extensions.orders.prepare(order));
     await Promise.all(prepared.map(({ checked }) => checked));
     const { parts } = await this.driver();
     const inserts = prepared.map(({ job }) => this.insert(job));

@@ -15,13 +15,27 @@ export function after<T, U>(value: Maybe<T>, go: (value: T) => Maybe<U>): Maybe<
 }
 
 /** Anything that has to be waited for, of whatever library. */
-export function isPromise(value: unknown): value is Promise<never> {
+export function isPromise(value: unknown): value is Promise<unknown> {
   return (
     typeof value === "object" &&
     value !== null &&
     "then" in value &&
     typeof value.then === "function"
   );
+}
+
+/** Does it, and tells of its failure on the way. */
+export function noting<T>(work: () => Maybe<T>, refused?: (error: unknown) => void): Maybe<T> {
+  const failed = (error: unknown): never => {
+    refused?.(error);
+    throw error;
+  };
+  try {
+    const value = work();
+    return isPromise(value) ? value.catch(failed) : value;
+  } catch (error) {
+    return failed(error);
+  }
 }
 
 /** Calls one after the other; the first that throws ends it. */
@@ -62,7 +76,7 @@ export interface Layers<Call, Result> {
   readonly point: HookPoint;
   readonly hooks: readonly Hook<Call>[];
   /** Calls one hook, with what lets it go on. */
-  enter(hook: Call, next: () => Promise<Result>): unknown;
+  enter(hook: Hook<Call>, next: () => Promise<Result>): unknown;
   core(): Maybe<Result>;
 }
 
@@ -85,7 +99,7 @@ export function onion<Call, Result>(
     inside = new Inside(() => onion(layers, answered, depth + 1));
     return inside.promise();
   };
-  const returned = layers.enter(hook.call, next);
+  const returned = layers.enter(hook, next);
   return after(returned, (value) => {
     left = true;
     return answered(value, inside, hook.name);

@@ -49,6 +49,11 @@ export interface FailedHook extends JobRef {
   readonly error: unknown;
 }
 
+/** In a sentence without its end: the error. */
+export function inWords({ hook, point, kind }: FailedHook): string {
+  return `${point} of the hooks "${hook}" for a job "${kind}"`;
+}
+
 /** Whether it can be used at all, or what it is used for. */
 export type DatabaseCondition = "healthy" | "out" | "active" | "drain" | "off";
 

@@ -134,6 +134,9 @@ export interface Chain<Job> {
   readonly postWork: Calls<HooksOf<Job>["postWork"]>;
   readonly onFailed: Calls<HooksOf<Job>["onFailed"]>;
   readonly onAbandoned: Calls<HooksOf<Job>["onAbandoned"]>;
+  /** Whether any of them is called when a job is enqueued, and when it is worked on. */
+  readonly enqueues: boolean;
+  readonly works: boolean;
   readonly aroundEnqueue: Calls<Around<Job>["enqueue"]>;
   readonly aroundWork: Calls<Around<Job>["work"]>;
 }
@@ -144,54 +147,67 @@ export interface Hooked<Job> {
   readonly hooks: readonly HooksOf<Job>[] | null;
 }
 
+/** A set of hooks, and what it is called in messages. */
+export interface NamedHooks<Job> {
+  readonly hooks: HooksOf<Job>;
+  readonly name: string;
+}
+
 /** The hooks of one Qudo. What has begun goes on with those it began with. */
 export class HookSet<Job> {
-  private all: readonly HooksOf<Job>[] = [];
+  private all: readonly NamedHooks<Job>[] = [];
   private chains = new WeakMap<Hooked<Job>, Chain<Job>>();
 
   /** @throws InvalidInputError QUDO_HOOKS_TWICE. */
-  add(hooks: HooksOf<Job>): void {
-    if (this.all.includes(hooks))
+  add(hooks: HooksOf<Job>, name = nameOf(hooks)): void {
+    if (this.has(hooks))
       throw new InvalidInputError(
         "QUDO_HOOKS_TWICE",
-        `The hooks ${show(nameOf(hooks))} are in use already. Use them once, or make another object.`,
+        `The hooks ${show(name)} are in use already. Use them once, or make another object.`,
       );
-    this.replace([...this.all, hooks]);
+    this.replace([...this.all, { hooks, name }]);
   }
 
   /** False when they were not there. */
   remove(hooks: HooksOf<Job>): boolean {
-    if (!this.all.includes(hooks)) return false;
-    this.replace(this.all.filter((other) => other !== hooks));
+    if (!this.has(hooks)) return false;
+    this.replace(this.all.filter((other) => other.hooks !== hooks));
     return true;
   }
 
-  /** Null where there is none: two looks, and nothing else happens. */
-  for(job: Hooked<Job>): Chain<Job> | null {
-    // Definitions of an older copy of this package have no hooks at all.
-    if (this.all.length === 0 && (job.hooks ?? null) === null) return null;
+  /** Null where none is called then: two looks, and nothing else happens. */
+  for(job: Hooked<Job> | undefined, then: "enqueues" | "works"): Chain<Job> | null {
+    // Definitions of an older copy of this package have no hooks at all; and what is none is refused elsewhere.
+    if (this.all.length === 0 && (job?.hooks ?? null) === null) return null;
+    if (typeof job !== "object" || job === null) return null;
     let chain = this.chains.get(job);
     if (chain === undefined) this.chains.set(job, (chain = this.compile(job)));
-    return chain;
+    return chain[then] ? chain : null;
   }
 
-  private replace(all: readonly HooksOf<Job>[]): void {
+  private has(hooks: HooksOf<Job>): boolean {
+    return this.all.some((other) => other.hooks === hooks);
+  }
+
+  private replace(all: readonly NamedHooks<Job>[]): void {
     this.all = all;
     this.chains = new WeakMap();
   }
 
   private compile({ kind, hooks }: Hooked<Job>): Chain<Job> {
-    return chainOf([...this.all, ...(hooks ?? [])].filter((one) => isFor(one, kind)));
+    const own = (hooks ?? []).map((hooks) => ({ hooks, name: hooks.name ?? kind }));
+    return chainOf([...this.all, ...own].filter(({ hooks }) => isFor(hooks, kind)));
   }
 }
 
-function chainOf<Job>(sets: readonly HooksOf<Job>[]): Chain<Job> {
+/** Of the sets in this order, the outermost first. */
+export function chainOf<Job>(sets: readonly NamedHooks<Job>[]): Chain<Job> {
   const calls = <Fn>(of: (hooks: HooksOf<Job>) => Fn | undefined): Hook<NonNullable<Fn>>[] =>
-    sets.flatMap((hooks) => {
+    sets.flatMap(({ hooks, name }) => {
       const call = of(hooks);
-      return call == null ? [] : [{ name: nameOf(hooks), call }];
+      return call == null ? [] : [{ name, call }];
     });
-  return {
+  const chain = {
     preEnqueue: calls((hooks) => hooks.preEnqueue?.bind(hooks)),
     serialize: calls((hooks) => hooks.serialize?.bind(hooks)),
     postEnqueue: calls((hooks) => hooks.postEnqueue?.bind(hooks)).toReversed(),
@@ -203,13 +219,26 @@ function chainOf<Job>(sets: readonly HooksOf<Job>[]): Chain<Job> {
     aroundEnqueue: calls(({ around }) => around?.enqueue?.bind(around)),
     aroundWork: calls(({ around }) => around?.work?.bind(around)),
   };
+  const any = (...points: readonly Hook<unknown>[][]): boolean => points.flat().length > 0;
+  return {
+    ...chain,
+    enqueues: any(chain.preEnqueue, chain.serialize, chain.postEnqueue, chain.aroundEnqueue),
+    works: any(
+      chain.deserialize,
+      chain.preWork,
+      chain.postWork,
+      chain.onFailed,
+      chain.onAbandoned,
+      chain.aroundWork,
+    ),
+  };
 }
 
 function isFor<Job>({ kinds }: HooksOf<Job>, kind: string): boolean {
   return kinds?.some((one) => (typeof one === "string" ? one : one.kind) === kind) ?? true;
 }
 
-export function nameOf({ name }: { readonly name?: string }): string {
+function nameOf({ name }: { readonly name?: string }): string {
   return name ?? "hooks";
 }
 

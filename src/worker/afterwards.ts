@@ -1,9 +1,10 @@
 /** Hooks that are told what became of runs: under way beside the work, but not without bound, and awaited at the end. */
 import { DEFAULTS } from "../core/defaults.js";
+import { inWords } from "../core/events.js";
 import type { RunState } from "../core/states.js";
 import type { Settlement } from "../storage/driver.js";
 import type { Run } from "./context.js";
-import { hasAfterwards, inWords, tellAfterwards, type HookFailed } from "./hooked.js";
+import { hasAfterwards, tellAfterwards, type HookFailed } from "./hooked.js";
 import type { Logger } from "./options.js";
 
 /** With so many of them under way nothing more is claimed. */
@@ -17,7 +18,8 @@ export class Afterwards {
 
   constructor(
     private readonly logger: Logger,
-    private readonly failed: HookFailed = (failed) => logger.error(`qudo: ${inWords(failed)}`),
+    private readonly failed: HookFailed = (failed) =>
+      logger.error(`qudo: ${inWords(failed)} failed: ${String(failed.error)}`),
     /** There is room again. */
     private readonly roomAgain: () => void = () => undefined,
   ) {}

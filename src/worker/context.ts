@@ -70,7 +70,7 @@ export class Run implements WorkJob {
     private readonly worker: RunOf,
   ) {
     this.stored = claimed.payload;
-    this.chain = worker.hooks.for(definition);
+    this.chain = worker.hooks.for(definition, "works");
   }
 
   get id(): string {

@@ -11,11 +11,6 @@ import { reasonFor, type Run } from "./context.js";
 /** Hears of hooks that failed where they change nothing. */
 export type HookFailed = (failed: FailedHook) => void;
 
-/** In a sentence. */
-export function inWords({ hook, point, id, error }: FailedHook): string {
-  return `${point} of "${hook}" failed for the job ${id}: ${String(error)}`;
-}
-
 /** The payload as hooks leave it. */
 export async function deserialized(run: Run, payload: unknown): Promise<unknown> {
   const { id, kind, queue, chain } = run;
@@ -36,7 +31,7 @@ export function work(run: Run, chain: Chain<WorkJob>, payload: unknown): Maybe<u
     return run.definition.run(payload, run);
   };
   return onion<(typeof chain.aroundWork)[number]["call"], unknown>(
-    { point: "around.work", hooks: chain.aroundWork, enter: (hook, next) => hook(run, next), core },
+    { point: "around.work", hooks: chain.aroundWork, enter: (hook, next) => hook.call(run, next), core },
     (returned, inside, hook) => {
       if (inside === undefined && returned === undefined) throw notEntered(hook, "around.work");
       if (inside === undefined) return returned;
