@@ -9,7 +9,7 @@ import { addDatabase } from "./database.js";
 import { addDoctor } from "./doctor.js";
 import { addEnqueue } from "./enqueue.js";
 import { examples } from "./command.js";
-import { EXIT } from "./exit.js";
+import { EXIT, guarded } from "./exit.js";
 import { addMigrate } from "./migrate.js";
 import { addList } from "./list.js";
 import { ignoreClosedPipe } from "./output.js";
@@ -19,6 +19,7 @@ import { addResume } from "./resume.js";
 import { addRetry } from "./retry.js";
 import { addShow } from "./show.js";
 import { addStatus } from "./status.js";
+import { addUse, usedBy } from "./use.js";
 import { addWork } from "./work.js";
 
 const program = new Command("qudo")
@@ -38,7 +39,7 @@ const program = new Command("qudo")
     ]) + "\nExit codes: 0 all went well, 1 it failed, 2 wrong usage.\n",
   );
 
-for (const add of [
+const commands = [
   addWork,
   addEnqueue,
   addStatus,
@@ -53,12 +54,19 @@ for (const add of [
   addMigrate,
   addDatabase,
   addDoctor,
-])
-  add(program);
+  addUse,
+] as const;
 
 ignoreClosedPipe();
+const args = process.argv.slice(2);
+const loaded = await guarded(args.includes("--json"), async () => {
+  const used = await usedBy(args, process.env["QUDO_USE"]);
+  for (const add of commands) add(program, used);
+  return EXIT.ok;
+});
 try {
-  await program.parseAsync();
+  if (loaded === EXIT.ok) await program.parseAsync();
+  else process.exitCode = loaded;
 } catch (error) {
   // Commander has printed what is wrong; help and version arrive here too, with its exit code 0.
   if (!(error instanceof CommanderError)) throw error;

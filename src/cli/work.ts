@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { DEFAULTS } from "../core/defaults.js";
 import { durationMs, humanDuration } from "../core/duration.js";
 import type { AnyJobDefinition } from "../core/job.js";
+import type { Usable } from "../core/plugins.js";
 import { Qudo } from "../qudo.js";
 import type { WorkerOptions } from "../worker/options.js";
 import type { WorkerStats } from "../worker/stats.js";
@@ -22,7 +23,7 @@ interface WorkFlags extends CommonOptions {
   grace?: string;
 }
 
-export function addWork(program: Command): void {
+export function addWork(program: Command, use: readonly Usable[] = []): void {
   addCommand(
     program,
     {
@@ -45,7 +46,7 @@ export function addWork(program: Command): void {
       ],
       runsUserCode: true,
     },
-    work,
+    (flags: WorkFlags) => work(flags, use),
   )
     .requiredOption("--jobs <file...>", "modules that export job definitions (defineJob)")
     .option(
@@ -64,14 +65,14 @@ export function addWork(program: Command): void {
     .option("--name <name>", "shown in qudo status (default: host:pid)");
 }
 
-async function work(flags: WorkFlags): Promise<ExitCode> {
+async function work(flags: WorkFlags, use: readonly Usable[]): Promise<ExitCode> {
   const options = workerOptions(flags);
   const graceMs =
     flags.grace === undefined
       ? DEFAULTS.stopGraceMs
       : durationMs(duration(flags.grace, "--grace"), "--grace");
   const jobs = await loadJobs(flags.jobs);
-  await using qudo = new Qudo({ databases: flags.database, jobs });
+  await using qudo = new Qudo({ databases: flags.database, jobs, use });
   const told = firstSignal();
   const worker = await qudo.work(options);
   say(`working on ${await qudo.label()}, kinds: ${kinds(jobs)} (pid ${process.pid}); Ctrl-C stops`);

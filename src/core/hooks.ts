@@ -265,6 +265,12 @@ export function checkHooks<Job>(hooks: HooksOf<Job>, where: string): HooksOf<Job
   return hooks;
 }
 
+/** Something that was meant as hooks: it has one of them. */
+export function looksLikeHooks<Job>(value: unknown): value is HooksOf<Job> {
+  if (typeof value !== "object" || value === null) return false;
+  return [...POINTS, "around"].some((point) => Object.hasOwn(value, point));
+}
+
 function checkFunction(value: unknown, what: string): void {
   if (value !== undefined && typeof value !== "function")
     throw new InvalidInputError(
