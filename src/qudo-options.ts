@@ -43,10 +43,7 @@ export type NeedsContext<Jobs extends readonly AnyJobDefinition[]> =
   unknown extends ContextOf<Jobs> ? unknown : { readonly context: ContextOf<Jobs> };
 
 /** Demands the plugins that one of the jobs needs. */
-export type NeedsPlugins<
-  Jobs extends readonly AnyJobDefinition[],
-  Used extends readonly Usable[],
-> =
+export type NeedsPlugins<Jobs extends readonly AnyJobDefinition[], Used extends readonly Usable[]> =
   PluginsOf<Used> extends PluginsNeededBy<Jobs>
     ? unknown
     : { readonly use: "A job needs a plugin that is not among these." };

@@ -23,12 +23,7 @@ import {
 } from "./client/upkeep.js";
 import { closedError, QudoError } from "./core/errors.js";
 import type { EventName } from "./core/events.js";
-import {
-  registry,
-  type AnyJobDefinition,
-  type JobDefinition,
-  type Registry,
-} from "./core/job.js";
+import { registry, type AnyJobDefinition, type JobDefinition, type Registry } from "./core/job.js";
 import { keepPolicy, type KeepPolicyTimes } from "./core/keep.js";
 import { checkFlag, checkOptions } from "./core/options.js";
 import { makePlugin, type DefinePlugin, type PluginsOf, type Usable } from "./core/plugins.js";

@@ -77,12 +77,15 @@ function addOne(
   ): Promise<ExitCode> => {
     await using qudo = openExisting(database, used);
     const api = (qudo.plugins as Readonly<Record<string, unknown>>)[plugin.name];
-    const say = (what: string | object): void =>
-      typeof what === "string" ? print(safeLines(what)) : printJson(what);
-    await command.run({ qudo, api, args: given, options, json: json === true, print: say });
+    await command.run({ qudo, api, args: given, options, json: json === true, print: tell });
     return EXIT.ok;
   };
   const text = { name, summary, description, args, examples, runsUserCode: true };
   const added = addCommand(program, text, run);
   for (const [form, meaning] of command.options ?? []) added.option(form, meaning);
+}
+
+function tell(what: string | object): void {
+  if (typeof what === "string") print(safeLines(what));
+  else printJson(what);
 }

@@ -105,12 +105,13 @@ export class HookedOrder {
   /** Hooks and checks before it is written. */
   ready(way: Pick<Way, "refused">): Maybe<Ready> {
     const { draft, chain } = this;
-    return after(this.inTurn(chain.preEnqueue, "preEnqueue", (hook) => hook(draft)), () =>
-      after(
-        noting(() => this.prepared(), way.refused),
-        (job) =>
-          after(this.serialized(job, way), (written) => ({ job: written, draft })),
-      ),
+    return after(
+      this.inTurn(chain.preEnqueue, "preEnqueue", (hook) => hook(draft)),
+      () =>
+        after(
+          noting(() => this.prepared(), way.refused),
+          (job) => after(this.serialized(job, way), (written) => ({ job: written, draft })),
+        ),
     );
   }
 
@@ -144,11 +145,13 @@ export class HookedOrder {
     const { serializers } = this.by.orders;
     const { id, kind, queue } = job;
     const draft = { id, kind, queue, payload: serializers.unpack(job.payload, definition) };
-    return after(this.inTurn(hooks, "serialize", (hook) => hook(draft)), () =>
-      noting(() => {
-        const payload = serializers.pack(draft.payload, definition, definition.serializer);
-        return { ...job, payload };
-      }, way.refused),
+    return after(
+      this.inTurn(hooks, "serialize", (hook) => hook(draft)),
+      () =>
+        noting(() => {
+          const payload = serializers.pack(draft.payload, definition, definition.serializer);
+          return { ...job, payload };
+        }, way.refused),
     );
   }
 

@@ -74,11 +74,7 @@ export interface JobLogLine {
 }
 
 /** `database`: where it was asked for, when one of several was. */
-export function jobInfo(
-  row: JobRow,
-  serializers: Serializers,
-  database = row.database,
-): JobInfo {
+export function jobInfo(row: JobRow, serializers: Serializers, database = row.database): JobInfo {
   return {
     id: row.id,
     kind: row.kind,

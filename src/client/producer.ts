@@ -99,8 +99,7 @@ export class Producer {
 
   private async insertAll(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
     checkOrders(orders);
-    if (orders.some(([job]) => this.hooked(job)))
-      return this.insertAllHooked(orders);
+    if (orders.some(([job]) => this.hooked(job))) return this.insertAllHooked(orders);
     const prepared = orders.map((order) => this.extensions.orders.prepare(order));
     await Promise.all(prepared.map(({ checked }) => checked));
     const { parts } = await this.driver();

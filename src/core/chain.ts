@@ -55,20 +55,20 @@ export function allInTurn<Call>(
   hooks: readonly Hook<Call>[],
   call: (hook: Call) => unknown,
   failed: (hook: string, error: unknown) => void,
+  from = 0,
 ): Maybe<void> {
-  const guarded = hooks.map(({ name, call: hook }) => ({
-    name,
-    call: (): unknown => {
-      const refused = (error: unknown): void => failed(name, error);
-      try {
-        const answer = call(hook);
-        return isPromise(answer) ? answer.then(undefined, refused) : answer;
-      } catch (error) {
-        return refused(error);
-      }
-    },
-  }));
-  return inTurn(guarded, (hook) => hook());
+  for (let i = from; i < hooks.length; i++) {
+    const { name, call: hook } = hooks[i]!;
+    try {
+      const answer = call(hook);
+      if (isPromise(answer))
+        return answer
+          .then(undefined, (error: unknown) => failed(name, error))
+          .then(() => allInTurn(hooks, call, failed, i + 1));
+    } catch (error) {
+      failed(name, error);
+    }
+  }
 }
 
 /** Something to go into, from outside. */

@@ -219,7 +219,6 @@ export function chainOf<Job>(sets: readonly NamedHooks<Job>[]): Chain<Job> {
     aroundEnqueue: calls(({ around }) => around?.enqueue?.bind(around)),
     aroundWork: calls(({ around }) => around?.work?.bind(around)),
   };
-  const any = (...points: readonly Hook<unknown>[][]): boolean => points.flat().length > 0;
   return {
     ...chain,
     enqueues: any(chain.preEnqueue, chain.serialize, chain.postEnqueue, chain.aroundEnqueue),
@@ -232,6 +231,10 @@ export function chainOf<Job>(sets: readonly NamedHooks<Job>[]): Chain<Job> {
       chain.aroundWork,
     ),
   };
+}
+
+function any(...points: readonly (readonly Hook<unknown>[])[]): boolean {
+  return points.some((hooks) => hooks.length > 0);
 }
 
 function isFor<Job>({ kinds }: HooksOf<Job>, kind: string): boolean {

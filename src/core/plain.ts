@@ -122,7 +122,10 @@ export class Check {
       return this.plain(value.toJSON(""), path, depth + 1);
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
-      throw this.refuse(path, `a ${value.constructor?.name || "class"} has no form in ${this.form}`);
+      throw this.refuse(
+        path,
+        `a ${value.constructor?.name || "class"} has no form in ${this.form}`,
+      );
     this.spend(1);
     const out: Record<string, unknown> = Object.create(null);
     for (const [key, item] of Object.entries(value)) {

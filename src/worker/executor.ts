@@ -78,9 +78,7 @@ async function finish(run: Run, payload: unknown, crew: ExecutorOf): Promise<Set
   if (cause !== null) throw reasonFor(cause, claimed);
   crew.started(run);
   const returned =
-    run.chain === null
-      ? await definition.run(payload, run)
-      : await work(run, run.chain, payload);
+    run.chain === null ? await definition.run(payload, run) : await work(run, run.chain, payload);
   if (Snooze.is(returned)) return snoozed(run, returned);
   if (run.completed) return rolledBack(run, "");
   return settlement(run, afterSuccess(claimed), encodeResult(returned), null);

@@ -31,7 +31,12 @@ export function work(run: Run, chain: Chain<WorkJob>, payload: unknown): Maybe<u
     return run.definition.run(payload, run);
   };
   return onion<(typeof chain.aroundWork)[number]["call"], unknown>(
-    { point: "around.work", hooks: chain.aroundWork, enter: (hook, next) => hook.call(run, next), core },
+    {
+      point: "around.work",
+      hooks: chain.aroundWork,
+      enter: (hook, next) => hook.call(run, next),
+      core,
+    },
     (returned, inside, hook) => {
       if (inside === undefined && returned === undefined) throw notEntered(hook, "around.work");
       if (inside === undefined) return returned;

@@ -1,37 +1,47 @@
 /** Plugins on the command line: what --use loads, the commands that come with it, and what is wrong with a file. */
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { describe, expect, test } from "vitest";
-import { Cli, fixture, folder, run, runJson } from "./support/cli.js";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Cli, fixture, newFolder, run, runJson } from "./support/cli.js";
 
 const PLUGINS = fixture("plugins.mjs");
-const at = (cwd: string) => ["--database", `sqlite:${join(cwd, "jobs.db")}`];
+const QUDO = pathToFileURL(fixture("../../../dist/index.js")).href;
+
+let folder: ReturnType<typeof newFolder>;
+let at: readonly string[];
+
+beforeEach(() => {
+  folder = newFolder();
+  at = ["--database", `sqlite:${folder.path("jobs.db")}`];
+});
+afterEach(() => folder.remove());
 
 /** A module of its own. */
 function module(text: string): string {
-  const path = join(folder(), "used.mjs");
-  writeFileSync(path, text.replaceAll("PLUGINS", pathToFileURL(PLUGINS).href));
+  const path = folder.path("used.mjs");
+  writeFileSync(path, text);
   return path;
 }
 
 describe("qudo --use", () => {
   test("adds the plugin's commands, with its api, its options and both forms of output", async () => {
-    const cwd = folder();
-    const { stdout: id, code } = await run(["--use", PLUGINS, "enqueue", "mail", "1", ...at(cwd)]);
+    const { stdout: id, code } = await run(["--use", PLUGINS, "enqueue", "mail", "1", ...at]);
     expect([code, id]).toEqual([0, expect.stringMatching(/^[0-9a-f-]{36}\n$/) as string]);
-    const text = await run([`--use=${PLUGINS}`, "audit", "mail", ...at(cwd)]);
+    const text = await run([`--use=${PLUGINS}`, "audit", "mail", ...at]);
     expect(text).toMatchObject({ code: 0, stderr: "" });
     expect(text.stdout).toMatch(/^Audit: 1/);
     expect(text.stdout).not.toContain("\u001B");
     const env = { QUDO_USE: PLUGINS };
-    const { json } = await runJson(["audit", "mail", ...at(cwd)], { env });
+    const { json } = await runJson(["audit", "mail", ...at], { env });
     expect(json).toEqual({ n: 1 });
-    const few = await run(["--use", PLUGINS, "audit", "mail", "--at-least", "9", ...at(cwd)]);
+    const few = await run(["--use", PLUGINS, "audit", "mail", "--at-least", "9", ...at]);
     expect(few).toMatchObject({ code: 2, stderr: expect.stringContaining("too few") as string });
-    const broken = await run(["--use", PLUGINS, "break", ...at(cwd)]);
-    expect(broken).toMatchObject({ code: 1, stderr: expect.stringContaining("it broke") as string });
-    const show = await runJson<{ job: object }>(["show", id.trim(), ...at(cwd)]);
+    const broken = await run(["--use", PLUGINS, "break", ...at]);
+    expect(broken).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("it broke") as string,
+    });
+    const show = await runJson<{ job: object }>(["show", id.trim(), ...at]);
     expect(show.json.job).toMatchObject({ priority: 5 });
   });
 
@@ -44,13 +54,10 @@ describe("qudo --use", () => {
   });
 
   test("calls the hooks of a worker's runs", async () => {
-    const cwd = folder();
-    await run(["enqueue", "greet", '"you"', "--jobs", fixture("jobs.mjs"), ...at(cwd)]);
-    await using worker = new Cli([
-      ...["--use", PLUGINS, "work", "--jobs", fixture("jobs.mjs")],
-      ...at(cwd),
-    ]);
-    await worker.says("postWork of greet");
+    await run(["enqueue", "greet", '"you"', "--jobs", fixture("jobs.mjs"), ...at]);
+    const jobs = fixture("jobs.mjs");
+    await using worker = new Cli(["--use", PLUGINS, "work", "--jobs", jobs, ...at]);
+    await worker.said("postWork of greet");
   });
 
   test.each([
@@ -65,7 +72,7 @@ describe("qudo --use", () => {
 
   test("refuses a command of a name that is taken", async () => {
     const file = module(
-      `import { definePlugin } from "${pathToFileURL(fixture("../../../dist/index.js")).href}";
+      `import { definePlugin } from "${QUDO}";
        export default definePlugin({ name: "a", setup: () => ({}),
          commands: [{ name: "status", summary: "mine", run: () => undefined }] })();`,
     );
@@ -75,9 +82,8 @@ describe("qudo --use", () => {
 });
 
 test("a payload that cannot be read here is shown as that, and can be retried and cancelled", async () => {
-  const cwd = folder();
   const file = module(
-    `import { defineJob, v8 } from "${pathToFileURL(fixture("../../../dist/index.js")).href}";
+    `import { defineJob, v8 } from "${QUDO}";
      const own = { name: "own", codec: 300, serialize: () => new Uint8Array([1, 2, 3]), deserialize: () => "read" };
      export const sealed = defineJob("sealed", { serializer: own, run: () => undefined });
      export const rich = defineJob("rich", { serializer: v8, run: () => undefined,
@@ -85,20 +91,23 @@ test("a payload that cannot be read here is shown as that, and can be retried an
   );
   const [sealed, rich] = await Promise.all(
     ["sealed", "rich"].map(async (kind) =>
-      (await run(["enqueue", kind, "1", "--jobs", file, ...at(cwd)])).stdout.trim(),
+      (await run(["enqueue", kind, "1", "--jobs", file, ...at])).stdout.trim(),
     ),
   );
-  const shown = await run(["show", sealed!, ...at(cwd)]);
+  const shown = await run(["show", sealed!, ...at]);
   expect(shown).toMatchObject({ code: 0, stderr: "" });
   expect(shown.stdout).toContain("300");
-  const { json } = await runJson<{ job: object }>(["show", sealed!, ...at(cwd)]);
-  expect(json.job).toMatchObject({ payload: null, unreadable: expect.stringContaining("300") as string });
-  const other = await runJson<{ job: object }>(["show", rich!, ...at(cwd)]);
+  const { json } = await runJson<{ job: object }>(["show", sealed!, ...at]);
+  expect(json.job).toMatchObject({
+    payload: null,
+    unreadable: expect.stringContaining("300") as string,
+  });
+  const other = await runJson<{ job: object }>(["show", rich!, ...at]);
   expect(other.json.job).toMatchObject({
     payload: { big: "1n", password: "[redacted]", map: { a: 1 } },
     unreadable: null,
   });
-  expect((await run(["list", ...at(cwd)])).stdout).toContain("sealed");
+  expect((await run(["list", ...at])).stdout).toContain("sealed");
   for (const command of ["cancel", "retry"])
-    expect((await run([command, sealed!, ...at(cwd)])).code).toBe(0);
+    expect((await run([command, sealed!, ...at])).code).toBe(0);
 });

@@ -16,6 +16,9 @@ const PAGES = [
   "docs/postgres.md",
   "docs/mysql.md",
   "docs/transactions.md",
+  "docs/hooks.md",
+  "docs/serializers.md",
+  "docs/plugins.md",
 ];
 const TOPICS = new Set(laws.map(({ id }) => id.split(".")[0]));
 const read = (page: string): string => readFileSync(page, "utf8");

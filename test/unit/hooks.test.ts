@@ -96,13 +96,18 @@ test("what is no set of hooks is refused by name", () => {
   );
 });
 
-describe("calling in turn", () => {
-  const hooks = (...calls: (() => unknown)[]): Hook<() => unknown>[] =>
-    calls.map((call, i) => ({ name: String(i), call }));
+const hooks = (...calls: (() => unknown)[]): Hook<() => unknown>[] =>
+  calls.map((call, i) => ({ name: String(i), call }));
 
+describe("calling in turn", () => {
   test("answers at once as long as all do, and waits for those that do not", async () => {
     const log: number[] = [];
-    expect(inTurn(hooks(() => log.push(1)), (hook) => hook())).toBeUndefined();
+    expect(
+      inTurn(
+        hooks(() => log.push(1)),
+        (hook) => hook(),
+      ),
+    ).toBeUndefined();
     const waited = inTurn(
       hooks(
         async () => {
@@ -138,21 +143,34 @@ describe("calling in turn", () => {
   });
 });
 
-describe("an onion", () => {
-  const peel = (core: () => Maybe<string>, ...layers: Layer[]): Maybe<string> =>
-    onion<Layer, string>(
-      {
-        point: "around.work",
-        hooks: layers.map((call, i) => ({ name: String(i), call })),
-        enter: ({ call }, next) => call(next),
-        core,
-      },
-      (returned, inside, name) => {
-        if (inside === undefined) throw notEntered(name, "around.work");
-        return returned === undefined ? inside.get() : String(returned);
-      },
-    );
+const peel = (core: () => Maybe<string>, ...layers: Layer[]): Maybe<string> =>
+  onion<Layer, string>(
+    {
+      point: "around.work",
+      hooks: layers.map((call, i) => ({ name: String(i), call })),
+      enter: ({ call }, next) => call(next),
+      core,
+    },
+    (returned, inside, name) => {
+      if (inside === undefined) throw notEntered(name, "around.work");
+      return returned === undefined ? inside.get() : String(returned);
+    },
+  );
 
+const broken = (): never => {
+  throw new Error("core");
+};
+
+const away: Layer = async (next) => {
+  await next().catch(() => undefined);
+};
+
+const twice: Layer = async (next) => {
+  await next();
+  await next();
+};
+
+describe("an onion", () => {
   test("is gone through from outside to its core and back", async () => {
     const log: string[] = [];
     const layer =
@@ -169,17 +187,17 @@ describe("an onion", () => {
   });
 
   test("answers at once where all layers do", () => {
-    expect(peel(() => "core", (next) => void next(), (next) => void next())).toBe("core");
+    expect(
+      peel(
+        () => "core",
+        (next) => void next(),
+        (next) => void next(),
+      ),
+    ).toBe("core");
   });
 
   test("tells of what fails inside also where a layer did not wait, or looked away", async () => {
-    const broken = (): never => {
-      throw new Error("core");
-    };
     expect(() => peel(broken, (next) => void next())).toThrow("core");
-    const away: Layer = async (next) => {
-      await next().catch(() => undefined);
-    };
     await expect(peel(broken, away)).rejects.toThrow("core");
     await expect(peel(() => Promise.reject(new Error("late")), away)).rejects.toThrow("late");
   });
@@ -188,10 +206,6 @@ describe("an onion", () => {
     const misused = { code: "QUDO_HOOK_MISUSED" };
     let cores = 0;
     const core = (): string => `core ${++cores}`;
-    const twice: Layer = async (next) => {
-      await next();
-      await next();
-    };
     await expect(peel(core, twice)).rejects.toMatchObject(misused);
     expect(cores).toBe(1);
     let late!: () => Promise<string>;

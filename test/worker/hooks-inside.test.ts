@@ -166,11 +166,15 @@ test("bytes go through a user's transaction, and over several databases, as thro
     { name: "a", url: `sqlite:${path}` },
     { name: "b", url: `sqlite:${newPath()}` },
   ];
-  const use = [{ postEnqueue: ({ database }: { database?: string }) => void places.push(database!) }];
+  const use = [
+    { postEnqueue: ({ database }: { database?: string }) => void places.push(database!) },
+  ];
   const qudo = closing(new Qudo({ databases, jobs, use }));
   const enqueued: Enqueued[] = [];
   for (const job of jobs)
-    enqueued.push(...(await qudo.enqueueMany(Array.from({ length: 8 }, () => [job, value] as const))));
+    enqueued.push(
+      ...(await qudo.enqueueMany(Array.from({ length: 8 }, () => [job, value] as const))),
+    );
   expect(places).toHaveLength(16);
   expect(places).toEqual(enqueued.map(({ database }) => database));
   const handle = openHandle(path);

@@ -22,9 +22,11 @@ const counter = definePlugin({
   setup: ({ options }: { options: { from: number } }) => {
     let count = options.from;
     return {
-      api: { get count() {
-        return count;
-      } },
+      api: {
+        get count() {
+          return count;
+        },
+      },
       hooks: { postWork: () => void count++ },
     };
   },
@@ -92,9 +94,9 @@ describe("a plugin", () => {
     })();
     const job = defineJob("any", { run: () => undefined });
     const qudo = closing(new Qudo({ databases, jobs: [job] }));
-    const with_ = qudo.use(late);
-    expect(with_).toBe(qudo);
-    expect(with_.plugins.late).toBe("here");
+    const more = qudo.use(late);
+    expect(more).toBe(qudo);
+    expect(more.plugins.late).toBe("here");
     await qudo.enqueue(job, null);
     expect(await qudo.unuse(late)).toBe(true);
     expect(await qudo.unuse(late)).toBe(false);
@@ -105,7 +107,10 @@ describe("a plugin", () => {
 
   test("of a name that is taken is refused, and so is one that is in use already", () => {
     const [one, two] = [greeter(), greeter()];
-    const make = (...use: (typeof one)[]) => () => new Qudo({ databases, use });
+    const make =
+      (...use: (typeof one)[]) =>
+      () =>
+        new Qudo({ databases, use });
     expect(make(one, two)).toThrow(expect.objectContaining({ code: "QUDO_PLUGIN_CLASH" }));
     expect(make(one, one)).toThrow(expect.objectContaining({ code: "QUDO_HOOKS_TWICE" }));
     const named = definePlugin({ name: "constructor", setup: () => ({ api: 1 }) });
@@ -122,7 +127,9 @@ describe("a plugin", () => {
     ["a command without a function", { name: "a", setup: () => ({}), commands: [{ name: "b" }] }],
   ])("with %s is refused when it is defined", (_, definition) => {
     expect(() => definePlugin(definition as never)).toThrow(
-      expect.objectContaining({ code: expect.stringMatching(/QUDO_(INVALID|UNKNOWN)_OPTION/) as string }),
+      expect.objectContaining({
+        code: expect.stringMatching(/QUDO_(INVALID|UNKNOWN)_OPTION/) as string,
+      }),
     );
   });
 
@@ -130,33 +137,38 @@ describe("a plugin", () => {
     ["a promise", () => Promise.resolve({})],
     ["an unknown part", () => ({ apis: 1 })],
     ["hooks that are none", () => ({ hooks: { preEnque: 1 } })],
-    ["maintenance without a rest", () => ({ maintenance: { every: "10ms", run: () => undefined } })],
+    [
+      "maintenance without a rest",
+      () => ({ maintenance: { every: "10ms", run: () => undefined } }),
+    ],
     ["nothing", () => undefined],
   ])("whose setup answers with %s is refused when it is used", (_, setup) => {
     const plugin = definePlugin({ name: "bad", setup: setup as never })();
     expect(() => new Qudo({ databases, use: [plugin] })).toThrow(
-      expect.objectContaining({ code: expect.stringMatching(/QUDO_(INVALID|UNKNOWN)_OPTION/) as string }),
+      expect.objectContaining({
+        code: expect.stringMatching(/QUDO_(INVALID|UNKNOWN)_OPTION/) as string,
+      }),
     );
   });
 });
 
-describe("in order", () => {
-  const noting = (name: string, log: string[], fails: "setup" | "teardown" | null = null) =>
-    definePlugin({
-      name,
-      setup: () => {
-        log.push(`${name} up`);
-        if (fails === "setup") throw new Error(`no ${name}`);
-        return {
-          teardown: async () => {
-            await Promise.resolve();
-            log.push(`${name} down`);
-            if (fails === "teardown") throw new Error(`no end of ${name}`);
-          },
-        };
-      },
-    })();
+const noting = (name: string, log: string[], fails: "setup" | "teardown" | null = null) =>
+  definePlugin({
+    name,
+    setup: () => {
+      log.push(`${name} up`);
+      if (fails === "setup") throw new Error(`no ${name}`);
+      return {
+        teardown: async () => {
+          await Promise.resolve();
+          log.push(`${name} down`);
+          if (fails === "teardown") throw new Error(`no end of ${name}`);
+        },
+      };
+    },
+  })();
 
+describe("in order", () => {
   test("they are set up, and torn down in the reverse one, after the workers and before the database", async () => {
     const log: string[] = [];
     let asked = -1;

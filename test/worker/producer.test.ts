@@ -312,7 +312,13 @@ describe("what is stored", () => {
     } as unknown as Driver;
     const open = (): Promise<Driver> => Promise.resolve(driver);
     const extensions = new Extensions(new Serializers(), silentEvents);
-    const producer = new Producer(open, new Results(open), silentEvents, extensions, () => undefined);
+    const producer = new Producer(
+      open,
+      new Results(open),
+      silentEvents,
+      extensions,
+      () => undefined,
+    );
     const kept = defineJob("kept", { keep: { done: "1h", other: "2h" }, run: () => undefined });
     const brief = defineJob("brief", { keep: 0, run: () => undefined });
     await producer.enqueueMany([

@@ -17,9 +17,9 @@ const RICH = { at: new Date(1e12), bytes: new Uint8Array([0, 1, 255]), big: 2n *
 const reversing: Serializer = {
   name: "reversing",
   codec: 200,
-  serialize: (payload) => Buffer.from(JSON.stringify(payload)).reverse(),
+  serialize: (payload) => new TextEncoder().encode(JSON.stringify(payload)).toReversed(),
   deserialize: (stored) =>
-    JSON.parse(Buffer.from(stored as Uint8Array).reverse().toString()) as unknown,
+    JSON.parse(new TextDecoder().decode((stored as Uint8Array).toReversed())) as unknown,
 };
 
 /** Works until so many runs have an outcome, then stops. */
