@@ -46,6 +46,8 @@ describe.each([json, v8, messagePack()])("$name", (serializer) => {
   test("carries every JSON value", () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
+        // It is refused, below.
+        fc.pre(serializer !== messagePack() || !JSON.stringify(value).includes("__proto__"));
         const packed = all.pack(value, MAIL, serializer);
         expect(packed.codec).toBe(serializer.codec);
         expect(packed.text === null).toBe(packed.bin !== null);
