@@ -25,7 +25,7 @@ const partOf = (name: string, timeoutMs: number, files: string) => {
 
 /** Files of `worker` whose subject depends on the database, once more on a server. */
 const ON_SERVERS =
-  "test/worker/{claiming,fleet,hooks,hooks-throwing,serializers,processes,reload,running,sessions,signals,stopping,stress,suspects}.test.ts";
+  "test/worker/{claiming,fleet,hooks,hooks-throwing,moving,processes,reload,replacing,running,serializers,sessions,signals,stopping,stress,suspects}.test.ts";
 const workersOn = (server: string) => {
   const part = project(`worker-${server}`, 60_000);
   const env = { QUDO_TEST_WORKERS_ON: server };

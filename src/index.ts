@@ -87,7 +87,10 @@ export type { JobFilter } from "./client/filter.js";
 export type { AttemptInfo, JobInfo, JobLogLine } from "./client/info.js";
 export type { DatabaseInfo } from "./client/databases.js";
 export type { CountFilter, DatabaseCounts, DatabaseFilter, Throughput } from "./client/monitor.js";
-export type { JobsPage, LogOptions, PageOptions } from "./client/jobs.js";
+export type { JobsPage, LogOptions, PageOptions, RescheduleOptions } from "./client/jobs.js";
+export type { Purged, PurgeOptions } from "./client/purge.js";
+export type { FailedRun, FromFailed } from "./client/revive.js";
+export type { WorkerEnd } from "./client/crews.js";
 export type {
   BackupReport,
   CompactReport,
@@ -117,6 +120,7 @@ export type {
   DatabaseStatus,
   Identity,
   LaneCounts,
+  RescheduleOutcome,
   RetryOutcome,
   SessionRow,
   TallyEvent,

@@ -1,5 +1,6 @@
 /** The front door: opens the database when it is first needed, hands out what enqueues, works and looks. */
 import { Attempts } from "./client/attempts.js";
+import { dismiss, type WorkerEnd } from "./client/crews.js";
 import { tellChanges } from "./client/databases.js";
 import { examine, type DoctorReport } from "./client/doctor.js";
 import { Emitter, type Listener } from "./client/emitter.js";
@@ -12,6 +13,7 @@ import type { Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
 import { Extensions } from "./client/extensions.js";
 import { hinting, Results } from "./client/results.js";
+import { enqueueFromFailed, type FailedRun, type FromFailed } from "./client/revive.js";
 import { Transaction, type OnInserted } from "./client/transaction.js";
 import {
   Upkeep,
@@ -236,6 +238,34 @@ export class Qudo<
     return changed;
   }
 
+  /**
+   * A new job like that of this failed run, due now, in the same database: same payload, options and unique key, without its expiry. Of
+   * each run at most one is made: whoever asks again is told which.
+   */
+  async enqueueFromFailed(attempt: FailedRun): Promise<FromFailed> {
+    const outcome = await enqueueFromFailed(await this.#opening.ready(), attempt);
+    if (outcome.status === "inserted") this.wakeWorkers();
+    return outcome;
+  }
+
+  /**
+   * Takes everything from a worker, by its name or the id of its session, and puts it back at its place, at no cost in attempts. For one
+   * that hangs: its handlers, if they still run, are told by its next heartbeat, and nothing of them counts. The worker goes on under a
+   * new session.
+   */
+  async resetWorker(worker: string): Promise<WorkerEnd> {
+    const end = await dismiss(await this.#opening.ready(), worker, "released");
+    if (end.jobs > 0) this.wakeWorkers();
+    return end;
+  }
+
+  /** The same, but what it holds is abandoned ("worker_cancelled"). */
+  async cancelWorker(worker: string): Promise<WorkerEnd> {
+    const end = await dismiss(await this.#opening.ready(), worker, "abandoned");
+    this.results.hint();
+    return end;
+  }
+
   /** Deletes now what was kept for long enough, by the times given, else by `keep` of this Qudo. Workers do it by themselves. */
   prune(options: PruneOptions = {}): Promise<Pruned> {
     return this.upkeep.prune(options);
@@ -333,6 +363,8 @@ export class Qudo<
       ...this.extensions.ofWorkers(),
       emit: hinting(this.results, this.emitter.emit),
       transaction: (of) => this.#opening.transaction(of, database),
+      prepare: (orders) => this.producer.prepare(orders, "job.replace"),
+      replaced: (job, outcome) => this.producer.replaced(job, outcome, database),
     };
   }
 

@@ -26,25 +26,34 @@ export interface Action {
   readonly states: readonly JobState[];
   /** What keeps a job in another state from it: "ended well". */
   readonly otherState: (state: JobState) => string;
-  /** Null when it was done, else why not. */
-  one(qudo: Qudo, id: string): Promise<string | null>;
+  /** Why one that a filter means may be passed by though it did not move: "a job was made of it before". */
+  readonly already?: string;
+  /** Null when it was done, or the job that was made; else why not. */
+  one(qudo: Qudo, id: string): Promise<string | Made | null>;
   all(qudo: Qudo, filter: JobFilter, options: BulkOptions): Promise<BulkOutcome>;
 }
 
-interface ActFlags extends CommonOptions, FilterFlags {
+/** A new job in place of the one that was meant. */
+export interface Made {
+  readonly made: string;
+}
+
+export interface ActFlags extends CommonOptions, FilterFlags {
   all?: true;
   dryRun?: true;
 }
 
-export function addAction(
+/** `actionOf`: what is done, where flags of its own say so. */
+export function addAction<Flags extends ActFlags>(
   program: Command,
   text: Omit<CommandText, "args">,
-  action: Action,
+  actionOf: (flags: Flags) => Action,
 ): Command {
-  const command = addCommand<ActFlags>(
+  const command = addCommand<Flags>(
     program,
     { ...text, args: [["[ids...]", 'which jobs; "-" reads their ids from stdin']] },
-    (flags, args) => (args.length > 0 ? byIds(action, flags, args) : byFilter(action, flags)),
+    (flags, args) =>
+      args.length > 0 ? byIds(actionOf(flags), flags, args) : byFilter(actionOf(flags), flags),
   );
   return addFilterOptions(command)
     .option("--all", "all jobs that it can be done to, when nothing else says which")
@@ -57,6 +66,13 @@ interface Told {
   readonly id: string;
   /** Null: it was, or would be, done. */
   readonly refused: string | null;
+  /** The job that was made. */
+  readonly made?: string;
+}
+
+function told(id: string, answer: string | Made | null): Told {
+  if (answer === null || typeof answer === "string") return { id, refused: answer };
+  return { id, refused: null, made: answer.made };
 }
 
 async function byIds(action: Action, flags: ActFlags, args: readonly string[]): Promise<ExitCode> {
@@ -65,18 +81,19 @@ async function byIds(action: Action, flags: ActFlags, args: readonly string[]): 
     throw invalid(`--${filtered[0] ?? "all"}`, "give ids or say which jobs by options, not both.");
   const ids = await checkedIds(args);
   await using qudo = openExisting(flags.database);
-  const told: Told[] = [];
+  const all: Told[] = [];
   {
-    using _ = new Progress(() => `${told.length} of ${plural(ids.length, "job")} ${action.done}`);
+    using _ = new Progress(() => `${all.length} of ${plural(ids.length, "job")} ${action.done}`);
     const act = flags.dryRun ? wouldRefuse(action) : action.one.bind(action);
-    for (const id of ids) told.push({ id, refused: await act(qudo, id).catch(missing) });
+    for (const id of ids) all.push(told(id, await act(qudo, id).catch(missing)));
   }
-  const refused = told.filter((one) => one.refused !== null);
-  const changed = told.length - refused.length;
+  const refused = all.filter((one) => one.refused !== null);
+  const changed = all.length - refused.length;
   const dryRun = flags.dryRun ?? false;
-  if (flags.json) printJson({ dryRun, matched: told.length, changed, jobs: told });
+  if (flags.json) printJson({ dryRun, matched: all.length, changed, jobs: all });
   else {
     for (const one of refused) say(`${one.id}: ${one.refused}`);
+    for (const { id, made } of all) if (made !== undefined) print(`${id}: ${made}`);
     print(summary(action, changed, dryRun) + (refused.length > 0 ? `, ${refused.length} not` : ""));
   }
   return refused.length === 0 ? EXIT.ok : EXIT.failed;
@@ -169,7 +186,7 @@ async function act(
     gaps.of(action.all(qudo, filter, {})),
   );
   if (json) printJson({ dryRun: false, matched, changed, refused, ...gaps.json });
-  else print([summary(action, changed, false), ...refusals(refused)].join("\n"));
+  else print([summary(action, changed, false), ...refusals(action, refused)].join("\n"));
   // Jobs that moved on by themselves meanwhile are nobody's failure; a key that others have is in the way.
   return gaps.tell(refused.unique === undefined ? EXIT.ok : EXIT.failed);
 }
@@ -178,8 +195,9 @@ function summary({ done }: Action, n: number, dryRun: boolean): string {
   return `${plural(n, "job")} ${dryRun ? `would be ${done}` : done}`;
 }
 
-function refusals(refused: BulkOutcome["refused"]): string[] {
+function refusals({ already }: Action, refused: BulkOutcome["refused"]): string[] {
   return Object.entries(refused).map(([why, n]) => {
+    if (why === "already" && already !== undefined) return `${plural(n, "job")} not: ${already}`;
     if (why === "unique")
       return `${plural(n, "job")} not: another unfinished job has the unique key`;
     return `${plural(n, "job")} not: ${why === "absent" ? "gone" : "moved on"} meanwhile`;

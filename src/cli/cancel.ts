@@ -19,7 +19,7 @@ export function addCancel(program: Command): void {
         ["qudo list --kind report --json | jq -r '.jobs[].id' | qudo cancel -", "ids from stdin"],
       ],
     },
-    {
+    () => ({
       done: "cancelled",
       states: ["pending", "failed", "reserved", "running"],
       otherState: (state) => `has ended already (${state})`,
@@ -29,6 +29,6 @@ export function addCancel(program: Command): void {
         return outcome === "absent" ? ABSENT : "it has ended already";
       },
       all: (qudo, filter, options) => qudo.jobs.cancelAll(filter, options),
-    },
+    }),
   );
 }

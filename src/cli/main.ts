@@ -15,12 +15,15 @@ import { addList } from "./list.js";
 import { ignoreClosedPipe } from "./output.js";
 import { addPause } from "./pause.js";
 import { addPrune } from "./prune.js";
+import { addPurge } from "./purge.js";
+import { addReschedule } from "./reschedule.js";
 import { addResume } from "./resume.js";
 import { addRetry } from "./retry.js";
 import { addShow } from "./show.js";
 import { addStatus } from "./status.js";
 import { addUse, usedBy } from "./use.js";
 import { addWork } from "./work.js";
+import { addWorkers } from "./workers.js";
 
 const program = new Command("qudo")
   .description("A brokerless, persistent job queue for Node.js.")
@@ -47,8 +50,11 @@ const commands = [
   addShow,
   addRetry,
   addCancel,
+  addReschedule,
+  addPurge,
   addPause,
   addResume,
+  addWorkers,
   addPrune,
   addBackup,
   addMigrate,

@@ -71,6 +71,7 @@ function fields({ job, workers }: Known, now: number, paint: Painter): Field[] {
     ["tries", triesText(job)],
     ["priority", job.priority === 0 ? "" : String(job.priority)],
     ["unique key", job.uniqueKey ?? ""],
+    ["made of", job.origin === undefined ? "" : `run ${job.origin.run} of ${job.origin.job}`],
     ["enqueued", moment(job.createdAt, now)],
     [hasEnded(job.state) ? "was due" : "due", moment(job.runAt, now)],
     ["started", moment(job.startedAt, now)],
@@ -150,6 +151,9 @@ function runLines({ attempts, workers }: Known, now: number, paint: Painter): st
     { title: "when", cell: ({ endedAt }) => relative(endedAt, now), whole: true },
     { title: "took", cell: took, whole: true, yields: 1 },
     { title: "worker", cell: ({ worker }) => workers.get(worker ?? "")?.name ?? "", yields: 2 },
+    ...(attempts.some(({ retriedBy }) => retriedBy !== undefined)
+      ? [{ title: "enqueued again as", cell: ({ retriedBy = "" }: AttemptInfo) => retriedBy }]
+      : []),
     { title: "error", cell: ({ error }) => (error === null ? "" : firstLine(error)) },
   ];
   const width = process.stdout.columns;

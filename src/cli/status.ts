@@ -1,6 +1,5 @@
 /** `qudo status`: how many jobs are where, and who works. Writes nothing. */
 import type { Command } from "commander";
-import { humanDuration } from "../core/duration.js";
 import type { LaneCounts, SessionRow } from "../storage/driver.js";
 import type { DatabaseInfo } from "../client/databases.js";
 import { addCommand, type CommonOptions } from "./command.js";
@@ -10,6 +9,7 @@ import { EXIT, type ExitCode } from "./exit.js";
 import { Gaps } from "./gaps.js";
 import { painter, plural, print, printJson, type Paint } from "./output.js";
 import { table, type Column } from "./table.js";
+import { workerJson, workerLines } from "./worker-table.js";
 
 export function addStatus(program: Command): void {
   addCommand(
@@ -63,21 +63,6 @@ function noneAnswers(databases: readonly DatabaseInfo[], json: true | undefined)
   return EXIT.failed;
 }
 
-/** Moments as text, for other programs; `beat` and `process` are nobody's business. */
-function workerJson({
-  seenAt,
-  startedAt,
-  beat: _beat,
-  process: _process,
-  ...worker
-}: SessionRow): object {
-  return { ...worker, startedAt: moment(startedAt), seenAt: moment(seenAt) };
-}
-
-function moment(ms: number): string {
-  return new Date(ms).toISOString();
-}
-
 function statusLines(
   lanes: readonly LaneCounts[],
   workers: readonly SessionRow[],
@@ -88,7 +73,7 @@ function statusLines(
   return [
     ...(lanes.length > 0 ? table(laneColumns(), lanes, look) : ["No jobs yet."]),
     "",
-    ...(workers.length > 0 ? table(workerColumns(now), workers, look) : ["No workers."]),
+    ...workerLines(workers, now),
   ];
 }
 
@@ -115,23 +100,5 @@ function laneColumns(): Column<LaneCounts>[] {
       paint: (lane: LaneCounts) => (lane[state] === 0 ? paint.dim : alarms[state]),
     })),
     { title: "", cell: ({ paused }) => (paused ? "paused" : ""), paint: () => paint.yellow },
-  ];
-}
-
-function workerColumns(now: number): Column<SessionRow>[] {
-  const paint = painter(process.stdout);
-  const age = ({ seenAt }: SessionRow): number => Math.max(0, now - seenAt);
-  return [
-    { title: "worker", cell: ({ name }) => name },
-    { title: "database", cell: ({ database = "" }) => database },
-    { title: "pid", cell: ({ pid }) => pid },
-    { title: "host", cell: ({ host }) => host },
-    { title: "kinds", cell: ({ kinds }) => kinds.join(", ") },
-    {
-      title: "last heartbeat",
-      cell: (worker) => `${humanDuration(age(worker))} ago`,
-      paint: (worker) => (age(worker) > worker.leaseMs ? paint.red : undefined),
-    },
-    { title: "leases", cell: ({ leases }) => leases },
   ];
 }

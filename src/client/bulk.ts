@@ -32,6 +32,8 @@ export interface BulkAction {
   readonly name: string;
   /** What is meant where a filter names no state: those in which the action can do something. */
   readonly states: readonly JobState[];
+  /** What has moved meanwhile, from where had not been looked yet to where had, is looked for again, until there is nothing left. Default: no. */
+  readonly thorough?: true;
   /** One answer per job, in order; null for one that was changed. */
   act(driver: Driver, ids: readonly string[]): Promise<(Refusal | null)[]>;
 }
@@ -54,12 +56,15 @@ export async function actOnAll(
   const refused: Partial<Record<Refusal, number>> = {};
   const unasked = new Gaps();
   let [matched, changed] = [0, 0];
-  for await (const ids of sets(driver, meant, unasked)) {
-    matched += ids.length;
-    if (dryRun) continue;
-    for (const refusal of await unasked.passing(action.act(driver, ids)))
-      if (refusal === null) changed++;
-      else refused[refusal] = (refused[refusal] ?? 0) + 1;
+  for (let before = -1; changed > before;) {
+    before = action.thorough === true && !dryRun ? changed : Infinity;
+    for await (const ids of sets(driver, meant, unasked)) {
+      matched += ids.length;
+      if (dryRun) continue;
+      for (const refusal of await unasked.passing(action.act(driver, ids)))
+        if (refusal === null) changed++;
+        else refused[refusal] = (refused[refusal] ?? 0) + 1;
+    }
   }
   return unasked.complete({ matched, changed, refused });
 }

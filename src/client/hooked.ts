@@ -48,6 +48,9 @@ export interface Ready {
   readonly draft: EnqueueDraft;
 }
 
+/** What became of it. */
+export type Made = Pick<Enqueued, "status" | "holder" | "database">;
+
 /** Where one order's way leads through what others may have to wait for. */
 export interface Way {
   insert(ready: Ready): Maybe<Enqueued>;
@@ -116,9 +119,10 @@ export class HookedOrder {
   }
 
   /** Hooks after it was written: whatever they do, it was. */
-  told({ job, draft }: Ready, made: Enqueued): Maybe<EnqueuedJob> {
+  told({ job, draft }: Ready, made: Made): Maybe<EnqueuedJob> {
     const { kind, queue } = job;
-    const { id, status, holder, database } = made;
+    const { status, holder, database } = made;
+    const { id } = job;
     const where = database === undefined ? {} : { database };
     const told = { kind, id, queue, payload: draft.payload, status, holder, ...where };
     const failed = (hook: string, error: unknown): void =>

@@ -39,6 +39,8 @@ export interface JobInfo {
   /** What its handler last said with `job.progress`, while it is running. */
   readonly progress: unknown;
   readonly last: AttemptInfo | null;
+  /** The failed run of which it was made (`enqueueFromFailed`). Only `jobs.get` and lists say so. */
+  readonly origin?: { readonly job: string; readonly run: number };
   /** Name of the one it is in, of several databases. */
   readonly database?: string;
 }
@@ -59,6 +61,8 @@ export interface AttemptInfo {
   readonly nextAt: Date | null;
   readonly result: unknown;
   readonly error: string | null;
+  /** The job that was made of it (`enqueueFromFailed`). Only the list of attempts says so. */
+  readonly retriedBy?: string;
   /** Name of the one it is in, of several databases. */
   readonly database?: string;
 }
@@ -96,6 +100,7 @@ export function jobInfo(row: JobRow, serializers: Serializers, database = row.da
     startedAt: dateOf(row.startedAt),
     progress: readable(row.progress),
     last: row.last === null ? null : attemptInfo(row.last, database),
+    ...(row.origin && { origin: row.origin }),
     ...(database !== undefined && { database }),
   };
 }
@@ -115,6 +120,7 @@ export function attemptInfo(row: AttemptRow, database = row.database): AttemptIn
     nextAt: dateOf(row.nextAt),
     result: readable(row.result),
     error: row.error,
+    ...(row.retriedBy !== undefined && { retriedBy: row.retriedBy }),
     ...(database !== undefined && { database }),
   };
 }

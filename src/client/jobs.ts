@@ -1,12 +1,23 @@
 /** Single jobs, lists of them, and what operators do to them. */
-import { checkInteger, checkOptions } from "../core/options.js";
 import { mapped } from "../core/ask.js";
+import { durationMs, type Duration } from "../core/duration.js";
+import { InvalidInputError } from "../core/errors.js";
+import { checkDate, checkInteger, checkOptions, checkPriority } from "../core/options.js";
 import type { Serializers } from "../core/serializer.js";
-import type { CancelOutcome, Driver, JobRow, LogRow, RetryOutcome } from "../storage/driver.js";
+import type {
+  CancelOutcome,
+  Driver,
+  JobRow,
+  LogRow,
+  Reschedule,
+  RescheduleOutcome,
+  RetryOutcome,
+} from "../storage/driver.js";
 import { actOnAll, PAGE, rowsOf, type BulkOptions, type BulkOutcome } from "./bulk.js";
 import { checkFilter, type JobFilter } from "./filter.js";
 import { Gaps } from "./gaps.js";
 import { checkId, jobInfo, logLine, type JobInfo, type JobLogLine } from "./info.js";
+import { purge, type Purged, type PurgeOptions } from "./purge.js";
 import type { ResultOptions, Results } from "./results.js";
 
 /** Which jobs a page shows, and how many. */
@@ -30,7 +41,34 @@ export interface LogOptions {
   run?: number;
 }
 
+/** Where a job that waits is to stand. What is left out stays. */
+export interface RescheduleOptions {
+  /** Runs at the earliest so long from now. */
+  delay?: Duration;
+  /** Runs at the earliest at this moment (the database's clock), instead of `delay`; what is past means now. */
+  runAt?: Date;
+  /** Higher runs first. */
+  priority?: number;
+}
+
 const LINES_A_PAGE = 500;
+
+function checkChange(options: RescheduleOptions): Omit<Reschedule, "id"> {
+  checkOptions(options, ["delay", "runAt", "priority"], "jobs.reschedule");
+  const { delay, runAt, priority } = options ?? {};
+  const wrong =
+    delay === undefined && runAt === undefined && priority === undefined
+      ? "jobs.reschedule needs delay, runAt or priority: it changes nothing else."
+      : delay !== undefined && runAt !== undefined
+        ? "Give delay or runAt, not both."
+        : null;
+  if (wrong !== null) throw new InvalidInputError("QUDO_INVALID_OPTION", wrong);
+  return {
+    delayMs: delay === undefined ? null : durationMs(delay, "delay"),
+    runAt: runAt === undefined ? null : checkDate(runAt, "runAt"),
+    priority: priority === undefined ? null : checkPriority(priority),
+  };
+}
 
 export class Jobs {
   /** `onReady` hears of jobs that are ready again. */
@@ -118,6 +156,29 @@ export class Jobs {
     const outcome = await mapped((await this.driver()).retry([checkId(id)]), ([one]) => one!);
     if (outcome.status === "requeued") this.onReady();
     return outcome;
+  }
+
+  /**
+   * Another time, or another priority, for a job that waits, with its counted attempts as they are. "refused": it does not wait, because
+   * it is held by a worker, or has ended.
+   * @throws InvalidInputError for options that say nothing, or both `delay` and `runAt`.
+   */
+  async reschedule(id: string, options: RescheduleOptions): Promise<RescheduleOutcome> {
+    const change = { id: checkId(id), ...checkChange(options) };
+    const asked = (await this.driver()).reschedule([change]);
+    const outcome = await mapped(asked, ([one]) => one!);
+    if (outcome.status === "rescheduled") this.onReady();
+    return outcome;
+  }
+
+  /**
+   * Empties a queue of the jobs that were there before the call, until none of them is left: what waits or is reserved is cancelled,
+   * what runs is abandoned ("purged"), and its handler told through its signal. Up to 1,000 to a commit; when it is interrupted, what
+   * was done stays so.
+   */
+  async purge(queue: string, options: PurgeOptions = {}): Promise<Purged> {
+    const purged = purge(this.driver, queue, options);
+    return purged.finally(() => this.results.hint());
   }
 
   /**

@@ -2,7 +2,7 @@
 import { durationMs } from "../core/duration.js";
 import { InvalidInputError } from "../core/errors.js";
 import { HookSet } from "../core/hooks.js";
-import type { AnyJobDefinition, JobDefinition, WorkJob } from "../core/job.js";
+import type { AnyJobDefinition, Order, WorkJob } from "../core/job.js";
 import { keepTimes } from "../core/keep.js";
 import {
   checkDate,
@@ -19,6 +19,8 @@ import type { NewJob } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import { checkId } from "./info.js";
 
+export type { Order } from "../core/job.js";
+
 export const KNOWN = [
   "id",
   "delay",
@@ -30,15 +32,6 @@ export const KNOWN = [
   "uniqueKey",
   "keep",
 ] as const satisfies readonly (keyof EnqueueOptions)[];
-
-/** What {@link Producer.enqueueMany} takes: definition, payload, options. */
-export type Order<Input> = readonly [
-  // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
-  job: JobDefinition<Input, any, any, any, any>,
-  // The type comes from the job alone: inferred from both, it would be whatever suits both, and nothing would be checked.
-  payload: NoInfer<Input>,
-  options?: EnqueueOptions,
-];
 
 /** A job that can be written, once its schema has had its say. */
 export interface Prepared {

@@ -10,12 +10,12 @@ import { noting } from "../core/chain.js";
 import type { Emit } from "../core/events.js";
 import type { AnyJobDefinition } from "../core/job.js";
 import { packedBytes } from "../core/serializer.js";
-import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
+import type { ChildOutcome, Driver, InsertOutcome, NewJob } from "../storage/driver.js";
 import { Batcher } from "../core/batcher.js";
 import { Enqueued } from "./enqueued.js";
 import type { Extensions } from "./extensions.js";
 import { Gate } from "./gate.js";
-import { HookedOrder } from "./hooked.js";
+import { HookedOrder, type Made } from "./hooked.js";
 import type { Order } from "./orders.js";
 import type { Results } from "./results.js";
 
@@ -26,6 +26,9 @@ export class Producer {
   /** Calls that have not resolved, also those whose schema is still thinking. */
   private closed = false;
   private readonly calls = new Set<Promise<unknown>>();
+
+  /** Hooks that wait for what becomes of jobs which others write. */
+  private readonly promised = new WeakMap<NewJob, (made: Made) => void>();
 
   constructor(
     private readonly driver: () => Promise<Driver>,
@@ -98,13 +101,39 @@ export class Producer {
   }
 
   private async insertAll(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
-    checkOrders(orders);
+    checkOrders(orders, "enqueueMany");
     if (orders.some(([job]) => this.hooked(job))) return this.insertAllHooked(orders);
+    const jobs = await this.prepare(orders, "enqueueMany");
+    const { parts } = await this.driver();
+    const inserts = jobs.map((job) => this.insert(job));
+    return parts === undefined ? Promise.all(inserts) : allOf(inserts);
+  }
+
+  /** Checked, and as the database takes them. @throws InvalidInputError; `where` is the function that was called. */
+  async prepare(orders: readonly Order<unknown>[], where: string): Promise<readonly NewJob[]> {
+    checkOrders(orders, where);
+    if (orders.some(([job]) => this.hooked(job))) return this.prepareHooked(orders);
     const prepared = orders.map((order) => this.extensions.orders.prepare(order));
     await Promise.all(prepared.map(({ checked }) => checked));
-    const { parts } = await this.driver();
-    const inserts = prepared.map(({ job }) => this.insert(job));
-    return parts === undefined ? Promise.all(inserts) : allOf(inserts);
+    return prepared.map(({ job }) => job);
+  }
+
+  /** All or none: whatever refuses one of them refuses the call. Who goes around enqueues is not called: there is nothing to go around. */
+  private async prepareHooked(orders: readonly Order<unknown>[]): Promise<readonly NewJob[]> {
+    const by = this.extensions.enqueues(false);
+    const hooked = orders.map((order) => new HookedOrder(by, order));
+    const all = await Promise.all(hooked.map((order) => order.ready({})));
+    all.forEach((ready, i) =>
+      this.promised.set(ready.job, (made) => void hooked[i]!.told(ready, made)),
+    );
+    return all.map(({ job }) => job);
+  }
+
+  /** What became of a job that {@link prepare} gave: its hooks are told. */
+  replaced(job: NewJob, outcome: ChildOutcome, database?: string): void {
+    const holder = outcome.status === "unique" ? outcome.holder : null;
+    const where = database === undefined ? {} : { database };
+    this.promised.get(job)?.({ status: outcome.status, holder, ...where });
   }
 
   private async insert(job: NewJob): Promise<Enqueued> {
@@ -183,10 +212,10 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-function checkOrders(orders: unknown): void {
+function checkOrders(orders: unknown, where: string): void {
   if (!Array.isArray(orders) || !orders.every((order) => Array.isArray(order)))
     throw new InvalidInputError(
       "QUDO_INVALID_OPTION",
-      "enqueueMany takes a list of [job, payload, options].",
+      `${where} takes a list of [job, payload, options].`,
     );
 }

@@ -56,6 +56,7 @@ export const ERROR_CODES = {
   QUDO_JOB_TIMEOUT: "A handler ran longer than its time-out.",
   QUDO_RUN_LOST: "A run that is not this worker's any more was to be completed.",
   QUDO_COMPLETE_ROLLED_BACK: "A handler completed its job in a transaction that was rolled back.",
+  QUDO_REPLACE_IN_TRANSACTION: "A handler wanted to end its run by job.replace and by completeIn.",
   QUDO_RESULT_TIMEOUT: "A job whose result was waited for did not end in time.",
   QUDO_JOB_FAILED: "A job whose result was waited for was abandoned or cancelled.",
   QUDO_JOB_ABSENT: "There is no such job, or it has been pruned.",

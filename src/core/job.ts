@@ -8,6 +8,7 @@ import { hooksOf, type HooksOf } from "./hooks.js";
 import { checkPaths } from "./redact.js";
 import { keepTimes, type Keep } from "./keep.js";
 import { checkMaxAttempts, checkName, checkOptions, checkPriority, show } from "./options.js";
+import type { EnqueueOptions } from "./order.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
 import { checkSerializer, type Serializer } from "./serializer.js";
 import type { Snooze } from "./snooze.js";
@@ -39,6 +40,21 @@ export interface JobContext<Context = unknown, Plugins = AnyPlugins> {
   abort(reason: string): never;
   /** Ends this run and asks for another one later. It is no failure and uses up no attempt. Same as `return snooze(delay)`. */
   snooze(delay: Duration): never;
+  /** The same as `snooze`, with nothing to wait for where no delay is given. */
+  reenqueue(delay?: Duration): never;
+  /** Takes the job out of its queue: it is cancelled, without a result and without a failure, and runs no more unless somebody retries it. */
+  dequeue(): never;
+  /**
+   * Jobs that take the place of this one: `await job.replace([[resize, { file }], [notify, { to }, { delay: "5m" }]])`. They are added
+   * by the transaction that records this run as done, in the same database: when the handler returns, and its end counts; where it
+   * throws, or has lost its run, they never were. Called again it adds more. A unique key of this job is handed over to the first of
+   * them that wants it; one whose key another job has is not added, which the event "enqueued" tells ("unique").
+   * Resolves to their ids, once they have been checked. Where one was refused the run fails, whatever the handler makes of it.
+   * @throws InvalidInputError for what cannot be enqueued; QudoError QUDO_REPLACE_IN_TRANSACTION together with `completeIn`.
+   */
+  replace<const Inputs extends readonly unknown[]>(orders: {
+    readonly [I in keyof Inputs]: Order<Inputs[I]>;
+  }): Promise<readonly string[]>;
   /** How far it is: any small JSON, at most 4 KiB. Written at most once a second, the last value wins; seen in `qudo show`. */
   progress(value: unknown): void;
   /** A line for the job's own log, kept with it: at most 1,000 a run, 8 KiB each. Default level "info". */
@@ -126,6 +142,15 @@ export interface JobDefinition<
   readonly hooks: readonly Hooks[] | null;
   readonly run: Handler<Payload, Result, Context, Plugins>;
 }
+
+/** One job that is to be enqueued: definition, payload, options. */
+export type Order<Input> = readonly [
+  // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
+  job: JobDefinition<Input, any, any, any, any>,
+  // The type comes from the job alone: inferred from both, it would be whatever suits both, and nothing would be checked.
+  payload: NoInfer<Input>,
+  options?: EnqueueOptions,
+];
 
 /** Any definition, whatever its types: what lists of definitions hold. */
 // oxlint-disable-next-line typescript/no-explicit-any -- handlers are contravariant in their payload

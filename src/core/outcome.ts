@@ -85,6 +85,26 @@ export function afterRequeue(): Decision {
   return { state: "requeued", reason: null, fails: 0, crashes: 0, next: { delayMs: 0 } };
 }
 
+/** An operator emptied its queue: what was seen running has to be called abandoned, for nobody knows how far it got. */
+export function afterPurge(run: Counters, wasRunning: boolean): Decision {
+  return wasRunning ? end("abandoned", "purged", run) : afterCancel(run);
+}
+
+/** An operator moved it while it waited: the same run as before at another place. */
+export function afterReschedule(run: Counters): Decision {
+  return { ...afterRelease(run), state: "requeued" };
+}
+
+/** An operator ended the session that held it, with this to become of it. */
+export function afterDismissal(run: Counters, how: "released" | "abandoned"): Decision {
+  return how === "released" ? afterRelease(run) : end("abandoned", "worker_cancelled", run);
+}
+
+/** A failed run, of which an operator may have a new job made. */
+export function hasFailed(state: RunState): boolean {
+  return state === "failed" || state === "crashed" || state === "abandoned";
+}
+
 /**
  * A session died holding this run. A first crash counts always. After that only a run that was seen
  * running counts: of 500 claimed and 3 running jobs, 497 are innocent.

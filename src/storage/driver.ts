@@ -14,6 +14,8 @@ import type {
   CancelOutcome,
   DatabaseMode,
   DeadSession,
+  Dismissal,
+  DismissOutcome,
   Heartbeat,
   HeartbeatOutcome,
   HeldRun,
@@ -26,8 +28,13 @@ import type {
   Promotion,
   PruneOutcome,
   PruneStep,
+  PurgeOutcome,
   ReapOutcome,
+  Reschedule,
+  RescheduleOutcome,
   RetryOutcome,
+  Revival,
+  RevivalOutcome,
   RunReport,
   SessionRow,
   Settlement,
@@ -81,6 +88,15 @@ export type {
   PruneOutcome,
   CancelOutcome,
   RetryOutcome,
+  ChildOutcome,
+  Replacement,
+  PurgeOutcome,
+  Reschedule,
+  RescheduleOutcome,
+  Revival,
+  RevivalOutcome,
+  Dismissal,
+  DismissOutcome,
 } from "./records.js";
 export type {
   JobRow,
@@ -157,6 +173,20 @@ export interface Driver {
   cancel(ids: readonly string[]): Promise<CancelOutcome[]>;
   /** Another life for abandoned or cancelled jobs, with a clean slate. */
   retry(ids: readonly string[]): Promise<RetryOutcome[]>;
+  /** Like {@link cancel}, but a run that is shown as running is abandoned (purged). */
+  purge(ids: readonly string[]): Promise<PurgeOutcome[]>;
+  /** Moves jobs that wait. Their counters stay. */
+  reschedule(changes: readonly Reschedule[]): Promise<RescheduleOutcome[]>;
+  /**
+   * New jobs like those of these failed runs: same queue, kind, payload, options and unique key, due now, without their expiry. Of each run
+   * at most one job is ever made.
+   */
+  enqueueFromFailed(revivals: readonly Revival[]): Promise<RevivalOutcome[]>;
+  /**
+   * Ends sessions without asking whether they live: what they hold is given back or abandoned, and the worker, if it lives, learns by
+   * its heartbeat that its session is gone. One transaction for each, which waits for what is being settled at this moment.
+   */
+  dismiss(sessions: readonly string[], how: Dismissal): Promise<DismissOutcome[]>;
   /** Nothing of a paused queue, or of one kind in it, is claimed; what runs goes on. False when it was so already. */
   setPaused(target: { queue: string; kind: string | null }, paused: boolean): Promise<boolean>;
 

@@ -167,6 +167,11 @@ export interface Settlement extends RunKey, Decision {
    * if not, it was rolled back, and this settlement counts.
    */
   readonly completed?: true;
+  /**
+   * Jobs that take its place: inserted by the same transaction, if and only if this settlement is accepted, and never by one that
+   * is sent again. Goes with "done" only. A unique key of the job itself is handed over to the first child that wants it.
+   */
+  readonly children?: readonly NewJob[];
 }
 
 /** One line of a handler's log. */
@@ -198,6 +203,19 @@ export interface SettleGroup {
 /** Whether this settlement decided its run, or somebody else had. */
 export type SettleOutcome = "accepted" | "lost";
 
+/**
+ * What became of a child: "unique" was not inserted, another living job has its key, which is `holder` (null: not any more, by the time
+ * the same settlement was sent again). "duplicate": its id was known, or the settlement is sent again.
+ */
+export type ChildOutcome =
+  | { readonly status: "inserted" | "duplicate" }
+  | { readonly status: "unique"; readonly holder: string | null };
+
+/** A run that was done and left children in its place; one outcome for each of them, in order. */
+export interface Replacement extends RunKey {
+  readonly children: readonly ChildOutcome[];
+}
+
 /** Ends of runs, and a claim in the same transaction. */
 export interface Trip {
   readonly settle: readonly SettleGroup[];
@@ -209,6 +227,8 @@ export interface Trip {
 export interface TripOutcome {
   /** One list per group, one outcome per settlement. */
   readonly settled: readonly (readonly SettleOutcome[])[];
+  /** One for each accepted settlement with children, in order. Absent where there is none. */
+  readonly replaced?: readonly Replacement[];
   /** In claim order: priority, then due time, within each queue. */
   readonly claimed: readonly ClaimedJob[];
   /** True when the claim stopped early (it ended many expired jobs): claim again, do not wait. */
@@ -272,3 +292,44 @@ export type RetryOutcome =
   | { readonly status: "requeued" | "absent" }
   | { readonly status: "refused"; readonly state: JobState }
   | { readonly status: "unique"; readonly holder: string };
+
+/** "abandoned": it was shown as running; its worker learns of it by its heartbeat. The others as in {@link CancelOutcome}. */
+export type PurgeOutcome = CancelOutcome | "abandoned";
+
+/** Another time, or another priority, for a job that waits. What is null stays. */
+export interface Reschedule {
+  readonly id: string;
+  /** Milliseconds UTC; what is past means now. Ignored where `delayMs` is given. */
+  readonly runAt: number | null;
+  /** From now. */
+  readonly delayMs: number | null;
+  readonly priority: number | null;
+}
+
+/** "refused": it does not wait, because it is held, or has ended. */
+export type RescheduleOutcome =
+  | { readonly status: "rescheduled" | "absent" }
+  | { readonly status: "refused"; readonly state: JobState };
+
+/** A failed run, and the id of the new job that is to be made of it. */
+export interface Revival extends RunKey {
+  readonly id: string;
+}
+
+/**
+ * "already": a job was made of this run before, and is `by`; "refused": the run has not failed; "absent": the run is unknown, or
+ * pruned; "duplicate": the new id was known; "unique": another living job has the key.
+ */
+export type RevivalOutcome =
+  | { readonly status: "inserted" | "duplicate" | "absent" }
+  | { readonly status: "already"; readonly by: string }
+  | { readonly status: "refused"; readonly state: RunState }
+  | { readonly status: "unique"; readonly holder: string };
+
+/** What becomes of all that a dismissed session holds: it goes back to its place, or is abandoned (worker_cancelled). */
+export type Dismissal = "released" | "abandoned";
+
+/** `runs`: how many were decided. */
+export type DismissOutcome =
+  | { readonly status: "absent" }
+  | { readonly status: "dismissed"; readonly runs: number };

@@ -29,6 +29,8 @@ export interface JobRow {
   readonly startedAt: number | null;
   /** JSON: what its handler last said of its progress. */
   readonly progress: string | null;
+  /** The failed run of which it was made, by {@link Driver.enqueueFromFailed}. Only {@link Driver.getJobs} says so. */
+  readonly origin?: RunKey;
   /** Name of the one it is in, of several databases. */
   readonly database?: string;
 }
@@ -110,6 +112,8 @@ export interface AttemptRow extends RunKey {
   readonly nextAt: number | null;
   readonly result: string | null;
   readonly error: string | null;
+  /** The job that was made of it by {@link Driver.enqueueFromFailed}. Only {@link Driver.listAttempts} says so. */
+  readonly retriedBy?: string;
   /** Name of the one it is in, of several databases. */
   readonly database?: string;
 }

@@ -2,10 +2,11 @@
 import { DEFAULTS } from "../core/defaults.js";
 import { inWords } from "../core/events.js";
 import type { RunState } from "../core/states.js";
-import type { Settlement } from "../storage/driver.js";
+import type { ChildOutcome, NewJob, Settlement } from "../storage/driver.js";
 import type { Run } from "./context.js";
 import { hasAfterwards, tellAfterwards, type HookFailed } from "./hooked.js";
 import type { Logger } from "./options.js";
+import type { Surroundings } from "./surroundings.js";
 
 /** With so many of them under way nothing more is claimed. */
 const MOST = 1_000;
@@ -16,13 +17,23 @@ export class Afterwards {
   private used = false;
   private readonly underWay = new Set<Promise<void>>();
 
+  private readonly failed: HookFailed;
+
   constructor(
     private readonly logger: Logger,
-    private readonly failed: HookFailed = (failed) =>
-      logger.error(`qudo: ${inWords(failed)} failed: ${String(failed.error)}`),
+    private readonly surroundings: Pick<Surroundings, "hookFailed" | "replaced"> = {},
     /** There is room again. */
     private readonly roomAgain: () => void = () => undefined,
-  ) {}
+  ) {
+    this.failed =
+      surroundings.hookFailed ??
+      ((failed) => logger.error(`qudo: ${inWords(failed)} failed: ${String(failed.error)}`));
+  }
+
+  /** One of the jobs that took the place of another is in the database, or is not. */
+  replaced(child: NewJob, outcome: ChildOutcome): void {
+    this.surroundings.replaced?.(child, outcome);
+  }
 
   get full(): boolean {
     return this.underWay.size >= MOST;

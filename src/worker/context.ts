@@ -1,14 +1,15 @@
 /** One run of one job in this process: what its handler is given, and what became of it. */
 import { encodeResult } from "../core/codec.js";
 import type { Duration } from "../core/duration.js";
-import { JobError, RunLostError } from "../core/errors.js";
+import { JobError, QudoError, RunLostError } from "../core/errors.js";
 import type { Chain, HookSet } from "../core/hooks.js";
-import type { AnyJobDefinition, AnyPlugins, JobContext, WorkJob } from "../core/job.js";
+import type { AnyJobDefinition, AnyPlugins, JobContext, Order, WorkJob } from "../core/job.js";
 import { maskText, secretsOf } from "../core/redact.js";
 import type { Serializers } from "../core/serializer.js";
 import { snooze } from "../core/snooze.js";
 import type { ClaimedJob, StoredPayload, UserTransaction } from "../storage/driver.js";
 import { Journal } from "./journal.js";
+import { refuseOrders, Replacing, type Prepare } from "./replacing.js";
 
 /** Why a run's signal was aborted. */
 export type AbortCause = "timeout" | "stop" | "lost";
@@ -24,6 +25,8 @@ export interface RunOf {
   /** Which one of several databases it works on. Default: there is one. */
   readonly database?: string;
   session(): string;
+  /** Default: it cannot enqueue. */
+  readonly prepare?: Prepare;
   /** A user's open transaction as the database's engine knows it. */
   transaction(of: object): UserTransaction;
 }
@@ -35,6 +38,16 @@ export class AbortedByHandler extends JobError {
 
   /** By its private field: a handler may throw anything, also what throws when it is looked at. */
   static is(thrown: unknown): thrown is AbortedByHandler {
+    return typeof thrown === "object" && thrown !== null && #own in thrown;
+  }
+}
+
+/** Thrown by job.dequeue(): takes the job out of its queue. */
+export class DequeuedByHandler extends JobError {
+  // oxlint-disable-next-line no-unused-private-class-members -- `#own in …` below asks for it
+  readonly #own = true;
+
+  static is(thrown: unknown): thrown is DequeuedByHandler {
     return typeof thrown === "object" && thrown !== null && #own in thrown;
   }
 }
@@ -59,6 +72,8 @@ export class Run implements WorkJob {
   cause: AbortCause | null = null;
   /** Null until the handler says something. */
   journal: Journal | null = null;
+  /** Null until the handler asks for jobs in the place of this one. */
+  replacing: Replacing | null = null;
   stored: StoredPayload | null;
   private controller: AbortController | null = null;
   private secrets: readonly string[] | null = null;
@@ -136,7 +151,16 @@ export class Run implements WorkJob {
     throw snooze(delay);
   }
 
-  // These three are getters, so that they can be taken out of the context, as abort and snooze can.
+  reenqueue(delay: Duration = 0): never {
+    // oxlint-disable-next-line typescript/only-throw-error -- it is no error: the executor takes it for what it is
+    throw snooze(delay);
+  }
+
+  dequeue(): never {
+    throw new DequeuedByHandler("QUDO_JOB_ABORTED", "The handler took its job out of the queue.");
+  }
+
+  // These are getters, so that they can be taken out of the context, as abort and snooze can.
 
   get progress(): JobContext["progress"] {
     return (value) => this.write().say(value);
@@ -153,6 +177,21 @@ export class Run implements WorkJob {
     return (transaction, result) => this.complete(transaction, result);
   }
 
+  get replace(): JobContext["replace"] {
+    return (orders) => {
+      const checked = this.replaceBy(orders as readonly Order<unknown>[]);
+      // Whoever does not wait for it learns of it at the end of the handler: a refusal fails the run.
+      checked.catch(() => undefined);
+      return checked;
+    };
+  }
+
+  private async replaceBy(orders: readonly Order<unknown>[]): Promise<readonly string[]> {
+    if (this.completed) throw replacedInTransaction();
+    this.replacing ??= new Replacing(this.worker.prepare ?? refuseOrders);
+    return this.replacing.add(orders);
+  }
+
   private write(): Journal {
     this.journal ??= new Journal((text) => this.mask(text));
     return this.journal;
@@ -160,6 +199,7 @@ export class Run implements WorkJob {
 
   private complete(transaction: object, result: unknown): void | Promise<void> {
     const { claimed, lease, worker } = this;
+    if (this.replacing !== null) throw replacedInTransaction();
     const end = { elapsedMs: this.elapsedMs, result: encodeResult(result) };
     const run = { job: claimed.job, run: claimed.run, lease, session: worker.session() };
     const done = (): void => {
@@ -222,5 +262,13 @@ export function reasonFor(cause: AbortCause, job: ClaimedJob): JobError {
     cause === "stop"
       ? "The worker stops; the job is given back and will run again."
       : "The job was cancelled, or this worker lost it (it missed its heartbeats): whatever it does now counts no more.",
+  );
+}
+
+/** In the user's transaction the key could not be handed over, and what is added there is added with `qudo.in`. */
+function replacedInTransaction(): QudoError {
+  return new QudoError(
+    "QUDO_REPLACE_IN_TRANSACTION",
+    "A run is ended by job.replace or by job.completeIn, not by both. In a transaction of yours enqueue with qudo.in(transaction), and complete the job there.",
   );
 }

@@ -1,6 +1,13 @@
 /** What became of runs, as the database has it: counted, told, and what follows from it. */
 import type { RunState } from "../core/states.js";
-import type { ClaimedJob, Driver, Settlement, SettleOutcome } from "../storage/driver.js";
+import type {
+  ClaimedJob,
+  Driver,
+  Replacement,
+  SettleGroup,
+  Settlement,
+  TripOutcome,
+} from "../storage/driver.js";
 import type { Afterwards } from "./afterwards.js";
 import type { Herald } from "./herald.js";
 import { Counters, type WorkerStats } from "./stats.js";
@@ -40,14 +47,30 @@ export class Ends {
   }
 
   /** The database has answered. Only now is it known what counts, and when retries are due. */
-  arrived(settlements: readonly Settlement[], outcomes: readonly SettleOutcome[]): void {
+  arrived(groups: readonly SettleGroup[], { settled, replaced = [] }: TripOutcome): void {
     let ready = false;
-    settlements.forEach((settlement, i) => {
-      if (outcomes[i] !== "accepted") this.ended(settlement, "lost");
-      else if (settlement.completed === undefined) ready = this.counted(settlement) || ready;
-      else this.ask(settlement);
-    });
-    if (ready) this.worker.madeReady();
+    groups.forEach(({ settlements }, g) =>
+      settlements.forEach((settlement, i) => {
+        if (settled[g]?.[i] !== "accepted") this.ended(settlement, "lost");
+        else if (settlement.completed === undefined) ready = this.counted(settlement) || ready;
+        else this.ask(settlement);
+      }),
+    );
+    if (replaced.length > 0) this.replaced(groups, replaced);
+    if (ready || replaced.length > 0) this.worker.madeReady();
+  }
+
+  /** Jobs in the place of runs that are done: they are there now, or it is known why not. */
+  private replaced(groups: readonly SettleGroup[], replaced: readonly Replacement[]): void {
+    const settlements = groups.flatMap((group) => group.settlements);
+    for (const { job, run, children } of replaced) {
+      const asked = settlements.find((one) => one.job === job && one.run === run)!;
+      children.forEach((outcome, i) => {
+        const child = asked.children![i]!;
+        this.herald.enqueued(child, outcome.status);
+        this.afterwards.replaced(child, outcome);
+      });
+    }
   }
 
   /** They never reached the database: the session is gone, or the database. */

@@ -6,6 +6,7 @@ import { timerMs } from "../core/duration.js";
 import { JobError } from "../core/errors.js";
 import {
   afterAbort,
+  afterCancel,
   afterFailure,
   afterRelease,
   afterSnooze,
@@ -15,7 +16,7 @@ import {
 import { validate } from "../core/schema.js";
 import { Snooze } from "../core/snooze.js";
 import type { Settlement, StoredPayload } from "../storage/driver.js";
-import { AbortedByHandler, reasonFor, type Run } from "./context.js";
+import { AbortedByHandler, DequeuedByHandler, reasonFor, type Run } from "./context.js";
 import { deserialized, work } from "./hooked.js";
 import type { Turns } from "./turns.js";
 
@@ -79,6 +80,7 @@ async function finish(run: Run, payload: unknown, crew: ExecutorOf): Promise<Set
   crew.started(run);
   const returned =
     run.chain === null ? await definition.run(payload, run) : await work(run, run.chain, payload);
+  if (run.replacing !== null) await run.replacing.checked();
   if (Snooze.is(returned)) return snoozed(run, returned);
   if (run.completed) return rolledBack(run, "");
   return settlement(run, afterSuccess(claimed), encodeResult(returned), null);
@@ -91,6 +93,7 @@ function failed(run: Run, error: unknown): Settlement {
   if (Snooze.is(error)) return snoozed(run, error);
   if (AbortedByHandler.is(error))
     return settlement(run, afterAbort(claimed), null, encodeError(error, masked(run)));
+  if (DequeuedByHandler.is(error)) return settlement(run, afterCancel(claimed), null, null);
   // Interrupted from outside and then thrown: it is not its fault, and it runs no more.
   if (cause === "stop" || cause === "lost") return givenBack(run);
   if (cause === "timeout") return timedOut(run);
@@ -163,8 +166,14 @@ function settlement(
   const { job, run: number } = run.claimed;
   const end = { job, run: number, ...decision, elapsedMs: run.elapsedMs, result, error };
   const lines = run.journal?.rest();
-  if (lines === undefined && !run.completed) return end;
-  return { ...end, ...(lines && { lines }), ...(run.completed && { completed: true }) };
+  const children = decision.state === "done" ? run.replacing?.children : undefined;
+  if (lines === undefined && children === undefined && !run.completed) return end;
+  return {
+    ...end,
+    ...(lines && { lines }),
+    ...(children && { children }),
+    ...(run.completed && { completed: true }),
+  };
 }
 
 /** Aborts the signal when time is up; a handler that goes on all the same is failed a little later. */

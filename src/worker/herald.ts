@@ -4,7 +4,7 @@
  */
 import type { Emit, EventName, QudoEvents, RunEnd, RunRef } from "../core/events.js";
 import type { RunState } from "../core/states.js";
-import type { ClaimedJob, Settlement } from "../storage/driver.js";
+import type { ClaimedJob, InsertOutcome, NewJob, Settlement } from "../storage/driver.js";
 import type { Logger } from "./options.js";
 
 export class Herald {
@@ -37,8 +37,9 @@ export class Herald {
   /** A settlement of this job goes to the database. */
   settling(settlement: Settlement, job: ClaimedJob): void {
     const { emit } = this;
+    const { state } = settlement;
     if (
-      emit.listening(settlement.state as EventName) ||
+      (isTold(state) && emit.listening(state)) ||
       emit.listening("lost") ||
       emit.listening("done")
     )
@@ -59,12 +60,30 @@ export class Herald {
       this.tell(state, () => end);
   }
 
+  /** One of the jobs that took the place of another. */
+  enqueued({ id, kind, queue }: NewJob, status: InsertOutcome["status"]): void {
+    this.tell("enqueued", () => ({ id, kind, queue, status }));
+  }
+
   /** Says in which database it happened, where there are several. */
   private placed<Event>(make: () => Event): () => Event {
     const { database } = this;
     return database === undefined ? make : () => ({ ...make(), database });
   }
 }
+
+/** A run that its own holder took out of its queue is told of by nothing. */
+function isTold(state: RunState): state is RunState & EventName {
+  return TOLD.has(state);
+}
+
+const TOLD: ReadonlySet<RunState> = new Set([
+  "done",
+  "failed",
+  "abandoned",
+  "snoozed",
+  "released",
+] satisfies (RunState & EventName)[]);
 
 function runRef({ job: id, kind, queue, run, fails }: ClaimedJob): RunRef {
   return { id, kind, queue, run, attempt: fails + 1 };

@@ -4,10 +4,11 @@ import type { Emit } from "../core/events.js";
 import { HookSet } from "../core/hooks.js";
 import type { AnyPlugins, WorkJob } from "../core/job.js";
 import { Serializers } from "../core/serializer.js";
-import type { UserTransaction } from "../storage/driver.js";
+import type { ChildOutcome, NewJob, UserTransaction } from "../storage/driver.js";
 import type { RunOf } from "./context.js";
 import type { HookFailed } from "./hooked.js";
 import type { Places } from "./places.js";
+import type { Prepare } from "./replacing.js";
 
 export interface Surroundings {
   /** Hears of jobs that this worker made ready: `subscribe` tells only of other connections' writes. */
@@ -26,6 +27,10 @@ export interface Surroundings {
   emit?: Emit;
   /** What `job.completeIn` needs: a user's open transaction as the database's engine knows it. */
   transaction?(of: object): UserTransaction;
+  /** What `job.replace` needs: orders as the database takes them, once they have been checked. */
+  prepare?: Prepare;
+  /** Hears what became of those: the same objects, once the database has them. */
+  replaced?(job: NewJob, outcome: ChildOutcome): void;
   /** Where the database is one of several. */
   part?: PartSurroundings;
 }
@@ -51,6 +56,7 @@ export function runOf({ part, ...given }: Surroundings): Omit<RunOf, "session"> 
     plugins: given.plugins ?? (() => NO_PLUGINS),
     hooks: given.hooks ?? new HookSet(),
     serializers: given.serializers ?? new Serializers(),
+    ...(given.prepare && { prepare: given.prepare }),
     ...(part && { database: part.name }),
     transaction: given.transaction ?? refuseTransaction,
   };

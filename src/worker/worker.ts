@@ -86,7 +86,7 @@ export class Worker implements RunningWorker {
       woken: () => driver.capabilities.wakeups && (driver.listens?.() ?? true),
       chance: Math.random,
     });
-    this.afterwards = new Afterwards(logger, surroundings.hookFailed, () => this.bell.ring());
+    this.afterwards = new Afterwards(logger, surroundings, () => this.bell.ring());
     this.ends = new Ends(driver, this.herald, this.afterwards, this.trouble, this.endsOwner());
     this.crew = new Crew(driver, registry, settings.queues, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
@@ -135,10 +135,12 @@ export class Worker implements RunningWorker {
     if (this.phase === "starting" || this.phase === "working") this.phase = "stopping";
     this.session.hurry();
     this.bell.ring();
-    const lastMs = graceMs + DEFAULTS.abortGraceMs;
     const timers = [
       setTimeout(() => this.crew.interruptAll("stop"), timerMs(graceMs)),
-      setTimeout(() => this.giveUp(options.exiting ?? false), timerMs(lastMs)),
+      setTimeout(
+        () => this.giveUp(options.exiting ?? false),
+        timerMs(graceMs + DEFAULTS.abortGraceMs),
+      ),
     ];
     try {
       await this.stopped;
@@ -269,11 +271,12 @@ export class Worker implements RunningWorker {
   private landed(
     settle: readonly SettleGroup[],
     claim: ClaimRequest | null,
-    { settled, claimed, more }: TripOutcome,
+    outcome: TripOutcome,
   ): void {
+    const { claimed, more } = outcome;
     this.settler.applied(settle);
     if (settle.length > 0 || claimed.length > 0) this.looks.worked();
-    settle.forEach(({ settlements }, i) => this.ends.arrived(settlements, settled[i] ?? []));
+    this.ends.arrived(settle, outcome);
     // A session that ended while the answer was on its way: what it claimed is others' now.
     if (claim === null || claim.session !== this.session.id) return;
     this.unanswered = null;

@@ -54,6 +54,20 @@ const withLines = (group: SettleGroup): SettleGroup => ({
   settlements: group.settlements.map((settlement) => ({ ...settlement, lines })),
 });
 
+/** In the place of the job with the key one that has it too; another one wants the key of somebody else. Both sides send the same. */
+export function replacingGroup(): SettleGroup {
+  const children = [
+    newJob("child, keyed", "held", { uniqueKey: KEY_HELD }),
+    newJob("child", "new"),
+    newJob("child, refused", "waits", { uniqueKey: KEY_READY }),
+  ];
+  const group = doneGroup("dying", "lease", HELD, true);
+  const settlements = group.settlements.map((settlement) =>
+    settlement.job === id("running") ? { ...settlement, children } : settlement,
+  );
+  return { ...group, settlements };
+}
+
 /** Only some of the lease fail, the others go on: the lease stays. */
 function failedGroup(): SettleGroup {
   const decision = afterFailure({ fails: 0, crashes: 0, maxAttempts: 6 }, () => 60_000);
@@ -77,6 +91,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "settle failed": () => trip([withLines(failedGroup())], null, ""),
   "settle a cancelled run": () =>
     trip([withLines(doneGroup("dying", "doomed lease", [["doomed", 1]], true))], null, ""),
+  "settle with children": () => trip([replacingGroup()], null, ""),
   "settle and claim": (side) => trip([allDone()], "dying", `new lease, ${side}`),
   markStarted: () => ({
     method: "markStarted",
@@ -111,6 +126,33 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     method: "cancel",
     args: [["ready", "ready, keyed", "due", "later", "held", "running", "doomed", "done"].map(id)],
   }),
+  purge: () => ({
+    method: "purge",
+    args: [["ready, keyed", "due", "held too", "running", "doomed", "done"].map(id)],
+  }),
+  // Always another place than it has.
+  reschedule: (side) => ({
+    method: "reschedule",
+    args: [
+      ["ready", "ready, keyed", "due", "later", "held", "abandoned"].map((name) => ({
+        id: id(name),
+        runAt: null,
+        delayMs: null,
+        priority: side === "first" ? 3 : 4,
+      })),
+    ],
+  }),
+  "enqueue from failed": (side) => ({
+    method: "enqueueFromFailed",
+    args: [
+      [
+        { job: id("abandoned"), run: 1, id: id(`of abandoned, ${side}`) },
+        { job: id("crashed"), run: 1, id: id(`of crashed, ${side}`) },
+        { job: id("done"), run: 1, id: id(`of done, ${side}`) },
+      ],
+    ],
+  }),
+  dismiss: () => ({ method: "dismiss", args: [[dying.session], "released"] }),
   "pause a queue": () => ({ method: "setPaused", args: [{ queue: "q", kind: null }, true] }),
   "pause a kind": () => ({ method: "setPaused", args: [{ queue: "q", kind: "new" }, true] }),
   promote: () => ({ method: "promote", args: [100] }),

@@ -5,11 +5,17 @@
 import { ENQUEUED, RUN_STATES, runStateOf, type RunState } from "../../src/core/states.js";
 import type {
   CancelOutcome,
+  ChildOutcome,
+  DismissOutcome,
   Driver,
   HeartbeatOutcome,
   InsertOutcome,
+  PurgeOutcome,
   ReapOutcome,
+  RescheduleOutcome,
   RetryOutcome,
+  RevivalOutcome,
+  Trip,
   TripOutcome,
 } from "../../src/storage/driver.js";
 import { idText } from "../../src/core/ids.js";
@@ -100,6 +106,7 @@ class Claims {
   readonly changed = new Map<string, number>();
   pruned = 0;
   reaped = false;
+  dismissed = false;
   beating = false;
   private readonly ends = new Map<string, string>();
   private readonly holders = new Map<string, string>();
@@ -122,6 +129,19 @@ class Claims {
         return (value as CancelOutcome[]).forEach((outcome, i) => {
           if (outcome === "cancelled") this.count("cancelled", call.args[0][i]!);
         });
+      case "purge":
+        return (value as PurgeOutcome[]).forEach((outcome, i) => {
+          if (outcome === "cancelled" || outcome === "abandoned")
+            this.count(outcome, call.args[0][i]!);
+        });
+      case "reschedule":
+        return (value as RescheduleOutcome[]).forEach(({ status }, i) => {
+          if (status === "rescheduled") this.count("requeued", call.args[0][i]!.id);
+        });
+      case "enqueueFromFailed":
+        return this.addRevivals(call, value as RevivalOutcome[]);
+      case "dismiss":
+        return this.addDismissals(value as DismissOutcome[]);
       case "retry":
         return this.addRetries(call, value as RetryOutcome[]);
       case "release":
@@ -148,11 +168,18 @@ class Claims {
         if (trip.settled[g]![s] === "accepted") this.end(job, run, `${state}/${group.session}`);
       }),
     );
+    for (const { children } of trip.replaced ?? []) this.addChildren(settle, children);
     for (const { job, run } of trip.claimed) {
       const holder = this.holders.get(`${job}/${run}`) ?? claim!.lease;
       if (holder !== claim!.lease) this.wrong.push(`${job}/${run} was claimed twice`);
       this.holders.set(`${job}/${run}`, claim!.lease);
     }
+  }
+
+  /** Only one settlement of ours has any. */
+  private addChildren(settle: Trip["settle"], outcomes: readonly ChildOutcome[]): void {
+    const jobs = settle.flatMap(({ settlements }) => settlements.flatMap((s) => s.children ?? []));
+    outcomes.forEach((outcome, i) => this.addInsert(jobs[i]!.id, outcome.status));
   }
 
   /** A settlement sent again is accepted again and counts once; another end of the same run never is. */
@@ -168,13 +195,38 @@ class Claims {
     call: Extract<Call, { method: "insertJobs" }>,
     outcomes: readonly InsertOutcome[],
   ): void {
+    outcomes.forEach(({ status }, i) => this.addInsert(call.args[0][i]!.id, status));
+  }
+
+  private addInsert(id: string, status: InsertOutcome["status"]): void {
+    if (status === "unique") return;
+    this.kept.add(id);
+    if (status === "inserted" && this.inserted.has(id)) this.wrong.push(`${id} inserted twice`);
+    if (status === "inserted") this.inserted.add(id);
+  }
+
+  /** Line 0 of the failed run names the job. */
+  private addRevivals(
+    call: Extract<Call, { method: "enqueueFromFailed" }>,
+    outcomes: readonly RevivalOutcome[],
+  ): void {
     outcomes.forEach(({ status }, i) => {
-      const { id } = call.args[0][i]!;
-      if (status === "unique") return;
-      this.kept.add(id);
-      if (status === "inserted" && this.inserted.has(id)) this.wrong.push(`${id} inserted twice`);
-      if (status === "inserted") this.inserted.add(id);
+      const { job, run, id } = call.args[0][i]!;
+      if (status !== "inserted") return;
+      const line = `${job}/${run}/0`;
+      if (this.lines.has(line)) this.wrong.push(`two jobs were made of ${job}/${run}`);
+      this.lines.add(line);
+      this.addInsert(id, status);
     });
+  }
+
+  private addDismissals(outcomes: readonly DismissOutcome[]): void {
+    for (const outcome of outcomes) {
+      if (outcome.status !== "dismissed") continue;
+      if (this.reaped || this.dismissed) this.wrong.push("the session was ended twice");
+      this.dismissed = true;
+      this.many("released", outcome.runs);
+    }
   }
 
   private addRetries(
@@ -206,7 +258,7 @@ class Claims {
   private addReap(outcomes: readonly ReapOutcome[]): void {
     for (const outcome of outcomes) {
       if (outcome.status !== "reaped") continue;
-      if (this.reaped) this.wrong.push("the session was reaped twice");
+      if (this.reaped || this.dismissed) this.wrong.push("the session was ended twice");
       this.reaped = true;
       for (const [state, n] of Object.entries(outcome.decided)) this.many(state as RunState, n);
     }

@@ -19,6 +19,7 @@ const PAGES = [
   "docs/hooks.md",
   "docs/serializers.md",
   "docs/plugins.md",
+  "docs/operating.md",
 ];
 const TOPICS = new Set(laws.map(({ id }) => id.split(".")[0]));
 const read = (page: string): string => readFileSync(page, "utf8");

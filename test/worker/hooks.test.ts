@@ -252,6 +252,50 @@ describe("may change", () => {
   });
 });
 
+describe("jobs that take the place of another", () => {
+  const child = defineJob("child", { queue: "later", run: () => undefined });
+  const parent = defineJob("parent", {
+    backoff: fixed("1h"),
+    run: (n: number, job) => job.replace([[child, n, { uniqueKey: "one" }]]),
+  });
+
+  test("are changed by hooks before they are written, and told of when they are", async () => {
+    const qudo = newQudo([parent]);
+    const told: string[] = [];
+    qudo.use({
+      kinds: [child],
+      preEnqueue: (draft) => void (draft.payload = Number(draft.payload) + 1),
+      serialize: (draft) => void (draft.payload = { n: draft.payload }),
+      postEnqueue: async ({ id, status, payload }) => {
+        expect(await qudo.jobs.get(id)).toMatchObject({ payload: { n: payload } });
+        told.push(`${status} ${String(payload)}`);
+      },
+      around: { enqueue: () => void told.push("around") },
+    });
+    await qudo.enqueue(parent, 1);
+    await worked(qudo, 1);
+    await until("it is told", () => told.length > 0);
+    expect(told).toEqual(["inserted 2"]);
+    await expectSound(qudo);
+  });
+
+  test("are refused by a hook together with the run that wants them", async () => {
+    const qudo = newQudo([parent]);
+    qudo.use({
+      kinds: [child],
+      preEnqueue: () => {
+        throw new Error("no children");
+      },
+    });
+    const { id } = await qudo.enqueue(parent, 1);
+    await worked(qudo, 1);
+    expect(await attemptsOf(qudo, id)).toMatchObject([
+      { state: "failed", error: expect.stringContaining("no children") as string },
+    ]);
+    expect(await qudo.monitor.counts({ kind: "child" })).toEqual([]);
+  });
+});
+
 test("stopping waits until hooks have been told of the last runs", async () => {
   const { job, qudo } = setting();
   const [begun, goOn] = [gate(), gate()];

@@ -108,6 +108,10 @@ function working(part: Guarded) {
     prune: call(part, "prune"),
     cancel: call(part, "cancel"),
     retry: call(part, "retry"),
+    purge: call(part, "purge"),
+    reschedule: call(part, "reschedule"),
+    enqueueFromFailed: call(part, "enqueueFromFailed"),
+    dismiss: call(part, "dismiss"),
     setPaused: call(part, "setPaused"),
   } satisfies Partial<Driver>;
 }

@@ -2,32 +2,30 @@
 import { askAll, askEach, complete, noneAnswers } from "../../core/ask.js";
 import { QudoError } from "../../core/errors.js";
 import type {
-  CancelOutcome,
   DatabaseMode,
   Driver,
   MigrationReport,
   Part,
   PruneOutcome,
   PruneStep,
-  RetryOutcome,
 } from "../driver.js";
+import { onJobs, type OnJobs } from "./on-jobs.js";
 
-type Operating = Pick<
-  Driver,
-  | "migrate"
-  | "schemaVersion"
-  | "ping"
-  | "close"
-  | "cancel"
-  | "retry"
-  | "setPaused"
-  | "promote"
-  | "prune"
-  | "identify"
-  | "rename"
-  | "setMode"
-  | "grants"
->;
+type Operating = OnJobs &
+  Pick<
+    Driver,
+    | "migrate"
+    | "schemaVersion"
+    | "ping"
+    | "close"
+    | "setPaused"
+    | "promote"
+    | "prune"
+    | "identify"
+    | "rename"
+    | "setMode"
+    | "grants"
+  >;
 
 export function operating(parts: readonly Part[]): Operating {
   return {
@@ -49,16 +47,7 @@ export function operating(parts: readonly Part[]): Operating {
       await Promise.allSettled(parts.map(({ driver }) => driver.close()));
     },
 
-    async cancel(ids) {
-      const { answers, unasked } = await askAll(parts, ({ driver }) => driver.cancel(ids));
-      const found = ids.map((_, i) => answers.map(({ said }) => said[i]!).reduce(cancelledOf));
-      return found.includes("absent") ? complete(unasked, found) : found;
-    },
-    async retry(ids) {
-      const { answers, unasked } = await askAll(parts, ({ driver }) => driver.retry(ids));
-      const found = ids.map((_, i) => answers.map(({ said }) => said[i]!).reduce(retriedOf));
-      return found.some(isAbsent) ? complete(unasked, found) : found;
-    },
+    ...onJobs(parts),
     async setPaused(target, paused) {
       const { answers, unasked } = await askAll(parts, ({ driver }) =>
         driver.setPaused(target, paused),
@@ -97,26 +86,10 @@ function asOne(what: string): QudoError {
   );
 }
 
-function isAbsent({ status }: RetryOutcome): boolean {
-  return status === "absent";
-}
-
 /** The oldest of the versions found says from where all were brought up to date. */
 function oldest(a: MigrationReport, b: MigrationReport): MigrationReport {
   const from = a.from === null || b.from === null ? null : Math.min(a.from, b.from);
   return { from, to: Math.min(a.to, b.to) };
-}
-
-const CANCELLED: readonly CancelOutcome[] = ["absent", "already", "cancelled"];
-
-function cancelledOf(a: CancelOutcome, b: CancelOutcome): CancelOutcome {
-  return CANCELLED.indexOf(b) > CANCELLED.indexOf(a) ? b : a;
-}
-
-const RETRIED: readonly RetryOutcome["status"][] = ["absent", "refused", "unique", "requeued"];
-
-function retriedOf(a: RetryOutcome, b: RetryOutcome): RetryOutcome {
-  return RETRIED.indexOf(b.status) > RETRIED.indexOf(a.status) ? b : a;
 }
 
 /**

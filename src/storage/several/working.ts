@@ -13,6 +13,7 @@ import type {
   HeldRun,
   Part,
   ReapOutcome,
+  Replacement,
   RunKey,
   SettleOutcome,
   Trip,
@@ -104,8 +105,10 @@ async function runsIn(dead: readonly Part[], running: readonly RunKey[]): Promis
   return running.filter((_, i) => answers.some(({ said }) => said[i] !== null));
 }
 
+const keyOf = ({ job, run }: RunKey): string => `${job}/${run}`;
+
 function distinct(runs: readonly RunKey[]): RunKey[] {
-  return [...new Map(runs.map(({ job, run }) => [`${job}/${run}`, { job, run }])).values()];
+  return [...new Map(runs.map(({ job, run }) => [keyOf({ job, run }), { job, run }])).values()];
 }
 
 /** "No" may mean that it was never open there. */
@@ -151,6 +154,7 @@ async function anyOf(
 class CompoundTrip {
   private readonly order: readonly Part[];
   private readonly settled: SettleOutcome[][];
+  private readonly replaced = new Map<string, Replacement>();
   private readonly claimed: ClaimedJob[] = [];
   readonly errors: DatabaseError[] = [];
   readonly unasked: Unasked[] = [];
@@ -181,10 +185,19 @@ class CompoundTrip {
     // Where the session is gone nothing was written, the settlements neither: they are to be told so.
     for (const part of this.lost) if (settle.length > 0) await this.visit(part, null);
     const { settled, more } = this;
+    const replaced = this.replacements();
     // It is not known whose it was.
     if (this.errors.length > 0 && settled.some((group) => group.includes("lost")))
       throw this.errors[0]!;
-    return { settled, claimed: this.inOrder(), more };
+    const outcome = { settled, claimed: this.inOrder(), more };
+    return replaced.length === 0 ? outcome : { ...outcome, replaced };
+  }
+
+  /** In the order of the settlements. */
+  private replacements(): readonly Replacement[] {
+    if (this.replaced.size === 0) return [];
+    const runs = this.trip.settle.flatMap(({ settlements }) => settlements);
+    return runs.flatMap((run) => this.replaced.get(keyOf(run)) ?? []);
   }
 
   /** By queue as they were asked for, and there by priority: as far as it is known here what comes first. */
@@ -218,7 +231,8 @@ class CompoundTrip {
     return wants.length === 0 ? null : { ...claim, wants };
   }
 
-  private landed({ settled, claimed, more }: TripOutcome): void {
+  private landed({ settled, replaced = [], claimed, more }: TripOutcome): void {
+    for (const one of replaced) this.replaced.set(keyOf(one), one);
     settled.forEach((group, g) =>
       group.forEach((outcome, i) => {
         if (outcome === "accepted") this.settled[g]![i] = outcome;

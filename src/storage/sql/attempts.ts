@@ -29,13 +29,15 @@ const SAID = {
 
 const NAMES = { queue: "text", kind: "text" } as const satisfies Shape;
 const ATTEMPT = { ...SAID, ...NAMES } as const satisfies Shape;
+/** Line 0 of its log is none that a handler wrote: it names the job that was made of this run. */
+const LISTED = { ...ATTEMPT, retried_by: "text?" } as const satisfies Shape;
 const RUN = { job_id: "id", run: "int" } as const satisfies Shape;
 
 export type AttemptColumns = RowOf<typeof ATTEMPT>;
 
 /** Outcomes `a` with the names of their lanes. */
-function attempts({ t }: Work): Query {
-  return sql`select ${columnsOf(SAID, "a")}, ${columnsOf(NAMES, "l")} from ${t.outcome} a
+function attempts({ t }: Work, more = NOTHING): Query {
+  return sql`select ${columnsOf(SAID, "a")}, ${columnsOf(NAMES, "l")}${more} from ${t.outcome} a
     join ${t.lane} l on l.id = a.lane`;
 }
 
@@ -68,9 +70,11 @@ async function page(work: Work, query: AttemptQuery, after: Key | null): Promise
   // Of one job there are few, and its own index finds them: the order must not send the server through the log of all.
   const time = query.job === undefined ? "a.ended_at" : "a.ended_at + 0";
   const order = raw([time, ...COLUMNS.slice(1)].join(", "));
+  const mark = sql`, (select line from ${work.t.job_log} g
+    where g.job_id = a.job_id and g.run = a.run and g.seq = 0) as retried_by`;
   const rows = await work.all(
-    sql`${attempts(work)} where ${where} order by ${order} limit ${limit}`,
-    ATTEMPT,
+    sql`${attempts(work, mark)} where ${where} order by ${order} limit ${limit}`,
+    LISTED,
   );
   const found = rows.map(attemptRow);
   return attemptPage(found, limit);

@@ -36,7 +36,7 @@ const ID = { id: "id" } as const satisfies Shape;
 const INSERTED: InsertOutcome = { status: "inserted" };
 const DUPLICATE: InsertOutcome = { status: "duplicate" };
 
-type LaneIds = ReadonlyMap<string, number>;
+export type LaneIds = ReadonlyMap<string, number>;
 
 export async function insertJobs(
   engine: Engine,
@@ -144,7 +144,29 @@ async function insertUnique(
   });
 }
 
-async function knownOf(work: Work, jobs: readonly NewJob[]): Promise<ReadonlySet<string>> {
+/** Of either sort in one transaction, each under an id of its own. */
+export async function insertAll(
+  work: Work,
+  jobs: readonly NewJob[],
+  lanes: LaneIds,
+): Promise<InsertOutcome[]> {
+  const unique = inHashOrder(jobs.filter(({ uniqueKey }) => uniqueKey !== null));
+  const plain = jobs.filter(({ uniqueKey }) => uniqueKey === null);
+  const outcomes = new Map<NewJob, InsertOutcome>();
+  for (const { some, insert } of [
+    { some: unique, insert: insertUnique },
+    { some: plain, insert: insertPlain },
+  ])
+    if (some.length > 0)
+      for (const [i, outcome] of (await insert(work, some, lanes)).entries())
+        outcomes.set(some[i]!, outcome);
+  return jobs.map((job) => outcomes.get(job)!);
+}
+
+export async function knownOf(
+  work: Work,
+  jobs: readonly Pick<NewJob, "id">[],
+): Promise<ReadonlySet<string>> {
   const { t, dialect } = work;
   const ids = jobs.map(({ id }) => id);
   const find = (some: readonly string[]) =>
@@ -152,7 +174,7 @@ async function knownOf(work: Work, jobs: readonly NewJob[]): Promise<ReadonlySet
   return new Set((await work.allOf(ids, find, ID)).map(({ id }) => id));
 }
 
-function hashOf(job: NewJob): Buffer {
+export function hashOf(job: NewJob): Buffer {
   return uniqueHash(job.kind, job.uniqueKey!);
 }
 

@@ -14,6 +14,15 @@ export class Silence extends ConnectionLost {
 /** It met others, or a node that waits for others, and nothing happened: the same again may succeed at once. */
 export class ConflictError extends DatabaseError {}
 
+/** Between two looks of one transaction others claimed what it is about: it begins again, and finds it so. */
+export function claimedMeanwhile(): ConflictError {
+  return new ConflictError(
+    "QUDO_DATABASE_BUSY",
+    "Workers were claiming at this moment what this is about, again and again. Ask again.",
+    true,
+  );
+}
+
 /** The connection is gone. Nothing has happened, unless a commit was on its way. */
 export class LostError extends DatabaseError {}
 

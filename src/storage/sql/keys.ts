@@ -20,22 +20,30 @@ export async function takeKeys(
   work: Work,
   keys: readonly KeyRow[],
 ): Promise<ReadonlyMap<string, string>> {
-  const { t, dialect } = work;
   const holders = new Map<string, string>();
-  const find = (some: readonly KeyRow[]) => {
-    const hashes = some.map(({ hash }) => hash);
-    return sql`select ${columnsOf(KEY)} from ${t.unique_key} where ${dialect.among("hash", "bytes", hashes)}`;
-  };
   // A holder that kept a key from us may have given it up before we could see who it was: then again.
   for (let open = keys; open.length > 0;) {
     const [, rows] = await Promise.all([
-      work.insertNew(t.unique_key, KEY, open),
-      work.allOf(open, find, KEY),
+      work.insertNew(work.t.unique_key, KEY, open),
+      findKeys(work, open),
     ]);
     for (const { hash, job_id } of rows) holders.set(hashText(hash), job_id);
     open = open.filter(({ hash }) => !holders.has(hashText(hash)));
   }
   return holders;
+}
+
+/** Those of these keys that somebody holds. */
+export function findKeys(
+  work: Work,
+  keys: readonly Pick<KeyRow, "hash">[],
+): Promise<readonly KeyRow[]> {
+  const { t, dialect } = work;
+  const find = (some: readonly Pick<KeyRow, "hash">[]) => {
+    const hashes = some.map(({ hash }) => hash);
+    return sql`select ${columnsOf(KEY)} from ${t.unique_key} where ${dialect.among("hash", "bytes", hashes)}`;
+  };
+  return work.allOf(keys, find, KEY);
 }
 
 /** A hash as what a Map can look up. */

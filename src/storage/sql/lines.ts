@@ -6,7 +6,7 @@ import type { Work } from "./engine.js";
 import type { RowOf, Shape } from "./rows.js";
 import { sql } from "./query.js";
 
-const LINE = {
+export const LINE = {
   job_id: "id",
   run: "int",
   seq: "int",

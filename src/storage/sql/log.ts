@@ -16,7 +16,8 @@ const LINE = {
 export function listLog(engine: Engine, query: LogQuery): Promise<LogRow[]> {
   const { job, run, after, limit } = query;
   const { tables: t, beyond } = engine.dialect;
-  const where = [sql`job_id = ${id(job)}`];
+  // Line 0 is none that a handler wrote.
+  const where = [sql`job_id = ${id(job)} and seq > 0`];
   if (run !== undefined) where.push(sql`run = ${run}`);
   if (after !== undefined) where.push(beyond("after", ["run", "seq"], [after.run, after.seq]));
   const lines = sql`select ${columnsOf(LINE)} from ${t.job_log} where ${join(where, " and ")}

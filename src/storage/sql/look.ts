@@ -33,6 +33,8 @@ const ASKED = {
   codec: "int",
   payload_text: "text?",
   payload_bin: "bytes?",
+  origin_id: "id?",
+  origin_run: "int?",
 } as const satisfies Shape;
 
 const NAMES = { queue: "text", kind: "text" } as const satisfies Shape;
@@ -71,7 +73,8 @@ export async function readJobs(
       const held = state === "reserved" || state === "running";
       const holder = holders.get(runKey(job.id, (last?.run ?? 0) + 1)) ?? null;
       const hold = held ? holdOf(stands, holder) : NOBODYS;
-      return [job.id, jobRow(job.id, job, { state, last: attempt, place, hold })];
+      const { origin_id: origin } = job;
+      return [job.id, jobRow(job.id, job, { state, last: attempt, place, hold, origin })];
     }),
   );
 }

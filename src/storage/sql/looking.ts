@@ -9,9 +9,11 @@ import { listJobs } from "./list.js";
 import { listLog } from "./log.js";
 import { endings, getJobs } from "./look.js";
 import { promote } from "./maintain.js";
-import { cancel, retry } from "./operate.js";
+import { cancel, purge, retry } from "./operate.js";
 import { setPaused } from "./pause.js";
 import { prune } from "./prune.js";
+import { reschedule } from "./reschedule.js";
+import { enqueueFromFailed } from "./revive.js";
 
 export type Looking = Pick<
   Driver,
@@ -19,6 +21,9 @@ export type Looking = Pick<
   | "prune"
   | "cancel"
   | "retry"
+  | "purge"
+  | "reschedule"
+  | "enqueueFromFailed"
   | "setPaused"
   | "getJobs"
   | "listJobs"
@@ -39,6 +44,9 @@ export function looking(engine: Engine): Looking {
     prune: (step) => prune(engine, step),
     cancel: (ids) => cancel(engine, ids),
     retry: (ids) => retry(engine, ids),
+    purge: (ids) => purge(engine, ids),
+    reschedule: (changes) => reschedule(engine, changes),
+    enqueueFromFailed: (revivals) => enqueueFromFailed(engine, revivals),
     setPaused: (target, paused) => setPaused(engine, target, paused),
     getJobs: (ids) => getJobs(engine, ids),
     listJobs: (query) => listJobs(engine, query),

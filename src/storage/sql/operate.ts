@@ -1,7 +1,13 @@
 /** What operators do to jobs. The fence first, then the place: a job on the move is met in its direction of travel. */
-import { afterCancel, afterRequeue, type Decision } from "../../core/outcome.js";
+import {
+  afterCancel,
+  afterPurge,
+  afterRequeue,
+  type Counters,
+  type Decision,
+} from "../../core/outcome.js";
 import { isRetryable, isTerminal, runStateOf } from "../../core/states.js";
-import type { CancelOutcome, RetryOutcome } from "../driver.js";
+import type { CancelOutcome, PurgeOutcome, RetryOutcome } from "../driver.js";
 import type { RunOfLease } from "./dialect.js";
 import { write, type Engine, type Work } from "./engine.js";
 import { freeKeys, hashText, KEY, takeKeys, type KeyRow } from "./keys.js";
@@ -18,10 +24,11 @@ import {
   type Place,
 } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
+import { runningOf } from "./running.js";
 import { DELAYED_KEY, NOWHERE, READY_KEY, standingOf, type Locator } from "./standing.js";
 
 /** A job as an operator meets it: its next run, and the outcome before it. */
-interface Met {
+export interface Met {
   readonly id: string;
   readonly run: number;
   readonly last: BeforeRow | undefined;
@@ -29,19 +36,37 @@ interface Met {
 }
 
 export async function cancel(engine: Engine, ids: readonly string[]): Promise<CancelOutcome[]> {
-  if (ids.length === 0) return [];
-  const outcomes = await write(engine, (work) => cancelAll(work, [...new Set(ids)]));
-  return inTurn(ids, outcomes, (first) => (first === "cancelled" ? "already" : first));
+  const outcomes = await end(engine, ids, afterCancel);
+  return outcomes.map((outcome) => (outcome === "abandoned" ? "cancelled" : outcome));
 }
 
-async function cancelAll(
+export function purge(engine: Engine, ids: readonly string[]): Promise<PurgeOutcome[]> {
+  return end(engine, ids, afterPurge);
+}
+
+type Ending = (run: Counters, running: boolean) => Decision;
+
+async function end(
+  engine: Engine,
+  ids: readonly string[],
+  decide: Ending,
+): Promise<PurgeOutcome[]> {
+  if (ids.length === 0) return [];
+  const outcomes = await write(engine, (work) => endAll(work, [...new Set(ids)], decide));
+  return inTurn(ids, outcomes, (first) => (first === "absent" ? first : "already"));
+}
+
+async function endAll(
   work: Work,
   ids: readonly string[],
-): Promise<ReadonlyMap<string, CancelOutcome>> {
+  decide: Ending,
+): Promise<ReadonlyMap<string, PurgeOutcome>> {
   const { met, known } = await meet(work, ids);
   const living = met.filter(({ last }) => !isTerminal(stateBefore(last)));
+  // To cancel is the same wherever they are.
+  const running = decide === afterCancel ? NONE : await runningOf(work, living);
   const events = living.map(({ id, run, place }) =>
-    operatorEvent(id, run, afterCancel(place.counters)),
+    operatorEvent(id, run, decide(place.counters, running.has(runKey(id, run)))),
   );
   await record(work, events, known);
   const waited = new Set(await takeAway(work, living.map(locatorOf)));
@@ -51,14 +76,17 @@ async function cancelAll(
     work,
     freed.map(({ id }) => id),
   );
-  const outcomes = new Map<string, CancelOutcome>(ids.map((id) => [id, "absent"]));
+  const outcomes = new Map<string, PurgeOutcome>(ids.map((id) => [id, "absent"]));
   for (const { id } of met) outcomes.set(id, "already");
-  for (const { id } of living) outcomes.set(id, "cancelled");
+  for (const { id, decision } of events)
+    outcomes.set(id, decision.state === "abandoned" ? "abandoned" : "cancelled");
   return outcomes;
 }
 
+const NONE: ReadonlyMap<string, unknown> = new Map();
+
 /** Takes jobs from where they wait, and says which of them waited. */
-async function takeAway(work: Work, places: readonly Locator[]): Promise<string[]> {
+export async function takeAway(work: Work, places: readonly Locator[]): Promise<string[]> {
   const { t } = work;
   // One after the other: whoever has just left the first stands in the second by the time it is looked at.
   const delayed = await takeFrom(work, t.delayed, DELAYED_KEY, places);
@@ -175,7 +203,7 @@ async function refusals(
 }
 
 /** Those of these jobs that are there, in the order given, and what a record of their next runs needs to know. */
-async function meet(
+export async function meet(
   work: Work,
   ids: readonly string[],
 ): Promise<{ met: readonly Met[]; known: Known }> {
@@ -200,15 +228,15 @@ function isStale({ id, run }: RunOfLease, { outcomes }: Known): boolean {
 }
 
 /** "requeued", which ends nothing, where there is none. */
-function stateBefore(last: BeforeRow | undefined) {
+export function stateBefore(last: BeforeRow | undefined) {
   return last === undefined ? "requeued" : runStateOf(last.state);
 }
 
-function locatorOf({ id, run, place: { lane, prio, runAt } }: Met): Locator {
+export function locatorOf({ id, run, place: { lane, prio, runAt } }: Met): Locator {
   return { id, run, lane, prio, run_at: runAt };
 }
 
-function operatorEvent(id: string, run: number, decision: Decision): Event {
+export function operatorEvent(id: string, run: number, decision: Decision): Event {
   const nobody = { writer: null, worker: null, startedAt: null };
   return { id, run, decision, ...nobody, result: null, error: null };
 }

@@ -8,6 +8,7 @@ import { WAITING, type RunOfLease, type WaitingRow } from "./dialect.js";
 import type { Work } from "./engine.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { sql } from "./query.js";
+import type { Moved } from "./places.js";
 import { KEEP_AT_LEAST_MS } from "./scan.js";
 
 export interface Event {
@@ -20,6 +21,8 @@ export interface Event {
   readonly startedAt: number | null;
   readonly result: string | null;
   readonly error: string | null;
+  /** Moved by an operator: the place where it stands from now on. */
+  readonly to?: Moved;
 }
 
 /** The writer of events that no worker's session made. */
@@ -164,31 +167,51 @@ export async function record(
   known?: Known,
 ): Promise<boolean[]> {
   const found = known ?? (await lookUp(work, events));
-  const { places } = found;
   const answers = deciding(events, found);
-  const rows: OutcomeRow[] = [];
-  const waiting: WaitingRow[] = [];
-  for (const event of events.filter((_, i) => answers[i])) {
-    const place = places.get(runKey(event.id, event.run))!;
-    const row = outcomeRow(work, event, place);
-    rows.push(row);
-    work.tally.ended(place.lane, event.decision.state, event.writer);
-    if (row.next_at === null) continue;
-    const { fails, crashes } = event.decision;
-    const { lane, prio } = place;
-    waiting.push({
-      lane,
-      prio,
-      run_at: row.next_at,
-      id: event.id,
-      run: event.run + 1,
-      fails,
-      crashes,
-    });
-  }
-  rows.sort(inKeyOrder);
+  const { rows, waiting } = rowsOf(
+    work,
+    events.filter((_, i) => answers[i]),
+    found,
+  );
   await Promise.all([work.insert(work.t.outcome, OUTCOME, rows), place(work, waiting)]);
   return answers;
+}
+
+/** The same for events that all decide their runs, and move jobs: first the fence, then `leave`, which takes them from where they waited. */
+export async function recordMoves(
+  work: Work,
+  events: readonly Event[],
+  known: Known,
+  leave: () => Promise<void>,
+): Promise<void> {
+  const { rows, waiting } = rowsOf(work, events, known);
+  await work.insert(work.t.outcome, OUTCOME, rows);
+  await leave();
+  await place(work, waiting);
+}
+
+interface Rows {
+  readonly rows: OutcomeRow[];
+  readonly waiting: WaitingRow[];
+}
+
+/** Counted here, once. */
+function rowsOf(work: Work, events: readonly Event[], { places }: Known): Rows {
+  const rows: OutcomeRow[] = [];
+  const waiting: WaitingRow[] = [];
+  for (const event of events) {
+    const { id, run, decision } = event;
+    const place: Spot = { ...places.get(runKey(id, run))!, ...event.to };
+    const row = outcomeRow(work, event, place);
+    rows.push(row);
+    work.tally.ended(place.lane, decision.state, event.writer);
+    if (row.next_at === null) continue;
+    const { fails, crashes } = decision;
+    const { lane, prio } = place;
+    waiting.push({ lane, prio, run_at: row.next_at, id, run: run + 1, fails, crashes });
+  }
+  rows.sort(inKeyOrder);
+  return { rows, waiting };
 }
 
 /** A job's next run, and its lane. */

@@ -1,22 +1,30 @@
 /** Workers' sessions: one row, renewed by one tiny update; its end is the end of all it held. */
-import { afterWorkerDeath } from "../../core/outcome.js";
+import {
+  afterDismissal,
+  afterWorkerDeath,
+  type Counters,
+  type Decision,
+} from "../../core/outcome.js";
 import type {
   DeadSession,
+  Dismissal,
+  DismissOutcome,
   Heartbeat,
   HeartbeatOutcome,
   NewSession,
   ReapOutcome,
   SessionRow,
 } from "../driver.js";
-import { conclude, dropLeases } from "./conclude.js";
-import type { RunOfLease } from "./dialect.js";
+import { conclude, dropLeases, type Decided } from "./conclude.js";
+import type { LeaseRow, RunOfLease } from "./dialect.js";
 import { glance, write, type Engine, type Work } from "./engine.js";
+import { claimedMeanwhile } from "./errors.js";
 import { isAlive } from "./fence.js";
 import { endedBy, freeKeys } from "./keys.js";
 import { outcomesOf, runKey } from "./record.js";
 import { columnsOf, type RowOf, type Shape } from "./rows.js";
 import { deleteRunning, leasesById } from "./running.js";
-import { id, sql } from "./query.js";
+import { id, sql, type Query } from "./query.js";
 
 const WORKER = {
   id: "id",
@@ -154,23 +162,62 @@ export async function reap(engine: Engine, dead: readonly DeadSession[]): Promis
 }
 
 async function reapOne(work: Work, dead: DeadSession): Promise<ReapOutcome> {
-  const { t, dialect, now } = work;
   // First its row: from here on it can neither beat nor claim.
-  const row = await work.first(
-    sql`select ${columnsOf(SEEN)} from ${t.worker} where id = ${id(dead.id)} ${dialect.lock("update")}`,
-    SEEN,
-  );
+  const row = await lockSession(work, dead.id);
   if (row === undefined) return { status: "absent" };
-  if (isAlive(row, dead, now)) return { status: "alive" };
-  const own = sql`l.worker = ${id(dead.id)}`;
+  if (isAlive(row, dead, work.now)) return { status: "alive" };
   const [leases, all] = await Promise.all([
-    dialect.leases(work.tx, own, "skip"),
-    work.all(sql`select l.id from ${t.lease} l where ${own}`, ID),
+    work.dialect.leases(work.tx, heldBy(dead.id), "skip"),
+    leasesOf(work, dead.id),
   ]);
   // Whoever holds one of them is settling at this moment: no sign of death.
-  const locked = new Set(leases.map((lease) => lease.id));
-  if (all.some((lease) => !locked.has(lease.id))) return { status: "alive" };
-  const decided = await conclude(work, leases, afterWorkerDeath);
-  await work.run(sql`delete from ${t.worker} where id = ${id(dead.id)}`);
-  return { status: "reaped", decided };
+  if (all.length > leases.length) return { status: "alive" };
+  return { status: "reaped", decided: await endSession(work, dead.id, leases, afterWorkerDeath) };
+}
+
+/** What an operator asks for: the same, whether it lives or not. One transaction per session. */
+export async function dismiss(
+  engine: Engine,
+  ids: readonly string[],
+  how: Dismissal,
+): Promise<DismissOutcome[]> {
+  const outcomes: DismissOutcome[] = [];
+  for (const one of ids) outcomes.push(await write(engine, (work) => dismissOne(work, one, how)));
+  return outcomes;
+}
+
+/** Its leases first, as whoever settles through one and claims has them first: it waits for those, and nobody waits in a circle. */
+async function dismissOne(work: Work, key: string, how: Dismissal): Promise<DismissOutcome> {
+  const leases = await work.dialect.leases(work.tx, heldBy(key), "update");
+  if ((await lockSession(work, key)) === undefined) return { status: "absent" };
+  if ((await leasesOf(work, key)).length > leases.length) throw claimedMeanwhile();
+  const decided = await endSession(work, key, leases, (run) => afterDismissal(run, how));
+  return { status: "dismissed", runs: decided[how] ?? 0 };
+}
+
+function lockSession(work: Work, key: string): Promise<RowOf<typeof SEEN> | undefined> {
+  const { t, dialect } = work;
+  return work.first(
+    sql`select ${columnsOf(SEEN)} from ${t.worker} where id = ${id(key)} ${dialect.lock("update")}`,
+    SEEN,
+  );
+}
+
+const heldBy = (key: string): Query => sql`l.worker = ${id(key)}`;
+
+/** All of them, locked or not. */
+function leasesOf(work: Work, key: string): Promise<RowOf<typeof ID>[]> {
+  return work.all(sql`select l.id from ${work.t.lease} l where ${heldBy(key)}`, ID);
+}
+
+/** These are all its leases, and locked. Says how many runs were decided, by their new state. */
+async function endSession(
+  work: Work,
+  key: string,
+  leases: readonly LeaseRow[],
+  decide: (run: Counters, wasRunning: boolean) => Decision,
+): Promise<Decided> {
+  const decided = await conclude(work, leases, decide);
+  await work.run(sql`delete from ${work.t.worker} where id = ${id(key)}`);
+  return decided;
 }

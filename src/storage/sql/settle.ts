@@ -1,11 +1,20 @@
 /** Settling: the fence. A run ends here once, and only for the worker that still holds its lease. */
 import { afterRelease } from "../../core/outcome.js";
 import { isTerminal, RUN_STATES } from "../../core/states.js";
-import type { SettleGroup, Settlement, SettleOutcome, Trip, TripOutcome } from "../driver.js";
+import type {
+  Replacement,
+  SettleGroup,
+  Settlement,
+  SettleOutcome,
+  Trip,
+  TripOutcome,
+} from "../driver.js";
+import { bear, type Parent } from "./children.js";
 import { claim, NOTHING } from "./claim.js";
 import { conclude, dropLeases } from "./conclude.js";
 import type { LeaseRow, RunOfLease } from "./dialect.js";
 import { write, type Engine, type Work } from "./engine.js";
+import type { LaneIds } from "./enqueue.js";
 import { answerTo, startOf, type Found } from "./fence.js";
 import { endedBy, freeKeys } from "./keys.js";
 import { keepLines, linesOf } from "./lines.js";
@@ -18,22 +27,35 @@ export async function trip(engine: Engine, { settle, claim: request }: Trip): Pr
   if (settle.length === 0 && (request === null || (await isIdle(engine, request))))
     return { settled: [], claimed: [], more: false };
   const { lowWater } = engine;
+  const lanes = await lanesOfChildren(engine, settle);
   const { looks, ...outcome } = await write(engine, async (work) => {
-    const { settled, put } = await judge(work, settle);
+    const { settled, replaced, put } = await judge(work, settle, lanes);
     if (request === null) await put();
     // The look goes out with the writes, and behind them.
     const [, scene] =
       request === null ? [] : await Promise.all([put(), look(work, request, lowWater)]);
     const { jobs, more, looks } =
       request && scene ? await claim(work, request, scene, lowWater) : NOTHING;
-    return { settled, claimed: jobs, more, looks };
+    const answer = { settled, claimed: jobs, more, looks };
+    return replaced.length === 0 ? answer : { ...answer, replaced };
   });
   lowWater.keep(looks);
   return outcome;
 }
 
+/** In transactions of their own, before the one that settles. */
+async function lanesOfChildren(engine: Engine, groups: readonly SettleGroup[]): Promise<LaneIds> {
+  const parents = groups.flatMap(({ settlements }) => settlements.filter(hasChildren));
+  return parents.length === 0
+    ? NO_LANES
+    : engine.lanes.ids(parents.flatMap(({ children }) => children));
+}
+
+const NO_LANES: LaneIds = new Map();
+
 interface Judgement {
   readonly settled: SettleOutcome[][];
+  readonly replaced: readonly Replacement[];
   /** Writes what was judged. */
   put(): Promise<void>;
 }
@@ -48,8 +70,12 @@ interface Claimant {
 }
 
 /** All groups of a trip in the same statements. */
-async function judge(work: Work, groups: readonly SettleGroup[]): Promise<Judgement> {
-  if (groups.length === 0) return { settled: [], put: () => Promise.resolve() };
+async function judge(
+  work: Work,
+  groups: readonly SettleGroup[],
+  lanes: LaneIds,
+): Promise<Judgement> {
+  if (groups.length === 0) return { settled: [], replaced: [], put: () => Promise.resolve() };
   const runs = groups.flatMap(({ settlements }) => settlements.map(runOf));
   const [leases, known] = await Promise.all([leasesOf(work, groups), lookUp(work, runs)]);
   const open = new OpenLeases(leases);
@@ -61,6 +87,13 @@ async function judge(work: Work, groups: readonly SettleGroup[]): Promise<Judgem
   );
   const verdict = new Verdict(work, claimants.flat(), known);
   const settled = claimants.map((group) => group.map((one) => verdict.outcomeOf(one)));
+  const { parents } = verdict;
+  const born = parents.length === 0 ? [] : await bear(work, parents, lanes);
+  const replaced = parents.map(({ settlement: { job, run } }, i) => ({
+    job,
+    run,
+    children: born[i]!,
+  }));
   const closing = await closable(work, groups, open);
   const left = closing.flatMap(({ entries }) => entries);
   const lines = await linesOf(work, verdict.said);
@@ -74,7 +107,7 @@ async function judge(work: Work, groups: readonly SettleGroup[]): Promise<Judgem
       dropLeases(work, closing),
     ]);
   };
-  return { settled, put };
+  return { settled, replaced, put };
 }
 
 /**
@@ -141,6 +174,17 @@ class Verdict {
     return this.accepted.get(one) === true ? "accepted" : this.answer(one).outcome;
   }
 
+  /** Those that were accepted and leave children, in order. */
+  get parents(): readonly Parent[] {
+    const parents: Parent[] = [];
+    for (const one of this.all) {
+      const { settlement } = one;
+      if (hasChildren(settlement) && this.outcomeOf(one) === "accepted")
+        parents.push({ settlement, fresh: this.accepted.get(one) === true });
+    }
+    return parents;
+  }
+
   /** Lines are kept also where the run is lost. */
   get said() {
     return this.all.map(({ settlement, held }) => ({
@@ -180,6 +224,10 @@ class Verdict {
         : { state: before.state, own: before.writer === session },
     );
   }
+}
+
+function hasChildren(settlement: Settlement): settlement is Parent["settlement"] {
+  return settlement.children !== undefined;
 }
 
 function eventOf({ settlement, session }: Claimant, now: number): Event {

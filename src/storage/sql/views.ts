@@ -25,6 +25,8 @@ export interface AttemptColumns {
   readonly next_at: number | null;
   readonly result: string | null;
   readonly error: string | null;
+  /** Only where it was asked for. */
+  readonly retried_by?: string | null;
 }
 
 export function attemptRow(row: AttemptColumns): AttemptRow {
@@ -43,6 +45,7 @@ export function attemptRow(row: AttemptColumns): AttemptRow {
     nextAt: row.next_at,
     result: row.result,
     error: row.error,
+    ...(row.retried_by != null && { retriedBy: row.retried_by }),
   };
 }
 
@@ -60,6 +63,7 @@ export interface JobColumns extends KeepColumns {
   readonly codec: number;
   readonly payload_text: string | null;
   readonly payload_bin: Uint8Array | null;
+  readonly origin_run: number | null;
 }
 
 /** What somebody knows of a held run; the rest of its row is as for any job. */
@@ -74,12 +78,14 @@ export interface Situation {
   /** Where the run that is shown stands, or stood. */
   readonly place: { readonly prio: number; readonly run_at: number };
   readonly hold: Hold;
+  /** Of the failed run of which it was made. */
+  readonly origin: string | null;
 }
 
 export function jobRow(
   id: string,
   job: JobColumns,
-  { state, last, place, hold }: Situation,
+  { state, last, place, hold, origin }: Situation,
 ): JobRow {
   return {
     id,
@@ -100,6 +106,7 @@ export function jobRow(
     payload: { codec: job.codec, text: job.payload_text, bin: job.payload_bin },
     last,
     ...hold,
+    ...(origin !== null && { origin: { job: origin, run: job.origin_run! } }),
   };
 }
 

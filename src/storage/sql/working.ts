@@ -5,7 +5,7 @@ import { insertJobs } from "./enqueue.js";
 import type { Engine } from "./engine.js";
 import { report } from "./report.js";
 import { markStarted } from "./running.js";
-import { closeSession, heartbeat, openSession, reap, sessions } from "./sessions.js";
+import { closeSession, dismiss, heartbeat, openSession, reap, sessions } from "./sessions.js";
 import { release, trip } from "./settle.js";
 
 export type Working = Pick<
@@ -16,6 +16,7 @@ export type Working = Pick<
   | "closeSession"
   | "sessions"
   | "reap"
+  | "dismiss"
   | "trip"
   | "markStarted"
   | "payloads"
@@ -31,6 +32,7 @@ export function working(engine: Engine): Working {
     closeSession: (session) => closeSession(engine, session),
     sessions: () => sessions(engine),
     reap: (dead) => reap(engine, dead),
+    dismiss: (ids, how) => dismiss(engine, ids, how),
     trip: (request) => trip(engine, request),
     markStarted: (runs) => markStarted(engine, runs),
     payloads: (ids) => payloads(engine, ids),

@@ -15,8 +15,12 @@ type Row = Omit<AttemptColumns, "job_id" | "worker"> & {
   worker: Uint8Array | null;
 };
 
-const ATTEMPT = `select a.job_id, a.run, l.queue, l.kind, a.state, a.reason, a.worker, a.started_at, a.ended_at, a.fails,
-  a.crashes, a.next_at, a.result, a.error from qudo_outcome a join qudo_lane l on l.id = a.lane`;
+const COLUMNS = `a.job_id, a.run, l.queue, l.kind, a.state, a.reason, a.worker, a.started_at, a.ended_at, a.fails,
+  a.crashes, a.next_at, a.result, a.error`;
+const FROM = "from qudo_outcome a join qudo_lane l on l.id = a.lane";
+const ATTEMPT = `select ${COLUMNS} ${FROM}`;
+const LISTED = `select ${COLUMNS},
+  (select line from qudo_job_log g where g.job_id = a.job_id and g.run = a.run and g.seq = 0) as retried_by ${FROM}`;
 
 export function attemptOf(db: Connection, id: Uint8Array, run: number): AttemptRow {
   return shownRow(db.get<Row>(`${ATTEMPT} where a.job_id = ? and a.run = ?`, id, run)!);
@@ -48,7 +52,7 @@ export async function listAttempts(engine: Engine, query: AttemptQuery): Promise
   if (query.states !== undefined)
     where.push(`a.state in (${query.states.map((s: RunState) => RUN_STATES[s]).join(", ")})`);
   where.push(SHOWN);
-  const sql = `${ATTEMPT} where ${where.join(" and ")} order by a.ended_at, a.job_id, a.run limit ?`;
+  const sql = `${LISTED} where ${where.join(" and ")} order by a.ended_at, a.job_id, a.run limit ?`;
   return read(engine, (now) => {
     const rows = engine.db.all<Row>(sql, ...values, now, query.limit).map(shownRow);
     return attemptPage(rows, query.limit);

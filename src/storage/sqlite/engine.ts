@@ -1,6 +1,7 @@
 /** What the operations of this engine share: the connection, the clock, the lanes seen so far, and the two moves of every event. */
 import type { Counters, Decision } from "../../core/outcome.js";
 import { RUN_STATES, REASONS } from "../../core/states.js";
+import type { Moved } from "../sql/places.js";
 import { KEEP_AT_LEAST_MS } from "../sql/scan.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
@@ -131,6 +132,8 @@ export interface Event {
   readonly error: string | null;
   /** The job's, where it is known: spares a look. */
   readonly lane?: number | undefined;
+  /** Moved by an operator: the place where it stands from now on. */
+  readonly to?: Moved | undefined;
 }
 
 /**
@@ -140,7 +143,7 @@ export interface Event {
 export function record({ db, tally }: Engine, event: Event, now: number): boolean {
   const { id, run, decision } = event;
   const looks = decision.next !== null || run > 1 || event.lane === undefined;
-  const old = looks ? locate(db, id, run) : undefined;
+  const old = looks ? placeAfter(event, locate(db, id, run)) : undefined;
   const nextAt = nextMoment(decision, old, now);
   const inserted = db.run(
     SQL.insertOutcome,
@@ -170,6 +173,11 @@ export function record({ db, tally }: Engine, event: Event, now: number): boolea
     place(db, { id, lane, prio, runAt: nextAt, run: run + 1, fails, crashes }, now);
   }
   return true;
+}
+
+function placeAfter({ to }: Event, old: Place | undefined): Place | undefined {
+  if (to === undefined || old === undefined) return old;
+  return { lane: old.lane, prio: to.prio, run_at: to.runAt, next_prio: to.nextPrio };
 }
 
 function nextMoment({ next }: Decision, old: Place | undefined, now: number): number | null {

@@ -15,8 +15,10 @@ export function insertJob(engine: Engine, job: NewJob, now: number): InsertOutco
   const id = idBytes(job.id);
   const hash = job.uniqueKey === null ? null : uniqueHash(job.kind, job.uniqueKey);
   if (hash !== null) {
-    const conflict = takeKey(engine, id, hash);
-    if (conflict !== null) return conflict;
+    // The id is looked up first: a job that is known and finished must take no key.
+    if (db.get(SQL.jobExists, id) !== undefined) return { status: "duplicate" };
+    const holder = takeKey(engine, id, hash);
+    if (holder !== null) return { status: "unique", holder: idText(holder) };
   }
   const lane = engine.lanes.id(job.queue, job.kind);
   const runAt = job.runAt === null ? now + job.delayMs : Math.max(job.runAt, now);
@@ -46,10 +48,8 @@ export function insertJob(engine: Engine, job: NewJob, now: number): InsertOutco
   return { status: "inserted" };
 }
 
-/** Null when the key is now ours. The id is looked up first: a job that is known and finished must take no key. */
-function takeKey({ db }: Engine, id: Buffer, hash: Buffer): InsertOutcome | null {
-  if (db.get(SQL.jobExists, id) !== undefined) return { status: "duplicate" };
+/** Who has it, where that is somebody else: null when the key is ours now. */
+export function takeKey({ db }: Engine, id: Buffer, hash: Uint8Array): Uint8Array | null {
   if (db.run(SQL.takeUniqueKey, hash, id) > 0) return null;
-  const { job_id: holder } = db.get<{ job_id: Uint8Array }>(SQL.uniqueHolder, hash)!;
-  return { status: "unique", holder: idText(holder) };
+  return db.get<{ job_id: Uint8Array }>(SQL.uniqueHolder, hash)!.job_id;
 }

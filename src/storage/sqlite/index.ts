@@ -11,12 +11,13 @@ import { identify, rename, setMode } from "./identity.js";
 import { listJobs } from "./list.js";
 import { endings, getJobs, payloads } from "./look.js";
 import { promote } from "./maintain.js";
-import { cancel, retry } from "./operate.js";
+import { cancel, purge, reschedule, retry } from "./operate.js";
 import { setPaused } from "./pause.js";
 import { prune } from "./prune.js";
 import { listLog, report } from "./report.js";
+import { enqueueFromFailed } from "./revive.js";
 import { migrate, refuseNewer, schemaVersion } from "./schema.js";
-import { closeSession, heartbeat, openSession, reap, sessions } from "./sessions.js";
+import { closeSession, dismiss, heartbeat, openSession, reap, sessions } from "./sessions.js";
 import { markStarted, release, trip } from "./settle.js";
 import { subscribe } from "./subscribe.js";
 
@@ -80,6 +81,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     tally: (since) => tally(engine, since),
     cancel: (ids) => cancel(engine, ids),
     retry: (ids) => retry(engine, ids),
+    purge: (ids) => purge(engine, ids),
+    reschedule: (changes) => reschedule(engine, changes),
+    enqueueFromFailed: (revivals) => enqueueFromFailed(engine, revivals),
+    dismiss: (sessions, how) => dismiss(engine, sessions, how),
     getJobs: (ids) => getJobs(engine, ids),
     listAttempts: (query) => listAttempts(engine, query),
     counts: (filter) => counts(engine, filter),

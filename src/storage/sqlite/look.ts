@@ -66,7 +66,7 @@ export class JobReader {
   /** Null when it is not there, or shown to nobody any more. */
   read(id: Uint8Array): JobRow | null {
     const { db } = this;
-    const job = db.get<JobColumns>(SQL.job, id);
+    const job = db.get<JobColumns & { origin_id: Uint8Array | null }>(SQL.job, id);
     const last = job && findLast(db, id);
     if (job === undefined || isHidden(job, last, this.now)) return null;
     const state = jobState(whereabouts(db, id, last));
@@ -78,6 +78,7 @@ export class JobReader {
       last: attempt,
       place: locate(db, id, run) ?? job,
       hold: held ? this.hold(id, run) : NOBODYS,
+      origin: job.origin_id === null ? null : idText(job.origin_id),
     });
   }
 

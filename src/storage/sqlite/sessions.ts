@@ -1,9 +1,16 @@
 /** Workers' sessions: one row, renewed by one tiny update; its end is the end of all it held. */
 import { idBytes, idText } from "../../core/ids.js";
-import { afterWorkerDeath } from "../../core/outcome.js";
+import {
+  afterDismissal,
+  afterWorkerDeath,
+  type Counters,
+  type Decision,
+} from "../../core/outcome.js";
 import type { RunState } from "../../core/states.js";
 import type {
   DeadSession,
+  Dismissal,
+  DismissOutcome,
   Heartbeat,
   HeartbeatOutcome,
   NewSession,
@@ -122,17 +129,45 @@ export async function reap(engine: Engine, dead: readonly DeadSession[]): Promis
 }
 
 function reapOne(engine: Engine, dead: DeadSession, now: number): ReapOutcome {
-  const { db } = engine;
-  const session = idBytes(dead.id);
-  const row = db.get<{ beat: number; seen_at: number }>(SQL.session, session);
+  const row = engine.db.get<{ beat: number; seen_at: number }>(SQL.session, idBytes(dead.id));
   if (row === undefined) return { status: "absent" };
   if (isAlive(row, dead, now)) return { status: "alive" };
+  return { status: "reaped", decided: endSession(engine, dead.id, afterWorkerDeath, now) };
+}
+
+/** What an operator asks for: the same, whether it lives or not. */
+export async function dismiss(
+  engine: Engine,
+  ids: readonly string[],
+  how: Dismissal,
+): Promise<DismissOutcome[]> {
+  const outcomes: DismissOutcome[] = [];
+  for (const id of ids)
+    outcomes.push(await write(engine, (now) => dismissOne(engine, id, how, now)));
+  return outcomes;
+}
+
+function dismissOne(engine: Engine, id: string, how: Dismissal, now: number): DismissOutcome {
+  if (engine.db.get(SQL.session, idBytes(id)) === undefined) return { status: "absent" };
+  const decided = endSession(engine, id, (run) => afterDismissal(run, how), now);
+  return { status: "dismissed", runs: decided[how] ?? 0 };
+}
+
+/** Says how many runs were decided, by their new state. */
+function endSession(
+  engine: Engine,
+  id: string,
+  decide: (run: Counters, wasRunning: boolean) => Decision,
+  now: number,
+): Partial<Record<RunState, number>> {
+  const { db } = engine;
+  const session = idBytes(id);
   const decided: Partial<Record<RunState, number>> = {};
-  for (const { id } of db.all<{ id: Uint8Array }>(SQL.leasesOf, session)) {
-    const lease = concludeLease(engine, id, session, afterWorkerDeath, now);
-    for (const [state, n] of Object.entries(lease.decided))
+  for (const { id: lease } of db.all<{ id: Uint8Array }>(SQL.leasesOf, session)) {
+    const concluded = concludeLease(engine, lease, session, decide, now);
+    for (const [state, n] of Object.entries(concluded.decided))
       decided[state as RunState] = (decided[state as RunState] ?? 0) + n;
   }
   db.run(SQL.deleteSession, session);
-  return { status: "reaped", decided };
+  return decided;
 }

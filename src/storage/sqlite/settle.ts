@@ -3,7 +3,10 @@ import { idBytes } from "../../core/ids.js";
 import { afterRelease } from "../../core/outcome.js";
 import { isTerminal } from "../../core/states.js";
 import type {
+  ChildOutcome,
   HeldRun,
+  NewJob,
+  Replacement,
   SettleGroup,
   Settlement,
   SettleOutcome,
@@ -12,10 +15,12 @@ import type {
 } from "../driver.js";
 import { answerTo, startOf } from "../sql/fence.js";
 import { decodeLease, keyOf } from "../sql/lease.js";
+import { findChild } from "./children.js";
 import { claim, isIdle } from "./claim.js";
 import { concludeLease } from "./conclude.js";
 import type { Connection } from "./connection.js";
 import { read, record, write, type Engine } from "./engine.js";
+import { insertJob } from "./enqueue.js";
 import { keepLines } from "./report.js";
 import { SQL } from "./statements.js";
 
@@ -28,13 +33,20 @@ export async function trip(engine: Engine, trip: Trip): Promise<TripOutcome> {
   )
     return { settled: [], claimed: [], more: false };
   return write(engine, (now) => {
-    const settled = settle.map((group) => settleGroup(engine, group, now));
+    const replaced: Replacement[] = [];
+    const settled = settle.map((group) => settleGroup(engine, group, replaced, now));
     const claimed = request === null ? { jobs: [], more: false } : claim(engine, request, now);
-    return { settled, claimed: claimed.jobs, more: claimed.more };
+    const outcome = { settled, claimed: claimed.jobs, more: claimed.more };
+    return replaced.length === 0 ? outcome : { ...outcome, replaced };
   });
 }
 
-function settleGroup(engine: Engine, group: SettleGroup, now: number): SettleOutcome[] {
+function settleGroup(
+  engine: Engine,
+  group: SettleGroup,
+  replaced: Replacement[],
+  now: number,
+): SettleOutcome[] {
   const { db } = engine;
   const lease = idBytes(group.lease);
   const session = idBytes(group.session);
@@ -46,6 +58,7 @@ function settleGroup(engine: Engine, group: SettleGroup, now: number): SettleOut
     now,
     keys: db.get(SQL.anyUniqueKey) !== undefined,
     running: db.get(SQL.anyRunning) !== undefined,
+    replaced,
   };
   const laneOf = laneFinder(engine, group.lease, open);
   const outcomes = group.settlements.map((settlement) => {
@@ -77,6 +90,8 @@ interface Settling {
   /** There are unique keys, or runs shown as running, at all: mostly not, and one look per group spares two deletes per job. */
   readonly keys: boolean;
   readonly running: boolean;
+  /** Of accepted settlements with children. */
+  readonly replaced: Replacement[];
 }
 
 /** Which lanes the jobs of this lease are of, as far as this connection remembers. */
@@ -141,17 +156,29 @@ function settleRun(
   if (held !== null && settling.running) db.run(SQL.deleteRunning, id, run);
   if (inserted) {
     if (settling.keys && isTerminal(settlement.state)) db.run(SQL.freeUniqueKey, id);
+    // Its key is free by now, and nobody comes between: a child may take it over.
+    replace(settling, settlement, (child) => insertJob(engine, child, now));
     return "accepted";
   }
   return readBack(settling, settlement, id);
 }
 
+function replace(
+  { replaced }: Settling,
+  { job, run, children }: Settlement,
+  outcomeOf: (child: NewJob) => ChildOutcome,
+): void {
+  if (children !== undefined) replaced.push({ job, run, children: children.map(outcomeOf) });
+}
+
 /** Not inserted. A key still held for this run is free now. */
-function readBack({ db, session }: Settling, settlement: Settlement, id: Buffer): SettleOutcome {
+function readBack(settling: Settling, settlement: Settlement, id: Buffer): SettleOutcome {
+  const { engine, db, session } = settling;
   const row = db.get<{ state: number; writer: Uint8Array }>(SQL.outcome, id, settlement.run);
   const found = row && { state: row.state, own: session.equals(row.writer) };
   const { outcome, freesKey } = answerTo(settlement, found);
   if (freesKey) db.run(SQL.freeUniqueKey, id);
+  if (outcome === "accepted") replace(settling, settlement, (child) => findChild(engine, child));
   return outcome;
 }
 

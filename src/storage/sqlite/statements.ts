@@ -24,6 +24,13 @@ export const SQL = {
     (id, lane, prio, run_at, created_at, max_attempts, timeout_ms, expires_at, keep_ms, keep_other_ms, payload_text,
      payload_bin, codec, payload_version, unique_text, unique_hash, opts)
     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)`,
+  /** Another job like one that is there, due now and without its expiry. */
+  insertLike: `insert into qudo_job
+    (id, lane, prio, run_at, created_at, max_attempts, timeout_ms, keep_ms, keep_other_ms, payload_text, payload_bin, codec,
+     payload_version, unique_text, unique_hash, limit_key, limit_hash, origin_id, origin_run, meta, opts)
+    select ?, lane, prio, ?, ?, max_attempts, timeout_ms, keep_ms, keep_other_ms, payload_text, payload_bin, codec,
+     payload_version, unique_text, unique_hash, limit_key, limit_hash, ?, ?, meta, opts from qudo_job where id = ?`,
+  origin: "select lane, prio, unique_hash from qudo_job where id = ?",
   insertReady:
     "insert into qudo_ready (lane, prio, run_at, id, run, fails, crashes) values (?, ?, ?, ?, ?, ?, ?)",
   insertDelayed:
@@ -81,7 +88,7 @@ export const SQL = {
 
   // — looking
   job: `select l.queue, l.kind, j.prio, j.run_at, j.created_at, j.max_attempts, j.timeout_ms, j.expires_at, j.keep_ms,
-    j.keep_other_ms, j.opts, j.unique_text, j.codec, j.payload_text, j.payload_bin
+    j.keep_other_ms, j.opts, j.unique_text, j.codec, j.payload_text, j.payload_bin, j.origin_id, j.origin_run
     from qudo_job j join qudo_lane l on l.id = j.lane where j.id = ?`,
   leases: "select worker, jobs from qudo_lease",
   leaseJobs: "select id, jobs from qudo_lease where id = ?",
@@ -124,7 +131,10 @@ export const SQL = {
   insertLine: `insert or ignore into qudo_job_log (job_id, run, seq, at, level, line)
     select id, ?, ?, ?, ?, ? from qudo_job where id = ?`,
   log: `select run, seq, at, level, line from qudo_job_log
-    where job_id = ? and (run, seq) > (?, ?) and (? is null or run = ?) order by run, seq limit ?`,
+    where job_id = ? and (run, seq) > (?, ?) and seq > 0 and (? is null or run = ?) order by run, seq limit ?`,
+
+  /** Line 0 is none that a handler wrote: it names the job that was made of this run. */
+  retriedBy: "select line from qudo_job_log where job_id = ? and run = ? and seq = 0",
 
   // — what happened, per minute
   addToTally: `insert into qudo_tally (minute, lane, event, session, n) values (?, ?, ?, ?, ?)

@@ -7,6 +7,7 @@
  */
 import { cancelLaws } from "./cancel.js";
 import { claimLaws } from "./claim.js";
+import { dismissLaws } from "./dismiss.js";
 import { endingLaws } from "./endings.js";
 import { enqueueLaws } from "./enqueue.js";
 import { fenceLaws } from "./fence.js";
@@ -19,10 +20,14 @@ import { lookLaws } from "./look.js";
 import { pauseLaws } from "./pause.js";
 import { promoteLaws } from "./promote.js";
 import { pruneLaws } from "./prune.js";
+import { purgeLaws } from "./purge.js";
 import { reapLaws } from "./reap.js";
 import { releaseLaws } from "./release.js";
+import { replaceLaws } from "./replace.js";
 import { reportLaws } from "./report.js";
+import { rescheduleLaws } from "./reschedule.js";
 import { retryLaws } from "./retry.js";
+import { reviveLaws } from "./revive.js";
 import { sessionLaws } from "./sessions.js";
 import { setLaws } from "./sets.js";
 import { settleLaws } from "./settle.js";
@@ -46,6 +51,8 @@ export const laws: readonly Law[] = [
   ...claimLaws,
   // Ends of runs: what they leave behind, and when the job comes back.
   ...settleLaws,
+  // Jobs in the place of one that is done: with its end, or not at all.
+  ...replaceLaws,
   // The fence: a run ends once, and only for the session that holds its lease.
   ...fenceLaws,
   // Reports of runs that go on: what they say is kept, what is lost is told.
@@ -62,6 +69,14 @@ export const laws: readonly Law[] = [
   ...cancelLaws,
   // Operators: another life for what was abandoned or cancelled.
   ...retryLaws,
+  // Operators: emptying a queue, also of what runs.
+  ...purgeLaws,
+  // Operators: another time or priority for what waits.
+  ...rescheduleLaws,
+  // Operators: a new job of a failed run, once.
+  ...reviveLaws,
+  // Operators: the end of a session that lives.
+  ...dismissLaws,
   // Operators: what is paused waits, what runs goes on.
   ...pauseLaws,
   // Maintenance: due jobs become ready, with the run and the place they had.

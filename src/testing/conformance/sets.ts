@@ -1,6 +1,6 @@
 /** Laws about sets: one outcome per input, in order, and one transaction whatever their size. */
 import { deepEqual, equal } from "node:assert/strict";
-import { afterSuccess } from "../../core/outcome.js";
+import { afterAbort, afterSuccess } from "../../core/outcome.js";
 import { newId } from "../../storage/ids.js";
 import { newJob, times, type Harness } from "./harness.js";
 import type { Law } from "./law.js";
@@ -41,6 +41,35 @@ export const OPERATIONS: Readonly<Record<string, (h: Harness, n: number) => Prom
   cancel: async (h, n) => {
     const ids = await h.enqueueAll(times(n, () => ({})));
     return () => h.driver.cancel(ids);
+  },
+  replace: async (h, n) => {
+    const { worker, held } = await holding(h, n);
+    const all = held.map((job) =>
+      settlement(job, afterSuccess(job), { children: [newJob(), newJob({ delayMs: 60_000 })] }),
+    );
+    return () => worker.settleAll(held[0]!.lease, all);
+  },
+  purge: async (h, n) => {
+    const ids = await h.enqueueAll(times(n, () => ({})));
+    return () => h.driver.purge(ids);
+  },
+  reschedule: async (h, n) => {
+    const ids = await h.enqueueAll(times(n, () => ({})));
+    const change = { runAt: null, delayMs: null, priority: 5 };
+    return () => h.driver.reschedule(ids.map((id) => ({ id, ...change })));
+  },
+  enqueueFromFailed: async (h, n) => {
+    const { worker, held } = await holding(h, n);
+    await worker.settleAll(
+      held[0]!.lease,
+      held.map((job) => settlement(job, afterAbort(job))),
+    );
+    return () =>
+      h.driver.enqueueFromFailed(held.map(({ job, run }) => ({ job, run, id: newId() })));
+  },
+  dismiss: async (h, n) => {
+    const { worker } = await holding(h, n);
+    return () => h.driver.dismiss([worker.session], "released");
   },
   retry: async (h, n) => {
     const ids = await h.enqueueAll(times(n, () => ({})));
@@ -150,11 +179,15 @@ export const setLaws: readonly Law[] = [
         "payloads",
         "cancel",
         "retry",
+        "purge",
+        "reschedule",
+        "enqueueFromFailed",
         "getJobs",
         "endings",
         "reap",
       ] as const;
       for (const name of ofSets) deepEqual(await h.driver[name]([]), [], name);
+      deepEqual(await h.driver.dismiss([], "released"), []);
     },
   },
 ];

@@ -56,7 +56,7 @@ export function newSession(spec: Partial<NewSession> = {}): NewSession {
 
 /** What a settlement says beside the decision. */
 export type SettleSpec = Partial<
-  Pick<Settlement, "elapsedMs" | "result" | "error" | "lines" | "completed">
+  Pick<Settlement, "elapsedMs" | "result" | "error" | "lines" | "completed" | "children">
 >;
 
 /** What a worker sends at the end of a run, decided by core. */
