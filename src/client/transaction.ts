@@ -103,6 +103,7 @@ export class Transaction {
     const ready: Ready[] = [];
     const write = (): Maybe<Enqueued[]> => this.insert(ready.map(({ job }) => job));
     const step = hooked.some((order) => order.hasAround) ? inside : oneByOne;
+    if (step === inside && orders.length > DEEPEST) throw tooDeep(orders.length);
     return step(hooked, ready, write);
   }
 
@@ -117,6 +118,16 @@ type Step = (
   ready: Ready[],
   write: () => Maybe<Enqueued[]>,
 ) => Maybe<Enqueued[]>;
+
+/** Each way leads through those before it: some thousand calls that have not returned are all that a stack holds. */
+const DEEPEST = 100;
+
+function tooDeep(jobs: number): QudoError {
+  return new QudoError(
+    "QUDO_UNSUPPORTED",
+    `In a transaction of yours at most ${DEEPEST} jobs with an around.enqueue can be enqueued at once, not ${jobs}. Call it several times.`,
+  );
+}
 
 const oneByOne: Step = (hooked, ready, write) => {
   const list = hooked.map((order, i) => ({ name: String(i), call: { order, i } }));

@@ -129,7 +129,8 @@ describe("may change", () => {
     await worked(qudo, 1);
     expect(log).toEqual(['handler {"n":2}']);
     qudo.use({ preEnqueue: (draft) => void (draft.options.priority = 1e9) });
-    expect(await refused(qudo.enqueue(job, 1))).toMatchObject({ code: "QUDO_INVALID_OPTION" });
+    const again = await refused(qudo.enqueue(job, { n: 1 }));
+    expect(again).toMatchObject({ code: "QUDO_INVALID_OPTION" });
   });
 
   test("what the caller changes after the call changes no job", async () => {
