@@ -120,7 +120,8 @@ export class Serializers {
   /** What was packed. @throws QudoError QUDO_PAYLOAD_UNREADABLE, which shows nothing of it. */
   unpack({ codec, text, bin }: Packed, job: SerializedJob): unknown {
     const serializer = this.byCodec.get(codec);
-    const stored = text ?? bin;
+    // A copy: clients of servers answer with Buffers, which are parts of what came over the wire.
+    const stored = text ?? (bin === null ? null : new Uint8Array(bin));
     if (serializer === undefined) throw unknownCodec(codec);
     if (stored === null) throw unreadable(serializer, "there is nothing");
     try {

@@ -151,6 +151,22 @@ describe("a serializer of one's own", () => {
     expect(code).toBe("QUDO_INVALID_PAYLOAD");
   });
 
+  test("is given bytes that are nothing but bytes, also by clients that answer with a part of a Buffer", () => {
+    const bin = Buffer.from("xaby").subarray(1, 3);
+    const packed = {
+      codec: 3,
+      text: null,
+      bin: Buffer.from(all.pack(bin, MAIL, messagePack()).bin!),
+    };
+    expect(all.unpack(packed, MAIL)).toStrictEqual(Uint8Array.from([97, 98]));
+    const given: unknown[] = [];
+    const serializers = serializersOf({
+      serializers: [own({ deserialize: (row) => given.push(row) })],
+    });
+    serializers.unpack({ codec: 100, text: null, bin }, MAIL);
+    expect(given).toStrictEqual([Uint8Array.from([97, 98])]);
+  });
+
   test("that throws refuses the job, with the cause and without its words", () => {
     const cause = new Error("it was 'hunter2'");
     const serialize = (): never => {
