@@ -9,7 +9,7 @@ import { addDatabase } from "./database.js";
 import { addDoctor } from "./doctor.js";
 import { addEnqueue } from "./enqueue.js";
 import { examples } from "./command.js";
-import { EXIT, guarded } from "./exit.js";
+import { EXIT, guarded, leave } from "./exit.js";
 import { addMigrate } from "./migrate.js";
 import { addList } from "./list.js";
 import { ignoreClosedPipe } from "./output.js";
@@ -65,16 +65,20 @@ const commands = [
 
 ignoreClosedPipe();
 const args = process.argv.slice(2);
+let usesOthers = false;
 const loaded = await guarded(args.includes("--json"), async () => {
   const used = await usedBy(args, process.env["QUDO_USE"]);
+  usesOthers = used.length > 0;
   for (const add of commands) add(program, used);
   return EXIT.ok;
 });
 try {
-  if (loaded === EXIT.ok) await program.parseAsync();
-  else process.exitCode = loaded;
+  // What a module has opened may go on for ever.
+  if (loaded !== EXIT.ok) await leave(loaded);
+  await program.parseAsync();
 } catch (error) {
   // Commander has printed what is wrong; help and version arrive here too, with its exit code 0.
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
 }
+if (usesOthers) await leave(Number(process.exitCode ?? EXIT.ok));

@@ -1,8 +1,8 @@
 /** Values that JSON has no form for, in the form in which people are shown them: payloads are not all JSON. */
 import { LIMITS } from "./defaults.js";
 
-/** More than fits into a payload as JSON. Forty lists that hold one another twice have 2⁴⁰ places. */
-const MOST = LIMITS.payloadBytes;
+/** As many as fit into a payload as JSON, three bytes each. Forty lists that hold one another twice have 2⁴⁰ places. */
+const MOST = Math.ceil(LIMITS.payloadBytes / 3);
 const DEEPEST = 1_000;
 
 /**
