@@ -130,17 +130,14 @@ export class Worker implements RunningWorker {
 
   async stop(options: StopOptions = {}): Promise<void> {
     checkOptions(options, ["grace", "exiting"], "stop");
-    const { grace } = options;
-    const graceMs = grace === undefined ? this.settings.graceMs : durationMs(grace, "grace");
+    const graceMs = durationMs(options.grace ?? this.settings.graceMs / 1_000, "grace");
     if (this.phase === "starting" || this.phase === "working") this.phase = "stopping";
     this.session.hurry();
     this.bell.ring();
+    const giveUp = (): void => this.giveUp(options.exiting ?? false);
     const timers = [
       setTimeout(() => this.crew.interruptAll("stop"), timerMs(graceMs)),
-      setTimeout(
-        () => this.giveUp(options.exiting ?? false),
-        timerMs(graceMs + DEFAULTS.abortGraceMs),
-      ),
+      setTimeout(giveUp, timerMs(graceMs + DEFAULTS.abortGraceMs)),
     ];
     try {
       await this.stopped;
