@@ -25,7 +25,7 @@ const partOf = (name: string, timeoutMs: number, files: string) => {
 
 /** Files of `worker` whose subject depends on the database, once more on a server. */
 const ON_SERVERS =
-  "test/worker/{claiming,explicit,fleet,limits,monitor,moving,once,processes,reload,replacing,running,sessions,shift,signals,stopping,stress,suspects,tasks,tasks-ends,tasks-lost,tasks-processes,tasks-stream}.test.ts";
+  "test/worker/{claiming,explicit,fleet,hooks,hooks-throwing,limits,monitor,moving,once,processes,reload,replacing,running,serializers,sessions,shift,signals,stopping,stress,suspects,tasks,tasks-ends,tasks-lost,tasks-processes,tasks-stream}.test.ts";
 const workersOn = (server: string) => {
   const part = project(`worker-${server}`, 60_000);
   const env = { QUDO_TEST_WORKERS_ON: server };

@@ -93,7 +93,7 @@ function firstLine(results) {
       ...assertionResults.flatMap(({ failureMessages }) => failureMessages ?? []),
       message,
     ]);
-    const [first = ""] = all.filter((one) => one);
+    const first = all.find(Boolean) ?? "";
     return first.split("\n")[0].replaceAll(copy, "").slice(0, 120);
   } catch {
     return "it did not come to its end";

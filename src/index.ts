@@ -1,16 +1,46 @@
 /** qudo: a brokerless, persistent job queue. The public surface. */
-export { Qudo } from "./qudo.js";
-export type { NeedsContext, QudoOptions } from "./qudo-options.js";
+export { definePlugin, Qudo } from "./qudo.js";
+export type { NeedsContext, NeedsPlugins, QudoOptions } from "./qudo-options.js";
 export {
   defineJob,
   jobsWith,
+  type AnyPlugins,
   type ContextOf,
   type DefineJob,
   type Handler,
+  type Hooks,
   type JobContext,
   type JobDefinition,
   type JobOptions,
+  type PluginsNeededBy,
+  type WorkJob,
 } from "./core/job.js";
+export type {
+  Around,
+  EnqueueDraft,
+  EnqueuedJob,
+  HookPoint,
+  HooksOf,
+  Next,
+  PayloadDraft,
+  WorkOutcome,
+} from "./core/hooks.js";
+export type {
+  CommandRun,
+  DefinePlugin,
+  MakePlugin,
+  Plugin,
+  PluginCommand,
+  PluginMaintenance,
+  PluginOptions,
+  PluginParts,
+  PluginSetup,
+  PluginsOf,
+  Usable,
+} from "./core/plugins.js";
+export { json, type SerializedJob, type Serializer } from "./core/serializer.js";
+export { messagePack } from "./serializers/message-pack.js";
+export { v8 } from "./serializers/v8.js";
 export {
   exponential,
   fixed,
@@ -35,7 +65,7 @@ export type {
 } from "./core/limits/spec.js";
 export type { Keep, KeepPolicy } from "./core/keep.js";
 export type { JobState, LogLevel, Reason, RunState } from "./core/states.js";
-export type { EventName, QudoEvents } from "./core/events.js";
+export type { EventName, FailedHook, QudoEvents } from "./core/events.js";
 export { idFromName } from "./core/ids.js";
 export {
   ChildFailedError,
@@ -54,7 +84,8 @@ export {
   type Unasked,
 } from "./core/errors.js";
 export type { Enqueued } from "./client/enqueued.js";
-export type { EnqueueOptions, Order } from "./client/orders.js";
+export type { Order } from "./client/orders.js";
+export type { EnqueueOptions } from "./core/order.js";
 export type { Listener } from "./client/emitter.js";
 export type { DatabaseReport, DoctorReport } from "./client/doctor.js";
 export type { RenameOptions } from "./client/naming.js";

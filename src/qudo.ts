@@ -2,7 +2,6 @@
 import { Attempts } from "./client/attempts.js";
 import { dismiss, type WorkerEnd } from "./client/crews.js";
 import { tellChanges } from "./client/databases.js";
-import { examine, type DoctorReport } from "./client/doctor.js";
 import { Emitter, type Listener } from "./client/emitter.js";
 import type { Enqueued } from "./client/enqueued.js";
 import { explainJob, type Explanation } from "./client/explain.js";
@@ -15,30 +14,32 @@ import {
   type LogOptionsOfRuns,
 } from "./client/logs.js";
 import { Monitor } from "./client/monitor.js";
-import { rename, setMode, type RenameOptions } from "./client/naming.js";
-import type { EnqueueOptions, Order } from "./client/orders.js";
+import type { EnqueueOptions } from "./core/order.js";
+import type { Order } from "./client/orders.js";
 import { Producer, tellEnqueued } from "./client/producer.js";
+import { Extensions } from "./client/extensions.js";
 import { hinting, Results } from "./client/results.js";
 import { enqueueFromFailed, type FailedRun, type FromFailed } from "./client/revive.js";
-import { Transaction } from "./client/transaction.js";
-import {
-  Upkeep,
-  type BackupReport,
-  type CompactReport,
-  type PauseOptions,
-  type Pruned,
-  type PruneOptions,
-} from "./client/upkeep.js";
-import { closedError, QudoError } from "./core/errors.js";
+import { Transaction, type OnInserted } from "./client/transaction.js";
+import { Upkeep, type PauseOptions } from "./client/upkeep.js";
+import { closedError } from "./core/errors.js";
 import type { EventName } from "./core/events.js";
 import { registry, type AnyJobDefinition, type JobDefinition } from "./core/job.js";
 import { keepPolicy } from "./core/keep.js";
 import { checkQueueLimits } from "./core/limits/spec.js";
 import { checkFlag, checkOptions } from "./core/options.js";
+import { makePlugin, type DefinePlugin, type PluginsOf, type Usable } from "./core/plugins.js";
 import type { Time } from "./core/time.js";
-import { KNOWN_OPTIONS, type NeedsContext, type QudoOptions } from "./qudo-options.js";
-import type { DatabaseMode, Driver, Identity, MigrationReport } from "./storage/driver.js";
-import { checkDatabaseName, Opening } from "./storage/open.js";
+import { Operating } from "./qudo-operating.js";
+import {
+  KNOWN_OPTIONS,
+  type NeedsContext,
+  type NeedsPlugins,
+  type QudoOptions,
+} from "./qudo-options.js";
+import { serializersOf } from "./serializers/index.js";
+import type { Driver } from "./storage/driver.js";
+import { Opening } from "./storage/open.js";
 import { REAL } from "./storage/time.js";
 import type { World } from "./storage/world.js";
 import type { WorkOnceOptions } from "./worker/once.js";
@@ -52,7 +53,11 @@ import type { InputOf, PayloadOf, TaskQueue, TaskQueueOptions } from "./worker/t
 /** A queue in one database: enqueues jobs, starts workers, and looks at both. Make one per process, and close it at the end. */
 export class Qudo<
   const Definitions extends readonly AnyJobDefinition[] = readonly AnyJobDefinition[],
-> implements AsyncDisposable {
+  const Used extends readonly Usable[] = readonly [],
+>
+  extends Operating
+  implements AsyncDisposable
+{
   /** Jobs: get, list, log, cancel, retry; one by one or by filter. */
   readonly jobs: Jobs;
   /** What became of every run: the log of outcomes. */
@@ -66,9 +71,10 @@ export class Qudo<
   private readonly time: Time;
   private readonly emitter = new Emitter();
   private readonly logs: Logs;
+  private readonly extensions: Extensions;
   private readonly results: Results;
   private readonly producer: Producer;
-  private readonly upkeep: Upkeep;
+  protected readonly upkeep: Upkeep;
   private readonly staff: Staff;
   private closing: Promise<void> | null = null;
 
@@ -76,7 +82,13 @@ export class Qudo<
    * Opens nothing yet: that happens at first use, and errors of the database appear there.
    * `world`: for tests and simulations; `testQudo` of qudo/testing gives it.
    */
-  constructor(options: QudoOptions<Definitions> & NeedsContext<Definitions>, world: World = {}) {
+  constructor(
+    options: QudoOptions<Definitions, Used> &
+      NeedsContext<Definitions> &
+      NeedsPlugins<Definitions, Used>,
+    world: World = {},
+  ) {
+    super();
     // Not even to be left out: there is no database to begin with.
     checkOptions(options ?? null, KNOWN_OPTIONS, "new Qudo");
     checkFlag(options.migrate ?? true, "migrate");
@@ -91,6 +103,8 @@ export class Qudo<
     const { wrapJob } = world;
     const jobs = registry(options.jobs ?? []);
     const keep = keepPolicy(options.keep, "keep of Qudo");
+    const serializers = serializersOf(options);
+    this.extensions = new Extensions(serializers, this.emitter.emit, this.time);
     const driver = (): Promise<Driver> => this.#opening.ready();
     const wake = (database?: string): void => this.staff.wake(database);
     this.staff = new Staff({
@@ -100,14 +114,49 @@ export class Qudo<
       queueLimits: checkQueueLimits(options.queueLimits),
       driver,
       surroundings: (database) => this.surroundings(database),
+      started: () => this.extensions.rounds.workerStarted(),
+      stopped: () => this.extensions.rounds.workerStopped(),
     });
     this.results = new Results(driver, this.time);
-    this.producer = new Producer(driver, this.results, this.emitter.emit, wake, this.time);
-    this.jobs = new Jobs(driver, this.results, wake);
+    this.producer = new Producer(driver, {
+      results: this.results,
+      emit: this.emitter.emit,
+      extensions: this.extensions,
+      onInserted: wake,
+      time: this.time,
+    });
+    this.jobs = new Jobs(driver, this.results, serializers, wake);
     this.attempts = new Attempts(driver);
     this.monitor = new Monitor(driver, this.time);
-    this.logs = new Logs(driver);
+    this.logs = new Logs(driver, serializers);
     this.upkeep = new Upkeep(driver, keep, this.time);
+    this.extensions.host.useAll(options.use ?? [], this);
+  }
+
+  /** What the plugins in use offer, by their names. */
+  get plugins(): PluginsOf<Used> {
+    return this.extensions.host.plugins as PluginsOf<Used>;
+  }
+
+  /**
+   * From now on calls these hooks, or uses this plugin: for jobs that are enqueued and runs that begin after this. Those used first
+   * are outermost.
+   * @throws InvalidInputError, QUDO_HOOKS_TWICE and QUDO_PLUGIN_CLASH among them; what the plugin's setup throws.
+   */
+  use<const What extends Usable>(
+    what: What,
+  ): this & { readonly plugins: PluginsOf<readonly [What]> } {
+    if (this.closing !== null) throw closedError();
+    this.extensions.host.use(what, this);
+    return this as this & { readonly plugins: PluginsOf<readonly [What]> };
+  }
+
+  /**
+   * Takes back {@link use}: at once, but for what has begun with it. False when it was not in use. Resolves when a plugin is torn down.
+   * @throws what the plugin's teardown throws.
+   */
+  unuse(what: Usable): Promise<boolean> {
+    return this.extensions.host.unuse(what);
   }
 
   /**
@@ -116,7 +165,7 @@ export class Qudo<
    */
   enqueue<Input, Result>(
     // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
-    job: JobDefinition<Input, any, Result, any>,
+    job: JobDefinition<Input, any, Result, any, any>,
     payload: Input,
     options?: EnqueueOptions,
   ): Promise<Enqueued<Result>> {
@@ -137,16 +186,17 @@ export class Qudo<
    */
   enqueueSync<Input, Result>(
     // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
-    job: JobDefinition<Input, any, Result, any>,
+    job: JobDefinition<Input, any, Result, any, any>,
     payload: Input,
     options?: EnqueueOptions,
   ): Enqueued<Result> {
     if (this.closing !== null) throw closedError();
     const direct = this.#opening.direct();
-    const transaction = new Transaction(direct, this.results, (jobs, outcomes) => {
+    const inserted: OnInserted = (jobs, outcomes) => {
       this.staff.wakeSoon();
       if (direct.committed()) tellEnqueued(this.emitter.emit, jobs, outcomes);
-    });
+    };
+    const transaction = new Transaction(direct, this.results, this.extensions, inserted);
     return transaction.enqueueSync(job, payload, options);
   }
 
@@ -157,9 +207,8 @@ export class Qudo<
    */
   in(transaction: object): Transaction {
     if (this.closing !== null) throw closedError();
-    return new Transaction(this.#opening.transaction(transaction), this.results, () =>
-      this.staff.wakeSoon(),
-    );
+    const on = this.#opening.transaction(transaction);
+    return new Transaction(on, this.results, this.extensions, () => this.staff.wakeSoon());
   }
 
   /**
@@ -265,53 +314,12 @@ export class Qudo<
     return end;
   }
 
-  /** Deletes now what was kept for long enough, by the times given, else by `keep` of this Qudo. Workers do it by themselves. */
-  prune(options: PruneOptions = {}): Promise<Pruned> {
-    return this.upkeep.prune(options);
-  }
-
-  /**
-   * A consistent copy in a new file, made while others go on.
-   * @throws QudoError QUDO_BACKUP_EXISTS, or QUDO_UNSUPPORTED where the database is no file.
-   */
-  backup(path: string): Promise<BackupReport> {
-    return this.upkeep.backup(path);
-  }
-
-  /** Gives unused space back to the file system. @throws QudoError QUDO_UNSUPPORTED where the database is no file. */
-  compact(): Promise<CompactReport> {
-    return this.upkeep.compact();
-  }
-
-  /** Creates or upgrades the tables now. */
-  migrate(): Promise<MigrationReport> {
-    return this.#opening.migrate();
-  }
-
-  /** What {@link migrate} would do now, as SQL that somebody may run in its place; "" where the tables are current. Changes nothing. */
-  async migrationSql(): Promise<string> {
-    return (await this.#opening.open()).migrationSql();
-  }
-
-  /**
-   * SQL for a server's administrator: roles with the least rights to migrate, to produce, to work and to view. Changes nothing.
-   * @throws QudoError QUDO_UNSUPPORTED where the database is a file: there the file's own rights count.
-   */
-  async grants(): Promise<string> {
-    const driver = await this.#opening.open();
-    if (driver.grants !== undefined) return driver.grants();
-    throw new QudoError(
-      "QUDO_UNSUPPORTED",
-      `${driver.label} knows no roles. Who may use a file is said by the rights of the file and its folder.`,
-    );
-  }
-
   /**
    * Why a job is not running, or what it is doing: reasons, the gravest first, each with a code and what to do about it.
    * @throws QudoError QUDO_JOB_ABSENT when there is no such job (any more).
    */
   async explain(id: string): Promise<Explanation> {
-    return explainJob(await this.#opening.ready(), id);
+    return explainJob(await this.#opening.ready(), this.extensions.orders.serializers, id);
   }
 
   /**
@@ -338,36 +346,7 @@ export class Qudo<
     return this.logs.count(kinds, database);
   }
 
-  /** Which database this is, as people may see it: engine and place, never a password. */
-  async label(): Promise<string> {
-    return (await this.#opening.open()).label;
-  }
-
-  /** Null when the database holds no qudo tables yet. */
-  async schemaVersion(): Promise<number | null> {
-    return (await this.#opening.open()).schemaVersion();
-  }
-
-  /** Checks the database: that it takes writes, and that no invariant is broken. Of several each by itself, also when others are out. */
-  async doctor(): Promise<DoctorReport> {
-    return examine(await this.#opening.existing());
-  }
-
-  /**
-   * What one of several databases is used for: "drain" gives it no new jobs, "off" also claims nothing of it. It is written in the
-   * database, and all who use it obey within seconds. What is tied to it by a transaction of yours still goes there.
-   * @throws InvalidInputError QUDO_UNKNOWN_DATABASE; DatabaseError QUDO_DATABASE_OUT when it cannot be told.
-   */
-  async setMode(database: string, mode: DatabaseMode): Promise<void> {
-    return setMode(await this.#opening.ready(), database, mode);
-  }
-
-  /** Another name for this database, which from now on is to be used under it. For one that is opened alone. */
-  async rename(name: string, options: RenameOptions = {}): Promise<Identity> {
-    return rename(await this.#opening.ready(), checkDatabaseName(name), options);
-  }
-
-  /** Stops the workers, lets enqueues land, ends the waits for results (QUDO_CLOSED), closes the database. */
+  /** Stops the workers, lets enqueues land, tears plugins down, ends the waits for results (QUDO_CLOSED), closes the database. */
   close(): Promise<void> {
     this.closing ??= this.closeAll();
     return this.closing;
@@ -377,8 +356,13 @@ export class Qudo<
     // A worker that failed has said so; the others and the database are closed all the same.
     await this.staff.close();
     await this.producer.close();
+    await this.extensions.host.close();
     await this.results.close(closedError());
     await this.#opening.close();
+  }
+
+  protected opening(): Opening {
+    return this.#opening;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -390,9 +374,18 @@ export class Qudo<
     return {
       time: this.time,
       context: this.#context,
+      ...this.extensions.ofWorkers(),
       emit: hinting(this.results, this.emitter.emit),
       transaction: (of) => this.#opening.transaction(of, database),
       prepare: (orders) => this.producer.prepare(orders, "job.replace"),
+      replaced: (job, outcome) => this.producer.replaced(job, outcome, database),
     };
   }
 }
+
+/**
+ * Defines a plugin: a function that takes its options and makes what `qudo.use` takes. `name` is how it is reached,
+ * `setup` says what it adds.
+ * @throws InvalidInputError for a bad definition; the plugin, when it is used, for a bad answer of `setup`.
+ */
+export const definePlugin = makePlugin as DefinePlugin<Qudo>;

@@ -1,6 +1,7 @@
 /** `qudo work --processes`: the parent of children that run the same command line, and one such child. */
 import { fileURLToPath } from "node:url";
 import { ChildFailedError } from "../core/errors.js";
+import type { Usable } from "../core/plugins.js";
 import { Qudo } from "../qudo.js";
 import type { Logger, WorkerOptions } from "../worker/options.js";
 import { prefork } from "../worker/prefork/index.js";
@@ -64,9 +65,10 @@ export async function workInChildren(
 export async function workAsChild(
   flags: { jobs: string[] } & CommonOptions,
   options: WorkerOptions,
+  use: readonly Usable[],
 ): Promise<ExitCode> {
   const jobs = await loadJobs(flags.jobs);
-  await using qudo = new Qudo({ databases: flags.database, jobs });
+  await using qudo = new Qudo({ databases: flags.database, jobs, use });
   const worker = await qudo.work({ ...options, signals: true });
   await worker.stopped;
   return EXIT.ok;

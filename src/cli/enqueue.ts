@@ -1,10 +1,12 @@
 /** `qudo enqueue`: adds a job, or one for each line of stdin. */
 import type { Command } from "commander";
-import type { EnqueueOptions, Order } from "../client/orders.js";
+import type { EnqueueOptions } from "../core/order.js";
+import type { Order } from "../client/orders.js";
 import { LIMITS } from "../core/defaults.js";
 import { InvalidInputError, QudoError } from "../core/errors.js";
 import { invalidId, isUuid } from "../core/ids.js";
 import { checkMaxAttempts, checkName } from "../core/options.js";
+import type { Usable } from "../core/plugins.js";
 import { Qudo } from "../qudo.js";
 import { addCommand, type CommonOptions } from "./command.js";
 import { silent } from "./existing.js";
@@ -33,7 +35,7 @@ interface EnqueueFlags extends CommonOptions {
   timeout?: string;
 }
 
-export function addEnqueue(program: Command): void {
+export function addEnqueue(program: Command, use: readonly Usable[] = []): void {
   addCommand(
     program,
     {
@@ -63,7 +65,7 @@ export function addEnqueue(program: Command): void {
       ],
       runsUserCode: true,
     },
-    enqueue,
+    (flags: EnqueueFlags, args) => enqueue(flags, args, use),
   )
     .option("--lines", "each line of stdin is one payload")
     .option(
@@ -88,7 +90,11 @@ export function addEnqueue(program: Command): void {
     .option("--timeout <duration>", "how long to wait (default: as long as it takes)");
 }
 
-async function enqueue(flags: EnqueueFlags, args: readonly string[]): Promise<ExitCode> {
+async function enqueue(
+  flags: EnqueueFlags,
+  args: readonly string[],
+  use: readonly Usable[],
+): Promise<ExitCode> {
   const [kind, payload] = args as [string, string?];
   const [options, timeout] = [enqueueOptions(flags), waitTime(flags, payload)];
   const job = await definition(kind, flags.jobs);
@@ -98,7 +104,7 @@ async function enqueue(flags: EnqueueFlags, args: readonly string[]): Promise<Ex
   const place = payload === "-" ? "stdin" : "PAYLOAD";
   const order = (text: string): Order<unknown> => [job, parsed(text, place), options];
   if (!flags.lines) await check(job, parsed(texts[0]!, place));
-  await using qudo = new Qudo({ databases: flags.database, logger: silent });
+  await using qudo = new Qudo({ databases: flags.database, logger: silent, use });
   // Of several each makes its own, and one that is out must not be in the way.
   if (!Array.isArray(flags.database)) await sayIfMade(qudo);
   const added = await addAll(qudo, texts, order, flags);

@@ -1,10 +1,11 @@
 /** Opens what is there: a mistyped address must not make a new, empty database. On a server there is none to be made. */
+import type { Usable } from "../core/plugins.js";
 import { Qudo } from "../qudo.js";
 import type { Logger } from "../worker/options.js";
 import type { Databases, ListedDatabase } from "../storage/database.js";
 
-export function openExisting(databases: Databases): Qudo {
-  return new Qudo({ databases: existing(databases), migrate: false, logger: silent });
+export function openExisting(databases: Databases, use: readonly Usable[] = []): Qudo {
+  return new Qudo({ databases: existing(databases), migrate: false, logger: silent, use });
 }
 
 function existing(databases: Databases): Databases {

@@ -12,7 +12,7 @@ import { addDoctor } from "./doctor.js";
 import { addEnqueue } from "./enqueue.js";
 import { examples } from "./command.js";
 import { addExplain } from "./explain.js";
-import { EXIT } from "./exit.js";
+import { EXIT, guarded, leave } from "./exit.js";
 import { addMigrate } from "./migrate.js";
 import { addLimits } from "./limits.js";
 import { addList } from "./list.js";
@@ -26,6 +26,7 @@ import { addResume } from "./resume.js";
 import { addRetry } from "./retry.js";
 import { addShow } from "./show.js";
 import { addStatus } from "./status.js";
+import { addUse, usedBy } from "./use.js";
 import { addWork } from "./work.js";
 import { addWorkers } from "./workers.js";
 
@@ -46,7 +47,7 @@ const program = new Command("qudo")
     ]) + "\nExit codes: 0 all went well, 1 it failed, 2 wrong usage.\n",
   );
 
-for (const add of [
+const commands = [
   addWork,
   addEnqueue,
   addStatus,
@@ -69,14 +70,25 @@ for (const add of [
   addMigrate,
   addDatabase,
   addDoctor,
-])
-  add(program);
+  addUse,
+] as const;
 
 ignoreClosedPipe();
+const args = process.argv.slice(2);
+let usesOthers = false;
+const loaded = await guarded(args.includes("--json"), async () => {
+  const used = await usedBy(args, process.env["QUDO_USE"]);
+  usesOthers = used.length > 0;
+  for (const add of commands) add(program, used);
+  return EXIT.ok;
+});
 try {
+  // What a module has opened may go on for ever.
+  if (loaded !== EXIT.ok) await leave(loaded);
   await program.parseAsync();
 } catch (error) {
   // Commander has printed what is wrong; help and version arrive here too, with its exit code 0.
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
 }
+if (usesOthers) await leave(Number(process.exitCode ?? EXIT.ok));

@@ -43,7 +43,7 @@ export function showText(known: Known, now: number): string {
   const error = job.state === "done" ? null : (job.last?.error ?? null);
   const sections: [title: string, lines: string[]][] = [
     ["", fieldLines(fields(known, now, paint), paint)],
-    ["payload", clipped(json(job.payload))],
+    ["payload", clipped(job.unreadable ?? json(job.payload))],
     [
       "result",
       job.state === "done" && job.last?.result != null ? clipped(json(job.last.result)) : [],

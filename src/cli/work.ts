@@ -4,6 +4,7 @@ import { DEFAULTS } from "../core/defaults.js";
 import { durationMs, humanDuration } from "../core/duration.js";
 import type { AnyJobDefinition } from "../core/job.js";
 import { checkIsolation } from "../core/isolation.js";
+import type { Usable } from "../core/plugins.js";
 import { Qudo } from "../qudo.js";
 import type { WorkerOptions } from "../worker/options.js";
 import { parent } from "../worker/prefork/link.js";
@@ -27,7 +28,7 @@ interface WorkFlags extends CommonOptions, ChildrenFlags {
   isolate?: string;
 }
 
-export function addWork(program: Command): void {
+export function addWork(program: Command, use: readonly Usable[] = []): void {
   addCommand(
     program,
     {
@@ -56,7 +57,7 @@ export function addWork(program: Command): void {
       ],
       runsUserCode: true,
     },
-    work,
+    (flags: WorkFlags) => work(flags, use),
   )
     .requiredOption("--jobs <file...>", "modules that export job definitions (defineJob)")
     .option(
@@ -83,16 +84,16 @@ export function addWork(program: Command): void {
     .option("--health <address>", "answer HTTP at this port, or address:port");
 }
 
-async function work(flags: WorkFlags): Promise<ExitCode> {
+async function work(flags: WorkFlags, use: readonly Usable[]): Promise<ExitCode> {
   const options = workerOptions(flags);
   const graceMs =
     flags.grace === undefined
       ? DEFAULTS.stopGraceMs
       : durationMs(duration(flags.grace, "--grace"), "--grace");
-  if (parent() !== null) return workAsChild(flags, { ...options, grace: graceMs / 1_000 });
+  if (parent() !== null) return workAsChild(flags, { ...options, grace: graceMs / 1_000 }, use);
   if (wantsChildren(flags)) return workInChildren(flags, graceMs);
   const jobs = await loadJobs(flags.jobs);
-  await using qudo = new Qudo({ databases: flags.database, jobs });
+  await using qudo = new Qudo({ databases: flags.database, jobs, use });
   const told = firstSignal();
   const worker = await qudo.work(options);
   say(`working on ${await qudo.label()}, kinds: ${kinds(jobs)} (pid ${process.pid}); Ctrl-C stops`);

@@ -3,6 +3,7 @@ import { incompleteToo } from "../core/ask.js";
 import { QudoError } from "../core/errors.js";
 import { explain as reasonsOf, explainUnasked, type Facts, type Why } from "../core/explain.js";
 import { limitedBy } from "../core/limits/why.js";
+import type { Serializers } from "../core/serializer.js";
 import type { Driver, JobRow, Part, SessionRow, Situation } from "../storage/driver.js";
 import { choose } from "./databases.js";
 import { checkId, jobInfo, type JobInfo } from "./info.js";
@@ -18,11 +19,15 @@ export interface Explanation {
 }
 
 /** @throws QudoError QUDO_JOB_ABSENT when there is no such job (any more). */
-export async function explainJob(all: Driver, given: string): Promise<Explanation> {
+export async function explainJob(
+  all: Driver,
+  serializers: Serializers,
+  given: string,
+): Promise<Explanation> {
   const id = checkId(given);
   const { found, unasked } = await incompleteToo(all.getJobs([id]));
   const [row] = found;
-  if (row) return explainFound(all, row);
+  if (row) return explainFound(all, serializers, row);
   if (unasked.length > 0) return { job: null, at: null, reasons: explainUnasked(unasked) };
   throw absent(id);
 }
@@ -37,7 +42,11 @@ function absent(id: string): QudoError {
 /** A job may move between two looks; then it is looked at again, and so often no job moves. */
 const LOOKS = 5;
 
-async function explainFound(all: Driver, first: JobRow): Promise<Explanation> {
+async function explainFound(
+  all: Driver,
+  serializers: Serializers,
+  first: JobRow,
+): Promise<Explanation> {
   const { driver, database } = choose(all, first.database);
   let row: JobRow = first;
   for (let look = 1; ; look++) {
@@ -48,7 +57,7 @@ async function explainFound(all: Driver, first: JobRow): Promise<Explanation> {
     if (!agrees(situation, row) && look < LOOKS) continue;
     const off = offOf(all.parts?.find(({ name }) => name === database));
     return {
-      job: jobInfo(row, database),
+      job: jobInfo(row, serializers, database),
       at: new Date(situation.now),
       reasons: reasonsOf(factsOf(row, situation, sessions, off)),
     };

@@ -1,8 +1,9 @@
 /** Jobs, runs and lines of logs as users see them: moments are Dates, what was stored as JSON is a value again. */
-import { CODEC_JSON, decode } from "../core/codec.js";
+import { decode } from "../core/codec.js";
 import { invalidId, isUuid } from "../core/ids.js";
+import type { Serializers } from "../core/serializer.js";
 import type { JobState, LogLevel, Reason, RunState } from "../core/states.js";
-import type { AttemptRow, JobRow, LogRow, StoredPayload } from "../storage/driver.js";
+import type { AttemptRow, JobRow, LogRow } from "../storage/driver.js";
 
 /** A job as users see it. */
 export interface JobInfo {
@@ -25,8 +26,10 @@ export interface JobInfo {
   /** Seconds that a run may take. */
   readonly timeout: number | null;
   readonly uniqueKey: string | null;
-  /** As it was enqueued, also what {@link redact} names. */
+  /** As it was enqueued, also what {@link redact} names. Null where it cannot be read here. */
   readonly payload: unknown;
+  /** Why the payload cannot be read here; null where it can. */
+  readonly unreadable: string | null;
   /** Paths in the payload that are not to be shown to people. */
   readonly redact: readonly string[] | null;
   /** The worker's session that holds it, while it is reserved or running. */
@@ -75,7 +78,7 @@ export interface JobLogLine {
 }
 
 /** `database`: where it was asked for, when one of several was. */
-export function jobInfo(row: JobRow, database = row.database): JobInfo {
+export function jobInfo(row: JobRow, serializers: Serializers, database = row.database): JobInfo {
   return {
     id: row.id,
     kind: row.kind,
@@ -91,7 +94,7 @@ export function jobInfo(row: JobRow, database = row.database): JobInfo {
     maxAttempts: row.maxAttempts,
     timeout: row.timeoutMs === null ? null : row.timeoutMs / 1_000,
     uniqueKey: row.uniqueKey,
-    payload: readablePayload(row.payload),
+    ...readPayload(row, serializers),
     redact: row.redact,
     worker: row.session,
     startedAt: dateOf(row.startedAt),
@@ -136,11 +139,19 @@ function dateOf(ms: number | null): Date | null {
   return ms === null ? null : new Date(ms);
 }
 
-function readablePayload({ codec, text }: StoredPayload): unknown {
-  return codec === CODEC_JSON ? readable(text) : null;
+/** One unreadable row must not hide the others. */
+function readPayload(
+  { payload, kind }: JobRow,
+  serializers: Serializers,
+): Pick<JobInfo, "payload" | "unreadable"> {
+  try {
+    return { payload: serializers.unpack(payload, { kind }), unreadable: null };
+  } catch (error) {
+    const unreadable = error instanceof Error ? error.message : String(error);
+    return { payload: null, unreadable };
+  }
 }
 
-/** One unreadable row must not hide the others. */
 function readable(text: string | null): unknown {
   if (text === null) return null;
   try {

@@ -3,9 +3,11 @@ import { mapped } from "../core/ask.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError } from "../core/errors.js";
 import { checkDate, checkInteger, checkOptions, checkPriority } from "../core/options.js";
+import type { Serializers } from "../core/serializer.js";
 import type {
   CancelOutcome,
   Driver,
+  JobRow,
   LogRow,
   Reschedule,
   RescheduleOutcome,
@@ -73,6 +75,7 @@ export class Jobs {
   constructor(
     private readonly driver: () => Promise<Driver>,
     private readonly results: Results,
+    private readonly serializers: Serializers,
     private readonly onReady: () => void = () => undefined,
   ) {}
 
@@ -82,7 +85,7 @@ export class Jobs {
    */
   async get(id: string): Promise<JobInfo | null> {
     const rows = (await this.driver()).getJobs([checkId(id)]);
-    return mapped(rows, ([row]) => (row ? jobInfo(row) : null));
+    return mapped(rows, ([row]) => (row ? this.info(row) : null));
   }
 
   /**
@@ -96,7 +99,7 @@ export class Jobs {
     const select = checkFilter(filter, "jobs.list");
     const { driver, database, selection } = await select(await this.driver());
     const unasked = new Gaps();
-    for await (const row of rowsOf(driver, selection, unasked)) yield jobInfo(row, database);
+    for await (const row of rowsOf(driver, selection, unasked)) yield this.info(row, database);
     unasked.complete(undefined);
   }
 
@@ -107,9 +110,13 @@ export class Jobs {
     const query = { limit: checkInteger(limit, "limit", 1, 1_000), ...(after && { after }) };
     const { driver, database, selection } = await select(await this.driver());
     return mapped(driver.listJobs({ ...selection, ...query }), ({ rows, next }) => ({
-      jobs: rows.map((row) => jobInfo(row, database)),
+      jobs: rows.map((row) => this.info(row, database)),
       next,
     }));
+  }
+
+  private info(row: JobRow, database?: string): JobInfo {
+    return jobInfo(row, this.serializers, database);
   }
 
   /** What its handlers wrote with `job.log`, oldest first, read in pages. */

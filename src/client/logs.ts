@@ -4,6 +4,7 @@ import type { Duration } from "../core/duration.js";
 import { InvalidInputError } from "../core/errors.js";
 import { checkInteger, checkOptions } from "../core/options.js";
 import type { Reason, RunState } from "../core/states.js";
+import type { Serializers } from "../core/serializer.js";
 import type { AttemptRow, Driver, JobRow, LaneCounts } from "../storage/driver.js";
 import { checkAttemptFilter, checkKinds, MOST_OFFSET } from "./attempts.js";
 import { choose } from "./databases.js";
@@ -92,7 +93,10 @@ const OPTIONS = [
 ] as const satisfies readonly (keyof LogOptionsOfRuns)[];
 
 export class Logs {
-  constructor(private readonly driver: () => Promise<Driver>) {}
+  constructor(
+    private readonly driver: () => Promise<Driver>,
+    private readonly serializers: Serializers,
+  ) {}
 
   exceptions(options: LogOptionsOfRuns = {}): Promise<ExceptionInfo[]> {
     const states = ["failed", "abandoned", "crashed"] as const;
@@ -149,8 +153,20 @@ export class Logs {
     const found = ids.length === 0 ? [] : await unasked.passing(driver.getJobs(ids));
     const jobs = new Map(found.map((job, i) => [ids[i]!, job]));
     return unasked.complete(
-      rows.map((row) => show(loggedRun(row, jobs.get(row.job) ?? null, database), row)),
+      rows.map((row) => show(this.loggedRun(row, jobs.get(row.job) ?? null, database), row)),
     );
+  }
+
+  /** The job may have been pruned between the two looks. */
+  private loggedRun(row: AttemptRow, job: JobRow | null, where: string | undefined): LoggedRun {
+    const { run, kind, queue, session: worker, state } = row;
+    const database = where ?? row.database;
+    const { payload, uniqueKey, redact } =
+      job === null
+        ? { payload: null, uniqueKey: null, redact: null }
+        : jobInfo(job, this.serializers);
+    const said = { job: row.job, run, kind, queue, arg: payload, uniqueKey, redact, worker, state };
+    return { ...said, ...(database !== undefined && { database }) };
   }
 }
 
@@ -167,16 +183,6 @@ function kindsOf(
   return all === undefined
     ? {}
     : { kinds: checkKinds(all, kinds === undefined ? "funcs" : "kinds") };
-}
-
-/** The job may have been pruned between the two looks. */
-function loggedRun(row: AttemptRow, job: JobRow | null, where: string | undefined): LoggedRun {
-  const { run, kind, queue, session: worker, state } = row;
-  const database = where ?? row.database;
-  const { payload, uniqueKey, redact } =
-    job === null ? { payload: null, uniqueKey: null, redact: null } : jobInfo(job);
-  const said = { job: row.job, run, kind, queue, arg: payload, uniqueKey, redact, worker, state };
-  return { ...said, ...(database !== undefined && { database }) };
 }
 
 const GIVEN_UP: Readonly<Record<Reason, string>> = {

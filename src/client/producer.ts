@@ -6,14 +6,30 @@ import {
   EnqueuePartlyError,
   InvalidInputError,
 } from "../core/errors.js";
+import { noting } from "../core/chain.js";
 import type { Emit } from "../core/events.js";
+import type { AnyJobDefinition } from "../core/job.js";
+import { packedBytes } from "../core/serializer.js";
 import type { Time } from "../core/time.js";
-import type { Driver, InsertOutcome, NewJob } from "../storage/driver.js";
+import type { ChildOutcome, Driver, InsertOutcome, NewJob } from "../storage/driver.js";
 import { REAL } from "../storage/time.js";
 import { Batcher } from "../core/batcher.js";
 import { Enqueued } from "./enqueued.js";
-import { prepare, type Order } from "./orders.js";
+import type { Extensions } from "./extensions.js";
+import { Gate } from "./gate.js";
+import { HookedOrder, type Made } from "./hooked.js";
+import type { Order } from "./orders.js";
 import type { Results } from "./results.js";
+
+/** What a producer needs of its Qudo. */
+export interface ProducerOf {
+  readonly results: Results;
+  readonly emit: Emit;
+  readonly extensions: Extensions;
+  /** Called with the name of the database, of several. */
+  onInserted(database?: string): void;
+  readonly time?: Time;
+}
 
 export class Producer {
   private readonly plain: Batcher<NewJob, InsertOutcome>;
@@ -23,20 +39,20 @@ export class Producer {
   private closed = false;
   private readonly calls = new Set<Promise<unknown>>();
 
+  /** Hooks that wait for what becomes of jobs which others write. */
+  private readonly promised = new WeakMap<NewJob, (made: Made) => void>();
+
   constructor(
     private readonly driver: () => Promise<Driver>,
-    private readonly results: Results,
-    private readonly emit: Emit,
-    /** Called with the name of the database, of several. */
-    private readonly onInserted: (database?: string) => void,
-    time: Time = REAL,
+    private readonly qudo: ProducerOf,
   ) {
+    const { time = REAL } = qudo;
     const send = async (jobs: NewJob[]): Promise<InsertOutcome[]> =>
       this.send(await this.driver(), jobs);
     const limits = {
       items: LIMITS.rowsPerStatement,
       bytes: LIMITS.bytesPerStatement,
-      sizeOf: (job: NewJob) => Buffer.byteLength(job.payload.text ?? ""),
+      sizeOf: (job: NewJob) => packedBytes(job.payload),
     };
     this.plain = new Batcher(send, limits, time);
     this.unique = new Batcher(send, limits, time);
@@ -55,12 +71,46 @@ export class Producer {
   }
 
   private async insertOne<Input>(order: Order<Input>): Promise<Enqueued> {
-    const { job, checked } = prepare(...order);
+    if (this.hooked(order[0])) return this.insertHooked(order as Order<unknown>);
+    const { job, checked } = this.qudo.extensions.orders.prepare(order);
     if (checked !== null) await checked;
     return this.insert(job);
   }
 
+  private hooked(job: AnyJobDefinition): boolean {
+    return this.qudo.extensions.orders.hooks.for(job, "enqueues") !== null;
+  }
+
+  private async insertHooked(order: Order<unknown>, gate?: Gate): Promise<Enqueued> {
+    if (this.closed) throw closedError();
+    let here = false;
+    const insert = async (job: NewJob): Promise<Enqueued> => {
+      here = true;
+      await gate?.arrive();
+      return this.insert(job);
+    };
+    const refused = (error: unknown): void => gate?.refuse(error);
+    try {
+      const by = this.qudo.extensions.enqueues(false);
+      const hooked = await noting(() => new HookedOrder(by, order), refused);
+      return await hooked.enqueue({ insert: ({ job }) => insert(job), refused });
+    } finally {
+      if (!here) gate?.leave();
+    }
+  }
+
+  /** A hook that refuses a job refuses that one; what is wrong with an order refuses all. */
+  private async insertAllHooked(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
+    const gate = new Gate(orders.length);
+    const inserts = orders.map((order) => this.insertHooked(order, gate));
+    await Promise.allSettled(inserts);
+    if (gate.refused !== null) throw gate.refused.error;
+    return allOf(inserts);
+  }
+
   private async insertAll(orders: readonly Order<unknown>[]): Promise<Enqueued[]> {
+    checkOrders(orders, "enqueueMany");
+    if (orders.some(([job]) => this.hooked(job))) return this.insertAllHooked(orders);
     const jobs = await this.prepare(orders, "enqueueMany");
     const { parts } = await this.driver();
     const inserts = jobs.map((job) => this.insert(job));
@@ -70,9 +120,28 @@ export class Producer {
   /** Checked, and as the database takes them. @throws InvalidInputError; `where` is the function that was called. */
   async prepare(orders: readonly Order<unknown>[], where: string): Promise<readonly NewJob[]> {
     checkOrders(orders, where);
-    const prepared = orders.map((order) => prepare(...order));
+    if (orders.some(([job]) => this.hooked(job))) return this.prepareHooked(orders);
+    const prepared = orders.map((order) => this.qudo.extensions.orders.prepare(order));
     await Promise.all(prepared.map(({ checked }) => checked));
     return prepared.map(({ job }) => job);
+  }
+
+  /** All or none: whatever refuses one of them refuses the call. Who goes around enqueues is not called: there is nothing to go around. */
+  private async prepareHooked(orders: readonly Order<unknown>[]): Promise<readonly NewJob[]> {
+    const by = this.qudo.extensions.enqueues(false);
+    const hooked = orders.map((order) => new HookedOrder(by, order));
+    const all = await Promise.all(hooked.map((order) => order.ready({})));
+    all.forEach((ready, i) =>
+      this.promised.set(ready.job, (made) => void hooked[i]!.told(ready, made)),
+    );
+    return all.map(({ job }) => job);
+  }
+
+  /** What became of a job that {@link prepare} gave: its hooks are told. */
+  replaced(job: NewJob, outcome: ChildOutcome, database?: string): void {
+    const holder = outcome.status === "unique" ? outcome.holder : null;
+    const where = database === undefined ? {} : { database };
+    this.promised.get(job)?.({ status: outcome.status, holder, ...where });
   }
 
   private async insert(job: NewJob): Promise<Enqueued> {
@@ -82,14 +151,14 @@ export class Producer {
       driver.parts === undefined
         ? await (job.uniqueKey === null ? this.plain : this.unique).add(job)
         : (await this.send(driver, [job]))[0]!;
-    return new Enqueued(job.id, outcome, this.results);
+    return new Enqueued(job.id, outcome, this.qudo.results);
   }
 
   private async send(driver: Driver, jobs: NewJob[]): Promise<InsertOutcome[]> {
     const outcomes = await driver.insertJobs(jobs);
     for (const database of new Set(outcomes.map((outcome) => outcome.database)))
-      this.onInserted(database);
-    tellEnqueued(this.emit, jobs, outcomes);
+      this.qudo.onInserted(database);
+    tellEnqueued(this.qudo.emit, jobs, outcomes);
     return outcomes;
   }
 

@@ -4,22 +4,15 @@
  * text: what databases cannot hold in it (NUL, lone surrogates) is replaced, so that a run can always end.
  */
 import { LIMITS } from "./defaults.js";
-import { InvalidInputError, QudoError, type ErrorCode } from "./errors.js";
+import { InvalidInputError, QudoError } from "./errors.js";
+import { Check, JSON_FORM, replaceUnstorable, tooLarge, type Rules } from "./plain.js";
 
 /** Codec numbers as stored in `job.codec`. */
 export const CODEC_JSON = 1;
 
-/** What is asked of a value before it is written. */
-interface Rules {
-  readonly root: string;
-  /** What happens to text that databases cannot hold. */
-  readonly text: "refuse" | "replace";
-  readonly code: ErrorCode;
-  readonly maxBytes: number;
-  readonly tooLarge: { readonly code: ErrorCode; readonly advice: string };
-}
-
-const PAYLOAD: Rules = {
+/** Of payloads. */
+export const PAYLOAD: Rules = {
+  form: JSON_FORM,
   root: "payload",
   text: "refuse",
   code: "QUDO_INVALID_PAYLOAD",
@@ -31,6 +24,7 @@ const PAYLOAD: Rules = {
 };
 
 const RESULT: Rules = {
+  form: JSON_FORM,
   root: "result",
   text: "replace",
   code: "QUDO_INVALID_RESULT",
@@ -39,6 +33,7 @@ const RESULT: Rules = {
 };
 
 const PROGRESS: Rules = {
+  form: JSON_FORM,
   root: "progress",
   text: "replace",
   code: "QUDO_INVALID_OPTION",
@@ -48,10 +43,10 @@ const PROGRESS: Rules = {
 
 /**
  * Text of a payload. `undefined` becomes null; properties that are undefined are left out, as in JSON.
- * @throws InvalidInputError QUDO_INVALID_PAYLOAD with the path, or QUDO_PAYLOAD_TOO_LARGE past 1 MiB.
+ * @throws InvalidInputError QUDO_INVALID_PAYLOAD with the path, or QUDO_PAYLOAD_TOO_LARGE past `maxBytes`, 1 MiB.
  */
-export function encodePayload(value: unknown): string {
-  return encode(value, PAYLOAD);
+export function encodePayload(value: unknown, maxBytes: number = LIMITS.payloadBytes): string {
+  return encode(value, maxBytes === PAYLOAD.maxBytes ? PAYLOAD : { ...PAYLOAD, maxBytes });
 }
 
 /**
@@ -127,17 +122,14 @@ function truncateUtf8(text: string, max: number): string {
   return `${cut.replace(/\ufffd+$/, "")}…`;
 }
 
-function replaceUnstorable(text: string): string {
-  return text.toWellFormed().replaceAll("\0", "\ufffd");
-}
-
 function encode(value: unknown, rules: Rules): string {
   const text = JSON.stringify(plain(value, rules));
   if (Buffer.byteLength(text) > rules.maxBytes) throw tooLarge(rules);
   return text;
 }
 
-function plain(value: unknown, rules: Rules): unknown {
+/** A copy that is written as it is. @throws InvalidInputError with the path to what cannot be. */
+export function plain(value: unknown, rules: Rules): unknown {
   try {
     return new Check(rules).plain(value ?? null, rules.root, 0);
   } catch (cause) {
@@ -146,92 +138,5 @@ function plain(value: unknown, rules: Rules): unknown {
     throw new InvalidInputError(rules.code, `The ${rules.root} cannot be read; see the cause.`, {
       cause,
     });
-  }
-}
-
-function tooLarge({ root, maxBytes, tooLarge: { code, advice } }: Rules): InvalidInputError {
-  return new InvalidInputError(code, `The ${root} is larger than ${maxBytes} bytes. ${advice}`);
-}
-
-class Check {
-  private readonly open = new Set<object>();
-  private room: number;
-  constructor(private readonly rules: Rules) {
-    this.room = rules.maxBytes;
-  }
-
-  /** A copy that JSON.stringify writes as it is. */
-  plain(value: unknown, path: string, depth: number): unknown {
-    switch (typeof value) {
-      case "string":
-        return this.string(value, path);
-      case "number":
-        this.spend(1);
-        if (Number.isFinite(value)) return value;
-        throw this.refuse(path, `${value} has no form in JSON`);
-      case "boolean":
-        this.spend(1);
-        return value;
-      case "object":
-        if (value !== null) return this.object(value, path, depth);
-        this.spend(1);
-        return null;
-      default:
-        throw this.refuse(path, `a ${typeof value} has no form in JSON`);
-    }
-  }
-
-  /**
-   * A value is at least one byte of JSON, a text at least one for each of its characters: what exceeds the limit is
-   * refused before it is written. (Forty arrays that hold one another twice would be written 2⁴⁰ times.)
-   */
-  private spend(bytes: number): void {
-    this.room -= bytes;
-    if (this.room < 0) throw tooLarge(this.rules);
-  }
-
-  private string(value: string, path: string): string {
-    this.spend(value.length);
-    if (value.isWellFormed() && !value.includes("\0")) return value;
-    if (this.rules.text === "replace") return replaceUnstorable(value);
-    throw this.refuse(path, "the text holds a NUL or half a surrogate pair");
-  }
-
-  private object(value: object, path: string, depth: number): unknown {
-    if (depth >= LIMITS.depth) throw this.refuse(path, `nested deeper than ${LIMITS.depth}`);
-    if (this.open.has(value)) throw this.refuse(path, "it refers back to itself");
-    this.open.add(value);
-    const plain = Array.isArray(value)
-      ? this.array(value, path, depth)
-      : this.record(value, path, depth);
-    this.open.delete(value);
-    return plain;
-  }
-
-  private array(value: unknown[], path: string, depth: number): unknown[] {
-    this.spend(1);
-    return Array.from(value, (item, i) => this.plain(item, `${path}[${i}]`, depth + 1));
-  }
-
-  private record(value: object, path: string, depth: number): unknown {
-    if (value instanceof Date && Number.isNaN(value.getTime()))
-      throw this.refuse(path, "an invalid Date");
-    if ("toJSON" in value && typeof value.toJSON === "function")
-      return this.plain(value.toJSON(""), path, depth + 1);
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
-      throw this.refuse(path, `a ${value.constructor?.name || "class"} has no form in JSON`);
-    this.spend(1);
-    const out: Record<string, unknown> = Object.create(null);
-    for (const [key, item] of Object.entries(value)) {
-      const where = `${path}.${key}`;
-      if (item !== undefined) out[this.string(key, where)] = this.plain(item, where, depth + 1);
-    }
-    return out;
-  }
-
-  private refuse(path: string, why: string): QudoError {
-    const at = path.length > 200 ? `${path.slice(0, 200)}…` : path;
-    return new InvalidInputError(this.rules.code, `${replaceUnstorable(at)}: ${why}.`);
   }
 }

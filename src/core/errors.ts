@@ -12,8 +12,16 @@ export const ERROR_CODES = {
   QUDO_INVALID_NAME:
     "A queue's or kind's name that is empty, too long, or holds control characters.",
   QUDO_INVALID_ID: "A job id that is no UUID.",
-  QUDO_INVALID_PAYLOAD: "A payload that JSON cannot carry unharmed, or that its schema refused.",
+  QUDO_INVALID_PAYLOAD:
+    "A payload that its serializer cannot carry unharmed, or that its schema refused.",
   QUDO_PAYLOAD_TOO_LARGE: "A payload past 1 MiB of UTF-8.",
+  QUDO_PAYLOAD_UNREADABLE: "A stored payload that no serializer here can read.",
+  QUDO_SERIALIZER_CLASH: "Two serializers with one number.",
+  QUDO_HOOKS_TWICE: "Hooks, or a plugin, that are in use already.",
+  QUDO_HOOK_MISUSED:
+    "A hook that did not go on as it must, or answered with a promise where nobody can wait.",
+  QUDO_PLUGIN_CLASH: "Two plugins, or two commands of plugins, with one name.",
+  QUDO_PLUGIN_FILE: "The file given with --use exports no plugins or hooks, or cannot be loaded.",
   QUDO_INVALID_RESULT: "A handler returned something that cannot be stored.",
   QUDO_INVALID_URL: "A database address of no known kind.",
   QUDO_DUPLICATE_KIND: "Two job definitions with one name.",
@@ -132,7 +140,7 @@ export class EnqueueOutcomeUnknownError extends QudoError {
   }
 }
 
-/** Of the jobs of one `enqueueMany` over several databases some were written, and others were not or may not have been. */
+/** Of the jobs of one `enqueueMany` some were written, and others were not or may not have been: over several databases, or where a hook refused some. */
 export class EnqueuePartlyError<Written = unknown> extends QudoError {
   override readonly name = "EnqueuePartlyError";
   constructor(

@@ -1,6 +1,7 @@
 /**
  * What happens to jobs and workers, told as it happens. Whoever emits knows `Emit` only; nothing is made when nobody listens.
  */
+import type { HookPoint } from "./hooks.js";
 import type { Reason } from "./states.js";
 
 /** A job, in an event. */
@@ -40,6 +41,19 @@ export interface DatabaseChange {
   readonly reason: string | null;
 }
 
+/** A hook threw where that changes nothing: the job was enqueued, or its run has its outcome. */
+export interface FailedHook extends JobRef {
+  /** The name of the hooks, or of their plugin. */
+  readonly hook: string;
+  readonly point: HookPoint;
+  readonly error: unknown;
+}
+
+/** In a sentence without its end: the error. */
+export function inWords({ hook, point, kind }: FailedHook): string {
+  return `${point} of the hooks "${hook}" for a job "${kind}"`;
+}
+
 /** Whether it can be used at all, or what it is used for. */
 export type DatabaseCondition = "healthy" | "out" | "active" | "drain" | "off";
 
@@ -62,6 +76,8 @@ export interface QudoEvents {
   "worker:lost": SessionRef;
   /** One of several databases, as this process sees it. */
   database: DatabaseChange;
+  /** A hook failed where that changes nothing. */
+  "hook:failed": FailedHook;
   /** The database could not do something; it is tried again. */
   trouble: { readonly what: string; readonly error: Error; readonly database?: string };
 }
@@ -82,6 +98,7 @@ const NAMES: Readonly<Record<EventName, true>> = {
   "worker:stopped": true,
   "worker:lost": true,
   database: true,
+  "hook:failed": true,
   trouble: true,
 };
 

@@ -1,12 +1,13 @@
 /** The job definitions among what a module exports. */
 import type { AnyJobDefinition } from "./job.js";
 
-/** By name, as the default, alone or in arrays; also what a CommonJS module's object holds. Other exports are left alone. */
+/** Other exports are left alone. */
 export function definitionsIn(module: object): AnyJobDefinition[] {
   return exported(module).filter(isDefinition);
 }
 
-function exported(module: object): unknown[] {
+/** By name, as the default, alone or in arrays; also what a CommonJS module's object holds. */
+export function exported(module: object): unknown[] {
   const values: unknown[] = Object.values(module).flat();
   const inside =
     "default" in module && isObject(module.default) ? Object.values(module.default) : [];

@@ -4,6 +4,7 @@ import { linearThenExponential } from "./backoff.js";
 import { DEFAULTS } from "./defaults.js";
 import { durationMs, type Duration } from "./duration.js";
 import { InvalidInputError, QudoError } from "./errors.js";
+import { hooksOf, type HooksOf } from "./hooks.js";
 import { checkPaths } from "./redact.js";
 import { checkIsolation, checkModule, type Isolation } from "./isolation.js";
 import { keepTimes, type Keep } from "./keep.js";
@@ -18,11 +19,15 @@ import {
 } from "./options.js";
 import type { EnqueueOptions } from "./order.js";
 import { isStandardSchema, type StandardSchema } from "./schema.js";
+import { checkSerializer, type Serializer } from "./serializer.js";
 import type { Snooze } from "./snooze.js";
 import type { LogLevel, RunState } from "./states.js";
 
+/** Plugins by name, where nobody has said which there are. */
+export type AnyPlugins = Readonly<Record<string, unknown>>;
+
 /** What a handler is given beside its payload. */
-export interface JobContext<Context = unknown> {
+export interface JobContext<Context = unknown, Plugins = AnyPlugins> {
   readonly id: string;
   readonly kind: string;
   readonly queue: string;
@@ -44,6 +49,8 @@ export interface JobContext<Context = unknown> {
   readonly signal: AbortSignal;
   /** What `new Qudo({ context })` was given: database handles, clients, settings. */
   readonly context: Context;
+  /** What the plugins of this Qudo offer, by their names: the same as `qudo.plugins`. */
+  readonly plugins: Plugins;
   /** Gives the job up for good: it is abandoned and never retried. */
   abort(reason: string): never;
   /** Ends this run and asks for another one later. It is no failure and uses up no attempt. Same as `return snooze(delay)`. */
@@ -86,13 +93,22 @@ export interface JobContext<Context = unknown> {
 }
 
 /** The code of a job. What it returns is kept as the result; what it throws is a failure, and is tried again. */
-export type Handler<Payload, Result, Context = unknown> = (
+export type Handler<Payload, Result, Context = unknown, Plugins = AnyPlugins> = (
   payload: Payload,
-  job: JobContext<Context>,
+  job: JobContext<Context, Plugins>,
 ) => Promise<Result> | Result;
 
+/** What hooks of working are given: what the handler is given, and its payload. */
+export interface WorkJob extends JobContext {
+  /** As the handler is given it. Undefined where it could not be read. */
+  readonly payload: unknown;
+}
+
+/** A set of hooks, for `qudo.use` or `defineJob`. Plain functions: what each may do stands at each. */
+export type Hooks = HooksOf<WorkJob>;
+
 /** What {@link defineJob} takes: the defaults of every job of this kind, and its handler. */
-export interface JobOptions<Input, Payload, Result, Context = unknown> {
+export interface JobOptions<Input, Payload, Result, Context = unknown, Plugins = AnyPlugins> {
   /** Any Standard Schema validator. Checked at enqueue and again before the handler. Default: anything JSON can carry. */
   payload?: StandardSchema<Input, Payload>;
   /** Default "default". */
@@ -136,8 +152,12 @@ export interface JobOptions<Input, Payload, Result, Context = unknown> {
    * started last is kept in the database, and all obey it. Default: no limits.
    */
   limits?: KindLimits<NoInfer<Input>>;
+  /** How payloads of this kind are stored: `json`, `v8`, `messagePack()`, or one of your own. Default: that of the Qudo, which is `json`. */
+  serializer?: Serializer;
+  /** Called for jobs of this kind only, inside of those given to `qudo.use`. */
+  hooks?: Hooks | readonly Hooks[];
   /** Runs one job. May run more than once: a process can die before it has told that it was done. */
-  run: Handler<Payload, Result, Context>;
+  run: Handler<Payload, Result, Context, Plugins>;
 }
 
 /** A kind of job, made by {@link defineJob}. */
@@ -146,6 +166,7 @@ export interface JobDefinition<
   Payload = Input,
   Result = unknown,
   Context = unknown,
+  Plugins = AnyPlugins,
 > {
   readonly kind: string;
   readonly queue: string;
@@ -166,13 +187,16 @@ export interface JobDefinition<
   readonly module: string | null;
   /** Returning is not enough: the handler has to say that it is done. */
   readonly explicitCompletion: boolean;
-  readonly run: Handler<Payload, Result, Context>;
+  /** Null for that of the Qudo. */
+  readonly serializer: Serializer | null;
+  readonly hooks: readonly Hooks[] | null;
+  readonly run: Handler<Payload, Result, Context, Plugins>;
 }
 
 /** One job that is to be enqueued: definition, payload, options. */
 export type Order<Input> = readonly [
   // oxlint-disable-next-line typescript/no-explicit-any -- what the schema and the handler make of it does not matter here
-  job: JobDefinition<Input, any, any, any>,
+  job: JobDefinition<Input, any, any, any, any>,
   // The type comes from the job alone: inferred from both, it would be whatever suits both, and nothing would be checked.
   payload: NoInfer<Input>,
   options?: EnqueueOptions,
@@ -180,7 +204,7 @@ export type Order<Input> = readonly [
 
 /** Any definition, whatever its types: what lists of definitions hold. */
 // oxlint-disable-next-line typescript/no-explicit-any -- handlers are contravariant in their payload
-export type AnyJobDefinition = JobDefinition<any, any, any, any>;
+export type AnyJobDefinition = JobDefinition<any, any, any, any, any>;
 
 /** What all these jobs find as `job.context`: the context that suits every one of them. Unknown where none needs any. */
 export type ContextOf<Jobs extends readonly AnyJobDefinition[]> = (
@@ -190,9 +214,28 @@ export type ContextOf<Jobs extends readonly AnyJobDefinition[]> = (
   : never;
 
 type Finds<Job> = Job extends {
-  readonly run: (payload: never, job: JobContext<infer Context>) => unknown;
+  // oxlint-disable-next-line typescript/no-explicit-any -- asked by itself, below
+  readonly run: (payload: never, job: JobContext<infer Context, any>) => unknown;
 }
   ? (context: Context) => void
+  : never;
+
+/** What all these jobs need to find as `job.plugins`. */
+export type PluginsNeededBy<Jobs extends readonly AnyJobDefinition[]> = (
+  Jobs[number] extends infer Job
+    ? Job extends AnyJobDefinition
+      ? FindsPlugins<Job>
+      : never
+    : never
+) extends (plugins: infer Plugins) => void
+  ? Plugins
+  : never;
+
+type FindsPlugins<Job> = Job extends {
+  // oxlint-disable-next-line typescript/no-explicit-any -- asked by itself, above
+  readonly run: (payload: never, job: JobContext<any, infer Plugins>) => unknown;
+}
+  ? (plugins: Plugins) => void
   : never;
 
 const KNOWN = [
@@ -208,25 +251,27 @@ const KNOWN = [
   "module",
   "explicitCompletion",
   "limits",
+  "serializer",
+  "hooks",
   "run",
 ] as const satisfies readonly (keyof JobOptions<unknown, unknown, unknown>)[];
 
-/** Makes definitions of jobs whose handlers find this context. */
-export interface DefineJob<Context> {
+/** Makes definitions of jobs whose handlers find this context, and these plugins. */
+export interface DefineJob<Context, Plugins = AnyPlugins> {
   <Input, Payload, Result>(
     kind: string,
-    options: JobOptions<Input, Payload, Result, Context> & {
+    options: JobOptions<Input, Payload, Result, Context, Plugins> & {
       payload: StandardSchema<Input, Payload>;
     },
-  ): JobDefinition<Input, Payload, Exclude<Result, Snooze>, Context>;
+  ): JobDefinition<Input, Payload, Exclude<Result, Snooze>, Context, Plugins>;
   <Payload, Result>(
     kind: string,
-    options: JobOptions<Payload, Payload, Result, Context> & { payload?: undefined },
-  ): JobDefinition<Payload, Payload, Exclude<Result, Snooze>, Context>;
+    options: JobOptions<Payload, Payload, Result, Context, Plugins> & { payload?: undefined },
+  ): JobDefinition<Payload, Payload, Exclude<Result, Snooze>, Context, Plugins>;
   <Input, Payload, Result>(
     kind: string,
-    options: JobOptions<Input, Payload, Result, Context>,
-  ): JobDefinition<Input, Payload, Exclude<Result, Snooze>, Context>;
+    options: JobOptions<Input, Payload, Result, Context, Plugins>,
+  ): JobDefinition<Input, Payload, Exclude<Result, Snooze>, Context, Plugins>;
 }
 
 /**
@@ -238,16 +283,17 @@ export const defineJob = define as DefineJob<unknown>;
 
 /**
  * `const defineJob = jobsWith<{ db: Database }>()`: the same {@link defineJob}, for handlers that need a context. They find it
- * as `job.context`, and `new Qudo({ jobs, context })` demands what all its jobs need.
+ * as `job.context`, and `new Qudo({ jobs, context })` demands what all its jobs need. The second type is what they need of plugins,
+ * which they find as `job.plugins`: `jobsWith<unknown, PluginsOf<[typeof metrics]>>()`.
  */
-export function jobsWith<Context>(): DefineJob<Context> {
-  return define as DefineJob<Context>;
+export function jobsWith<Context, Plugins = AnyPlugins>(): DefineJob<Context, Plugins> {
+  return define as DefineJob<Context, Plugins>;
 }
 
-function define<Input, Payload, Result, Context>(
+function define<Input, Payload, Result, Context, Plugins>(
   kind: string,
-  options: JobOptions<Input, Payload, Result, Context>,
-): JobDefinition<Input, Payload, Result, Context> {
+  options: JobOptions<Input, Payload, Result, Context, Plugins>,
+): JobDefinition<Input, Payload, Result, Context, Plugins> {
   checkName(kind, "job kind");
   checkOptions(options, KNOWN, `defineJob("${kind}")`);
   if (typeof options?.run !== "function") throw wants(kind, "run: a function");
@@ -269,6 +315,11 @@ function define<Input, Payload, Result, Context>(
     isolate: options.isolate === undefined ? null : checkIsolation(options.isolate),
     module: options.module === undefined ? null : checkModule(options.module),
     explicitCompletion: checkFlag(options.explicitCompletion ?? false, "explicitCompletion"),
+    serializer:
+      options.serializer === undefined
+        ? null
+        : checkSerializer(options.serializer, `defineJob("${kind}")`),
+    hooks: hooksOf(options.hooks, `hooks of defineJob("${kind}")`),
     run: options.run,
   });
 }

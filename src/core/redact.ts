@@ -12,6 +12,7 @@
 import { LIMITS } from "./defaults.js";
 import { InvalidInputError } from "./errors.js";
 import { show } from "./options.js";
+import { presentable } from "./presentable.js";
 
 /** What is shown instead. */
 export const REDACTED = "[redacted]";
@@ -40,9 +41,9 @@ const TAILS: ReadonlySet<string> = new Set(
 /** Words of "userName", "user_name", "user-name", "USERName2". */
 const WORDS = /[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+/g;
 
-/** A copy of a JSON value in which "[redacted]" stands for what nobody is shown. */
+/** A copy of a value, as JSON can show it, in which "[redacted]" stands for what nobody is shown. */
 export function redactPayload(value: unknown, paths: readonly string[] | null): unknown {
-  return walk(value, trails(paths), { hide: () => REDACTED, keep: (copy) => copy });
+  return walk(presentable(value), trails(paths), { hide: () => REDACTED, keep: (copy) => copy });
 }
 
 /** The texts of four characters and more that {@link redactPayload} hides, each once. */
@@ -55,7 +56,7 @@ export function secretsOf(value: unknown, paths: readonly string[] | null): stri
       if (bare !== undefined) found.add(bare);
     } else if (typeof hidden === "object" && hidden !== null) Object.values(hidden).forEach(hide);
   };
-  walk(value, trails(paths), { hide, keep: () => undefined });
+  walk(presentable(value), trails(paths), { hide, keep: () => undefined });
   return [...found];
 }
 

@@ -1,9 +1,11 @@
 /** One run of one job in this process: what its handler is given, and what became of it. */
-import { decode, encodeResult } from "../core/codec.js";
+import { encodeResult } from "../core/codec.js";
 import type { Duration } from "../core/duration.js";
 import { JobError, QudoError, RunLostError } from "../core/errors.js";
-import type { AnyJobDefinition, JobContext, Order } from "../core/job.js";
+import type { Chain, HookSet } from "../core/hooks.js";
+import type { AnyJobDefinition, AnyPlugins, JobContext, Order, WorkJob } from "../core/job.js";
 import { maskText, secretsOf } from "../core/redact.js";
+import type { Serializers } from "../core/serializer.js";
 import { snooze } from "../core/snooze.js";
 import type { RunState } from "../core/states.js";
 import type { Time } from "../core/time.js";
@@ -22,6 +24,10 @@ export interface RunOf {
   readonly time: Time;
   /** What handlers find as `job.context`. */
   readonly context: unknown;
+  /** What they find as `job.plugins`. */
+  plugins(): AnyPlugins;
+  readonly hooks: HookSet<WorkJob>;
+  readonly serializers: Serializers;
   /** Which one of several databases it works on. Default: there is one. */
   readonly database?: string;
   session(): string;
@@ -56,7 +62,7 @@ export class DequeuedByHandler extends JobError {
   }
 }
 
-export class Run implements JobContext {
+export class Run implements WorkJob {
   /** Monotonic milliseconds. */
   startedMono: number;
   /** Shown as running in the database. */
@@ -67,6 +73,14 @@ export class Run implements JobContext {
   outcome: RunState | null = null;
   /** Its handler has recorded it as done in a transaction of its own, which may have been rolled back since. */
   completed = false;
+  /** The result that it recorded there. */
+  completedWith: string | null = null;
+  /** What ended it, where that was no return. */
+  thrown: unknown = undefined;
+  /** What its handler is given, where there are hooks, which see it, too. */
+  given: unknown = undefined;
+  /** Null where there are no hooks, as for most. It goes on with those with which it began. */
+  readonly chain: Chain<WorkJob> | null;
   cause: AbortCause | null = null;
   /** Hears of the cause, after the signal. */
   onInterrupt: ((cause: AbortCause) => void) | null = null;
@@ -86,6 +100,7 @@ export class Run implements JobContext {
   ) {
     this.startedMono = worker.time.now();
     this.stored = claimed.payload;
+    this.chain = worker.hooks.for(definition, "works");
   }
 
   get time(): Time {
@@ -118,6 +133,13 @@ export class Run implements JobContext {
   }
   get context(): unknown {
     return this.worker.context;
+  }
+  get plugins(): AnyPlugins {
+    return this.worker.plugins();
+  }
+  /** For hooks. */
+  get payload(): unknown {
+    return this.given;
   }
 
   /** Made when it is first asked for: most handlers never look. */
@@ -216,7 +238,10 @@ export class Run implements JobContext {
     if (this.replacing !== null) throw replacedInTransaction();
     const end = { elapsedMs: this.elapsedMs, result: encodeResult(result) };
     const run = { job: claimed.job, run: claimed.run, lease, session: worker.session() };
-    const done = (): void => void (this.completed = true);
+    const done = (): void => {
+      this.completed = true;
+      this.completedWith = end.result;
+    };
     const refused = (error: unknown): never => {
       if (error instanceof RunLostError) this.interrupt("lost");
       throw error;
@@ -229,10 +254,18 @@ export class Run implements JobContext {
     }
   }
 
+  /** @throws QudoError QUDO_PAYLOAD_UNREADABLE. */
+  read(stored: StoredPayload): unknown {
+    return this.worker.serializers.unpack(stored, this.claimed);
+  }
+
   /** The payload as it was enqueued, read anew: a handler may have changed what it was given. Undefined where it cannot be read. */
-  get payload(): unknown {
+  get enqueued(): unknown {
     try {
-      return decode(this.stored!.text!);
+      // Hooks that wait cannot be asked again.
+      return this.chain !== null && this.chain.deserialize.length > 0
+        ? this.given
+        : this.read(this.stored!);
     } catch {
       return undefined;
     }
@@ -242,10 +275,15 @@ export class Run implements JobContext {
     return this.stored?.text ?? this.stored?.bin ?? null;
   }
 
+  /** From now on hides the secrets of this payload. */
+  hide(payload: unknown): void {
+    this.secrets = secretsOf(payload, this.claimed.redact);
+  }
+
   /** Hides the payload's secrets in a text. Looked for only when there is a text: most runs leave none. */
   mask(text: string): string {
-    this.secrets ??= secretsOf(this.payload, this.claimed.redact);
-    return maskText(text, this.secrets);
+    if (this.secrets === null) this.hide(this.enqueued);
+    return maskText(text, this.secrets!);
   }
 
   get elapsedMs(): number {

@@ -43,6 +43,8 @@ export interface CrewOf extends Omit<RunOf, "said" | "quit"> {
   /** The handler of this job is about to start. */
   started(job: ClaimedJob): void;
   settle(held: HeldJob, settlement: Settlement): void;
+  /** The same, of a run that was begun; before it. */
+  ending(run: Run, settlement: Settlement): void;
   /** A run has failed by itself. */
   died(error: unknown, run: Run): void;
   /** A place is free, and no held job took it without delay. */
@@ -253,7 +255,9 @@ export class Crew {
     else this.settle(run, givenBack(run));
   }
 
-  private settle({ claimed: job, lease }: Run, settlement: Settlement): void {
+  private settle(run: Run, settlement: Settlement): void {
+    const { claimed: job, lease } = run;
+    if (run.chain !== null) this.worker.ending(run, settlement);
     this.worker.settle({ job, lease }, settlement);
   }
 

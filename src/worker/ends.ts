@@ -8,6 +8,7 @@ import type {
   Settlement,
   TripOutcome,
 } from "../storage/driver.js";
+import type { Afterwards } from "./afterwards.js";
 import type { Herald } from "./herald.js";
 import { Counters, type WorkerStats } from "./stats.js";
 import type { Trouble } from "./trouble.js";
@@ -27,6 +28,7 @@ export class Ends {
   constructor(
     private readonly driver: Driver,
     private readonly herald: Herald,
+    private readonly afterwards: Afterwards,
     private readonly trouble: Trouble,
     private readonly worker: EndsOf,
   ) {}
@@ -63,7 +65,11 @@ export class Ends {
     const settlements = groups.flatMap((group) => group.settlements);
     for (const { job, run, children } of replaced) {
       const asked = settlements.find((one) => one.job === job && one.run === run)!;
-      children.forEach(({ status }, i) => this.herald.enqueued(asked.children![i]!, status));
+      children.forEach((outcome, i) => {
+        const child = asked.children![i]!;
+        this.herald.enqueued(child, outcome.status);
+        this.afterwards.replaced(child, outcome);
+      });
     }
   }
 
@@ -75,6 +81,12 @@ export class Ends {
   /** Resolves when it is known what became of all that has arrived. */
   async known(): Promise<void> {
     while (this.asking.size > 0) await Promise.all(this.asking);
+  }
+
+  /** Resolves when hooks have been told of it, too, or for too long: while the session is still alive. */
+  async told(): Promise<void> {
+    await this.known();
+    await this.afterwards.settled();
   }
 
   /** True when it may run again at once. */
@@ -90,15 +102,16 @@ export class Ends {
   private ended(settlement: Settlement, state: RunState | "lost"): void {
     this.counters.ended(state);
     this.herald.ended(settlement, state);
+    this.afterwards.ended(settlement, state);
   }
 
   /** Completed by its handler in a transaction of its own: "accepted" says that it is there, or that this settlement is. */
   private ask(settlement: Settlement): void {
-    const asked = this.told(settlement).finally(() => this.asking.delete(asked));
+    const asked = this.completed(settlement).finally(() => this.asking.delete(asked));
     this.asking.add(asked);
   }
 
-  private async told(settlement: Settlement): Promise<void> {
+  private async completed(settlement: Settlement): Promise<void> {
     if (await this.isDone(settlement)) this.ended(settlement, "done");
     else if (this.counted(settlement)) this.worker.madeReady();
   }

@@ -1,6 +1,6 @@
 /** Runs handlers and turns what they did into decisions. Knows nothing of leases or trips. */
 import { clampDelay, type Backoff, type FailedJob } from "../core/backoff.js";
-import { CODEC_JSON, decode, encodeError, encodeResult } from "../core/codec.js";
+import { encodeError, encodeResult } from "../core/codec.js";
 import { DEFAULTS, LIMITS } from "../core/defaults.js";
 import { timerMs } from "../core/duration.js";
 import { JobError } from "../core/errors.js";
@@ -18,6 +18,7 @@ import { Snooze } from "../core/snooze.js";
 import type { Cancel } from "../core/time.js";
 import type { Settlement, StoredPayload } from "../storage/driver.js";
 import { AbortedByHandler, DequeuedByHandler, reasonFor, type Run, type Word } from "./context.js";
+import { deserialized, work } from "./hooked.js";
 import type { Turns } from "./turns.js";
 
 /** What the executor needs of the crew. */
@@ -43,9 +44,9 @@ export async function execute(run: Run, turns: Turns, crew: ExecutorOf): Promise
     // Mostly there is nothing to wait for.
     const { payload: stored } = run.claimed;
     const payload =
-      stored === null || run.definition.schema !== null
+      stored === null || run.definition.schema !== null || run.chain !== null
         ? await prepare(run, crew)
-        : readPayload(stored);
+        : run.read(stored);
     if (turns.due) {
       // The time in which others compute is not the handler's.
       clock?.stop();
@@ -78,10 +79,14 @@ export function said(run: Run, word: Word, crew: ExecutorOf): boolean {
 export async function prepare(run: Run, crew: ExecutorOf): Promise<unknown> {
   const { definition, claimed } = run;
   run.stored ??= await crew.fetchPayload(run);
-  const payload = readPayload(run.stored);
-  return definition.schema === null
-    ? payload
-    : validate(definition.schema, payload, `Payload of "${claimed.kind}"`);
+  if (run.stored === null)
+    throw new JobError("QUDO_PAYLOAD_UNREADABLE", "The stored payload is gone from the database.");
+  let payload = run.read(run.stored);
+  if (run.chain !== null) payload = await deserialized(run, payload);
+  if (definition.schema !== null)
+    payload = await validate(definition.schema, payload, `Payload of "${claimed.kind}"`);
+  if (run.chain !== null) run.given = payload;
+  return payload;
 }
 
 async function finish(run: Run, payload: unknown, crew: ExecutorOf): Promise<void> {
@@ -89,7 +94,8 @@ async function finish(run: Run, payload: unknown, crew: ExecutorOf): Promise<voi
   // Interrupted while it was made ready: its handler never starts.
   if (cause !== null) throw reasonFor(cause, claimed);
   crew.started(run);
-  const returned = await definition.run(payload, run);
+  const returned =
+    run.chain === null ? await definition.run(payload, run) : await work(run, run.chain, payload);
   if (run.replacing !== null && !run.decided) await run.replacing.checked();
   if (!run.decided) decide(run, ended(run, returned), crew);
 }
@@ -113,17 +119,9 @@ function done(run: Run, result: string | null): Settlement {
   return settlement(run, afterSuccess(run.claimed), result, null);
 }
 
-function readPayload(stored: StoredPayload | null): unknown {
-  if (stored?.codec !== CODEC_JSON || stored.text === null)
-    throw new JobError(
-      "QUDO_INVALID_PAYLOAD",
-      "The stored payload cannot be read by this version of qudo: was it written by a newer one?",
-    );
-  return decode(stored.text);
-}
-
 export function failed(run: Run, error: unknown, crew: ExecutorOf): Settlement {
   const { claimed, cause } = run;
+  run.thrown = error;
   // What the handler asks for stands, whatever else happened.
   if (Snooze.is(error)) return snoozed(run, error);
   if (AbortedByHandler.is(error))
@@ -157,6 +155,7 @@ export function snoozed(run: Run, { delayMs }: Snooze): Settlement {
 }
 
 export function failure(run: Run, error: unknown): Settlement {
+  run.thrown = error;
   const { claimed, definition } = run;
   const decision = afterFailure(claimed, (fails) =>
     clampDelay(backoff(definition.backoff, fails, run.time.chance(), failedJob(run, error))),
@@ -175,7 +174,7 @@ function failedJob(run: Run, error: unknown): FailedJob {
     queue,
     error,
     get payload() {
-      return run.payload;
+      return run.enqueued;
     },
   };
 }

@@ -35,6 +35,9 @@ export interface StaffOf {
   driver(): Promise<Driver>;
   /** What a worker is given; `database`: where it works on one of several. */
   surroundings(database?: string): Surroundings;
+  /** One of them has begun; it has ended. */
+  started(): void;
+  stopped(): void;
 }
 
 export class Staff {
@@ -133,7 +136,11 @@ export class Staff {
 
   private begins(worker: Member & Pick<RunningWorker, "stopped">, as: Member = worker): void {
     this.members.add(as);
-    const forget = (): boolean => this.members.delete(as);
+    this.qudo.started();
+    const forget = (): void => {
+      this.members.delete(as);
+      this.qudo.stopped();
+    };
     void worker.stopped.then(forget, forget);
   }
 }

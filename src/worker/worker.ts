@@ -24,6 +24,7 @@ import type {
 } from "../storage/driver.js";
 import { newId } from "../storage/ids.js";
 import { REAL } from "../storage/time.js";
+import { Afterwards } from "./afterwards.js";
 import { Crew, type CrewOf } from "./crew.js";
 import { tell } from "./dying.js";
 import { Ends, type EndsOf } from "./ends.js";
@@ -42,7 +43,7 @@ import { Shift } from "./shift.js";
 import { Bell } from "./signal.js";
 import { stopAtSignals } from "./signals.js";
 import type { WorkerStats } from "./stats.js";
-import { refuseTransaction, type Surroundings } from "./surroundings.js";
+import { runOf, type Surroundings } from "./surroundings.js";
 import { Trouble } from "./trouble.js";
 
 type Phase = "starting" | "working" | "stopping" | "stopped";
@@ -61,6 +62,7 @@ export class Worker implements RunningWorker {
   private readonly time: Time;
   private readonly trouble: Trouble;
   private readonly herald: Herald;
+  private readonly afterwards: Afterwards;
   private readonly ends: Ends;
   private readonly heartbeats: Heartbeats;
   private readonly maintenance: Maintenance;
@@ -92,7 +94,8 @@ export class Worker implements RunningWorker {
     const woken = (): boolean => driver.capabilities.wakeups && (driver.listens?.() ?? true);
     this.looks = new Looks(time, woken, settings.sleepMs);
     this.shift = surroundings.shift ?? new Shift(settings, () => void this.quit(), time);
-    this.ends = new Ends(driver, this.herald, this.trouble, this.endsOwner());
+    this.afterwards = new Afterwards(logger, surroundings, () => this.bell.ring(), time);
+    this.ends = new Ends(driver, this.herald, this.afterwards, this.trouble, this.endsOwner());
     this.crew = new Crew(driver, registry, settings, this.crewOwner(), trouble());
     this.session = new Session(driver, this.sessionOwner(), this.trouble, logger);
     this.heartbeats = new Heartbeats(driver, this.heart(), settings, trouble());
@@ -168,6 +171,7 @@ export class Worker implements RunningWorker {
       this.cancelTick = every(this.time, DEFAULTS.markStartedAfterMs / 4, () => this.crew.tick());
       if (this.phase === "starting") this.phase = "working";
       await this.pump();
+      await this.ends.told();
     } catch (error) {
       // Nobody may be looking at `stopped`: a worker that does nothing must not do it silently.
       this.settings.logger.error(`qudo: a worker ended: ${String(error)}`);
@@ -229,7 +233,7 @@ export class Worker implements RunningWorker {
 
   private mayClaim(): boolean {
     if (this.phase !== "working" || !this.session.open || this.crew.blocked) return false;
-    return this.surroundings.part?.givesJobs() ?? true;
+    return !this.afterwards.full && (this.surroundings.part?.givesJobs() ?? true);
   }
 
   private async trip(): Promise<void> {
@@ -336,24 +340,21 @@ export class Worker implements RunningWorker {
   }
 
   private crewOwner(): CrewOf {
-    const { context, transaction, prepare, part, hand } = this.surroundings;
+    const { part, hand } = this.surroundings;
     const { onDie, logger } = this.settings;
     return {
-      time: this.time,
-      context,
+      ...runOf(this.surroundings),
       shift: this.shift,
       died: (error, job) => void (onDie && tell(onDie, error, job, logger)),
       ...(hand && { hand }),
-      ...(prepare && { prepare }),
-      ...(part && { database: part.name }),
       session: () => this.session.id,
-      transaction: transaction ?? refuseTransaction,
       working: () => this.phase === "working",
       mayClaim: () => this.mayClaim(),
       opening: () => this.phase === "starting" && !(part?.isOut() ?? false),
       places: (queue) => part?.places(queue),
       started: (job) => this.herald.started(job),
       settle: (held, settlement) => this.settle(held, settlement),
+      ending: (run, settlement) => this.afterwards.settling(run, settlement),
       idle: () => this.bell.ring(),
       full: () => this.settler.due,
     };

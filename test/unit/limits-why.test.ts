@@ -16,6 +16,8 @@ const full = { most: 2, held: 2 };
 const says = (uses: readonly LimitUse[], hosts: readonly string[] = ["a"]): string[] =>
   limitedBy(uses, hosts).map((why) => why.says);
 
+const on = (host: string, held: number) => use({ host, running: { most: 2, held } });
+
 describe("what holds a job back", () => {
   test("a limit with room is no reason", () => {
     const rate = { tokens: 10, perMs: 1_000, nextInMs: 0 };
@@ -40,7 +42,6 @@ describe("what holds a job back", () => {
   });
 
   test("a machine that is full is one only while no other one has room", () => {
-    const on = (host: string, held: number) => use({ host, running: { most: 2, held } });
     expect(says([on("a", 2), on("b", 1)], ["a", "b"])).toEqual([]);
     expect(says([on("a", 2), on("b", 2)], ["a", "b"])).toHaveLength(2);
     // The workers of the other one could not run it.

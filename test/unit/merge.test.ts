@@ -1,5 +1,5 @@
 /** The first rows of many lists: the right ones, in order, and none read further than it is needed. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { Merge } from "../../src/storage/sql/merge.js";
 

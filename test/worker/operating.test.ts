@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { Jobs } from "../../src/client/jobs.js";
 import { Results } from "../../src/client/results.js";
+import { Serializers } from "../../src/core/serializer.js";
 import { Upkeep } from "../../src/client/upkeep.js";
 import { keepPolicy } from "../../src/core/keep.js";
 import type { JobFilter } from "../../src/index.js";
@@ -70,7 +71,7 @@ function pages(rows: readonly JobRow[], queries: JobQuery[] = []): Driver["listJ
 }
 
 const jobsOf = (driver: () => Promise<Driver>, onReady?: () => void): Jobs =>
-  new Jobs(driver, new Results(driver), onReady);
+  new Jobs(driver, new Results(driver), new Serializers(), onReady);
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];

@@ -2,8 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { defineJob, idFromName, Qudo, type EnqueueOptions } from "../../src/index.js";
 import { Batcher } from "../../src/core/batcher.js";
+import { Extensions } from "../../src/client/extensions.js";
 import { Producer } from "../../src/client/producer.js";
 import { Results } from "../../src/client/results.js";
+import { Serializers } from "../../src/core/serializer.js";
 import { silent as silentEvents } from "../../src/core/events.js";
 import type { StandardSchema } from "../../src/core/schema.js";
 import type { Driver, NewJob } from "../../src/storage/driver.js";
@@ -309,7 +311,13 @@ describe("what is stored", () => {
       },
     } as unknown as Driver;
     const open = (): Promise<Driver> => Promise.resolve(driver);
-    const producer = new Producer(open, new Results(open), silentEvents, () => undefined);
+    const extensions = new Extensions(new Serializers(), silentEvents);
+    const producer = new Producer(open, {
+      results: new Results(open),
+      emit: silentEvents,
+      extensions,
+      onInserted: () => undefined,
+    });
     const kept = defineJob("kept", { keep: { done: "1h", other: "2h" }, run: () => undefined });
     const brief = defineJob("brief", { keep: 0, run: () => undefined });
     await producer.enqueueMany([

@@ -8,7 +8,7 @@ import {
   type JobState,
 } from "../../src/index.js";
 import type { QudoEvents } from "../../src/core/events.js";
-import { prepare as prepared } from "../../src/client/orders.js";
+import { Orders } from "../../src/client/orders.js";
 import type { Driver } from "../../src/storage/driver.js";
 import type { Prepare } from "../../src/worker/replacing.js";
 import { listening } from "./listener.js";
@@ -176,7 +176,7 @@ test("not together with completeIn", async () => {
   expect(job.state).toBe("done");
 });
 
-const prepare: Prepare = async (orders) => orders.map((one) => prepared(...one).job);
+const prepare: Prepare = async (orders) => orders.map((one) => new Orders().prepare(one).job);
 
 test("an end whose answer was lost is sent again, and adds nothing more", async () => {
   const parent = parentOf(({ replace }) =>

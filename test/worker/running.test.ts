@@ -11,7 +11,7 @@ import { LIMITS } from "../../src/core/defaults.js";
 import { registry } from "../../src/core/job.js";
 import { Run } from "../../src/worker/context.js";
 import { execute } from "../../src/worker/executor.js";
-import { refuseTransaction } from "../../src/worker/surroundings.js";
+import { runOf } from "../../src/worker/surroundings.js";
 import { Turns } from "../../src/worker/turns.js";
 import { openDatabase } from "../../src/storage/open.js";
 import { newId } from "../../src/storage/ids.js";
@@ -366,14 +366,7 @@ describe("time-outs", () => {
         },
         newId(),
         registry([job]).get("ages")!,
-        {
-          time: REAL,
-          context: null,
-          session: newId,
-          transaction: refuseTransaction,
-          said: () => false,
-          quit: () => undefined,
-        },
+        { ...runOf({ context: null }), session: newId, said: () => false, quit: () => undefined },
       );
       void execute(run, new Turns(REAL), {
         fetchPayload: () => Promise.resolve(null),

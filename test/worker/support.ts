@@ -53,7 +53,7 @@ const addressOf = (database: string): string =>
   /^\w+:/.test(database) ? database : `sqlite:${database}`;
 
 /** Closed after the test, whoever opened it. */
-export function closing(qudo: Qudo): Qudo {
+export function closing<Q extends Qudo>(qudo: Q): Q {
   opened.push(qudo);
   return qudo;
 }

@@ -4,6 +4,7 @@
  */
 import { Batcher } from "../../core/batcher.js";
 import { LIMITS } from "../../core/defaults.js";
+import { packedBytes } from "../../core/serializer.js";
 import type { InsertOutcome, NewJob } from "../driver.js";
 import type { Surroundings } from "./surroundings.js";
 
@@ -21,7 +22,7 @@ type Jobs = Batcher<NewJob, InsertOutcome>;
 const LIMITS_OF_BATCH = {
   items: LIMITS.rowsPerStatement,
   bytes: LIMITS.bytesPerStatement,
-  sizeOf: (job: NewJob) => Buffer.byteLength(job.payload.text ?? ""),
+  sizeOf: (job: NewJob) => packedBytes(job.payload),
 };
 
 export class Gathering {

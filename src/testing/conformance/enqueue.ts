@@ -43,6 +43,33 @@ export const enqueueLaws: readonly Law[] = [
     },
   },
   {
+    id: "enqueue.payload-codec",
+    law: "Each payload keeps the number of its serializer, text and bytes side by side, small and large.",
+    async run(h) {
+      const bytes = new Uint8Array(100_000).fill(7);
+      const payloads = [
+        jsonPayload("json"),
+        { codec: 2, text: null, bin: Uint8Array.of(0, 255) },
+        { codec: 32_767, text: "own", bin: null },
+        { codec: 3, text: null, bin: bytes },
+        { codec: 4, text: null, bin: new Uint8Array() },
+      ];
+      const ids = await h.enqueueAll(payloads.map((payload) => ({ payload })));
+      const held = await (await h.worker()).claim();
+      const fetched = await h.driver.payloads(ids);
+      for (const [i, sent] of payloads.entries()) {
+        const claimed = held.find(({ job }) => job === ids[i])!.payload;
+        for (const payload of [fetched[i], (await h.job(ids[i]!)).payload, claimed]) {
+          // One that is large need not come with the claim.
+          if (payload === null && sent.bin === bytes) continue;
+          equal(payload!.codec, sent.codec);
+          equal(payload!.text, sent.text);
+          deepEqual(payload!.bin && [...payload!.bin], sent.bin && [...sent.bin]);
+        }
+      }
+    },
+  },
+  {
     id: "enqueue.duplicate-waiting",
     law: "An id that waits is a duplicate, and the job stays as it was first enqueued.",
     async run(h) {

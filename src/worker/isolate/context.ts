@@ -50,6 +50,12 @@ export class HostedRun implements JobContext {
   get priority(): number {
     return this.job.priority;
   }
+  get plugins(): never {
+    throw new QudoError(
+      "QUDO_UNSUPPORTED",
+      `"${this.kind}" runs in a thread or process of its own, where the plugins of its Qudo are not: define it without isolate, or use what it needs in its own module.`,
+    );
+  }
   get payloadOrigin(): string | Uint8Array | null {
     return this.job.payloadOrigin;
   }

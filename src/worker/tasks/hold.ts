@@ -2,15 +2,17 @@
  * One run that was handed out: what may be done with it, once. The face that its owner has of it (task.ts) points here, and nothing here
  * points back, so that a task that was dropped can be found out.
  */
+import { inTurn } from "../../core/chain.js";
 import { encodeResult } from "../../core/codec.js";
 import { durationMs, type Duration } from "../../core/duration.js";
+import type { Chain } from "../../core/hooks.js";
+import type { WorkJob } from "../../core/job.js";
 import { afterCancel, afterSnooze, afterSuccess } from "../../core/outcome.js";
 import type { RunState } from "../../core/states.js";
 import type { Settlement } from "../../storage/driver.js";
 import type { Run } from "../context.js";
 import { failed, givenBack, rolledBack, settlement, startClock, timedOut } from "../executor.js";
 import type { HandCrew } from "../hand.js";
-
 import type { Answers } from "./answers.js";
 import type { TaskState } from "./api.js";
 
@@ -63,7 +65,18 @@ export class Hold {
     run.startedMono = run.time.now();
     this.clock = startClock(run, () => void this.end(() => timedOut(run, crew)));
     crew.started(run);
-    return true;
+    return run.chain === null || this.hooked(run.chain);
+  }
+
+  /** As before a handler: what they throw is how the run ends. */
+  private async hooked({ preWork }: Chain<WorkJob>): Promise<boolean> {
+    const { run, crew } = this;
+    try {
+      await inTurn(preWork, (hook) => hook(run));
+    } catch (error) {
+      await this.end(() => failed(run, error, crew));
+    }
+    return this.active;
   }
 
   /** @throws InvalidInputError QUDO_INVALID_RESULT, or for jobs in its place that cannot be enqueued. */

@@ -11,6 +11,12 @@ const inserting =
 
 export const enqueueMutants: readonly Mutant[] = [
   {
+    name: "codec-forgotten",
+    breaks: "Every payload is stored as if it were JSON.",
+    caughtBy: ["enqueue.payload-codec"],
+    wrap: inserting((job) => ({ ...job, payload: { ...job.payload, codec: 1 } })),
+  },
+  {
     name: "duplicate-overwrites",
     breaks: "A known id is written over.",
     caughtBy: ["enqueue.duplicate-waiting", "enqueue.duplicate-finished"],

@@ -9,8 +9,8 @@ import type { Import, Module } from "./source.js";
 export const FLOORS: readonly (readonly string[])[] = [
   ["index.ts", "cli/", "dashboard/", "testing/"],
   ["qudo.ts"],
-  ["qudo-options.ts"],
-  ["worker/", "client/"],
+  ["qudo-options.ts", "qudo-operating.ts"],
+  ["worker/", "client/", "serializers/"],
   ["storage/"],
   ["core/"],
 ];
