@@ -4,10 +4,12 @@ import { rename, setMode, type RenameOptions } from "./client/naming.js";
 import type { BackupReport, CompactReport, Pruned, PruneOptions, Upkeep } from "./client/upkeep.js";
 import { QudoError } from "./core/errors.js";
 import type { DatabaseMode, Identity, MigrationReport } from "./storage/driver.js";
-import { checkDatabaseName, type Opening } from "./storage/open.js";
+import { checkDatabaseName } from "./storage/list.js";
+import type { Opening } from "./storage/open.js";
 
 export abstract class Operating {
   protected abstract readonly upkeep: Upkeep;
+  /** Out of reach of `inspect`, for an address may hold a password. */
   protected abstract opening(): Opening;
 
   /** Deletes now what was kept for long enough, by the times given, else by `keep` of this Qudo. Workers do it by themselves. */

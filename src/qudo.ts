@@ -361,6 +361,7 @@ export class Qudo<
     await this.#opening.close();
   }
 
+  /** What stands behind it. */
   protected opening(): Opening {
     return this.#opening;
   }

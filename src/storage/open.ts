@@ -28,7 +28,6 @@ import { readTls } from "./tls.js";
 import type { World } from "./world.js";
 
 export type { Database, DatabaseOptions, Databases } from "./database.js";
-export { checkDatabaseName } from "./list.js";
 
 /** @throws InvalidInputError for an address or option that cannot be, before anything is opened. */
 export async function openDatabase(database: Database): Promise<Driver> {

@@ -38,7 +38,7 @@ describe("what holds a job back", () => {
     const [why] = limitedBy([use({ scope: "key", name: "ann", rate })], []);
     expect(why).toMatchObject({ code: "limited" });
     expect(why!.says).toContain('with the key "ann"');
-    expect(why!.says).toContain("6 s");
+    expect(why!.says).toContain("6.0 s");
   });
 
   test("a machine that is full is one only while no other one has room", () => {
