@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import { defineJob, fixed, type Hooks, type WorkOutcome } from "../../src/index.js";
 import { setting, worked } from "./hooked.js";
-import { attemptsOf, expectSound, gate, newQudo, refused, until } from "./support.js";
+import { attemptsOf, expectSound, gate, newQudo, refused, silent, until } from "./support.js";
 
 /** Says at each point that it was there. */
 function noting(name: string, log: string[]): Hooks {
@@ -294,6 +294,51 @@ describe("jobs that take the place of another", () => {
       { state: "failed", error: expect.stringContaining("no children") as string },
     ]);
     expect(await qudo.monitor.counts({ kind: "child" })).toEqual([]);
+  });
+});
+
+describe("jobs that are consumed by hand", () => {
+  const page = defineJob("page", {
+    queue: "http",
+    backoff: fixed("1h"),
+    run: (_n: number) => undefined,
+  });
+
+  test("are read through deserialize, begun through preWork, and told of at their end", async () => {
+    const qudo = newQudo([page]);
+    const told: string[] = [];
+    qudo.use({
+      deserialize: (draft) => void (draft.payload = Number(draft.payload) + 1),
+      preWork: ({ payload }) => void told.push(`begins with ${String(payload)}`),
+      postWork: (_, { state, result }) => void told.push(`${state} ${String(result)}`),
+    });
+    await qudo.enqueue(page, 1);
+    const [task] = await qudo.queue("http", { logger: silent() }).fetch();
+    expect(task!.payload).toBe(2);
+    expect(told).toEqual([]);
+    expect(await task!.start()).toBe(true);
+    expect(await task!.finish("seen")).toBe(true);
+    await until("its end is told", () => told.length === 2);
+    expect(told).toEqual(["begins with 2", "done seen"]);
+    await expectSound(qudo);
+  });
+
+  test("end by what preWork throws, and then were never begun", async () => {
+    const qudo = newQudo([page]);
+    qudo.use({
+      preWork: () => {
+        throw new Error("not today");
+      },
+    });
+    const { id } = await qudo.enqueue(page, 1);
+    const [task] = await qudo.queue("http", { logger: silent() }).fetch();
+    expect(await task!.start()).toBe(false);
+    expect(task!.state).toBe("failed");
+    expect(await task!.finish()).toBe(false);
+    expect(await attemptsOf(qudo, id)).toMatchObject([
+      { state: "failed", error: expect.stringContaining("not today") as string },
+    ]);
+    await expectSound(qudo);
   });
 });
 
