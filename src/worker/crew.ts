@@ -71,6 +71,8 @@ export class Crew {
     ask: (run) => this.reports.ask(run),
   };
   private readonly runOwner: RunOf;
+  /** How often not all queues could be asked. */
+  private asked = 0;
 
   constructor(
     private readonly driver: Driver,
@@ -123,13 +125,20 @@ export class Crew {
   wants(): Want[] {
     let { left } = this;
     const wants: Want[] = [];
-    for (const queue of this.queues) {
+    for (const queue of left === Infinity ? this.queues : this.inTurn()) {
       const want = queue.want();
       const limit = Math.min(want.limit, left);
       left -= Math.max(0, limit);
       if (limit > 0) wants.push({ ...want, limit });
     }
     return wants;
+  }
+
+  /** Where not all can be asked: those first that may have jobs, and of these another one each time, so that none stands before the others for ever. */
+  private inTurn(): HeldQueue[] {
+    const at = this.asked++ % this.queues.length;
+    const queues = [...this.queues.slice(at), ...this.queues.slice(0, at)];
+    return queues.toSorted((a, b) => Number(b.mayBeMore) - Number(a.mayBeMore));
   }
 
   /** What a claim has brought. */

@@ -32,17 +32,17 @@ describe("migrate", () => {
   it("creates the tables, and the second time says that they are there", async () => {
     expect(await run(["migrate", "--database", database])).toEqual({
       code: 0,
-      stdout: `${database}: tables created, at version 2\n`,
+      stdout: `${database}: tables created, at version 3\n`,
       stderr: "",
     });
     const again = await run(["migrate", "--database", database]);
-    expect(again.stdout).toBe(`${database}: already at version 2\n`);
+    expect(again.stdout).toBe(`${database}: already at version 3\n`);
   });
 
   it("--json gives the versions", async () => {
     const args = ["migrate", "--database", database];
-    expect(await runJson(args)).toEqual({ code: 0, json: { database, from: null, to: 2 } });
-    expect(await runJson(args)).toEqual({ code: 0, json: { database, from: 2, to: 2 } });
+    expect(await runJson(args)).toEqual({ code: 0, json: { database, from: null, to: 3 } });
+    expect(await runJson(args)).toEqual({ code: 0, json: { database, from: 3, to: 3 } });
   });
 
   it("takes QUDO_DATABASE, and qudo.db here when there is none", async () => {
@@ -67,7 +67,7 @@ describe("status", () => {
     const { code, stdout, stderr } = await run(["status", "--database", database]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const [heading, , titles, lane] = stdout.split("\n");
-    expect(heading).toBe(`${database}, schema 2`);
+    expect(heading).toBe(`${database}, schema 3`);
     expect(titles?.split(/ +/)).toEqual(
       "queue kind pending failed delayed reserved running done abandoned cancelled".split(" "),
     );
@@ -88,7 +88,7 @@ describe("status", () => {
     const dueSince = expect.stringMatching(/^20\d\d-.*Z$/);
     expect(await runJson(["status", "--database", database])).toEqual({
       code: 0,
-      json: { database, schema: 2, lanes: [{ ...lane, dueSince, ...rest }], workers: [] },
+      json: { database, schema: 3, lanes: [{ ...lane, dueSince, ...rest }], workers: [] },
     });
   });
 
@@ -107,7 +107,7 @@ describe("doctor", () => {
       expect(stdout).toMatch(new RegExp(`^ok +${id} `, "m"));
     expect(stdout).toContain("No violations.");
     const { json } = await runJson(["doctor", "--database", database]);
-    expect(json).toEqual({ database, schema: 2, violations: [] });
+    expect(json).toEqual({ database, schema: 3, violations: [] });
   });
 
   it("lists what is broken, and exits with 1", async () => {
@@ -122,7 +122,7 @@ describe("doctor", () => {
       code: 1,
       json: {
         database,
-        schema: 2,
+        schema: 3,
         violations: [{ invariant: "I1", job: id, run: 1, detail: expect.any(String) }],
       },
     });
@@ -158,7 +158,7 @@ describe("doctor reports each invariant by its id", () => {
     const { code, json } = await runJson<object>(["doctor", "--database", database]);
     expect(code).toBe(1);
     const violations = [{ invariant, job, run, detail: expect.any(String) as string }];
-    expect(json).toEqual({ database, schema: 2, violations });
+    expect(json).toEqual({ database, schema: 3, violations });
   });
 });
 

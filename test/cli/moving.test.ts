@@ -20,7 +20,7 @@ const json = <T>(...args: string[]) => runJson<T>([...args, "--database", databa
 
 async function job(id: string): Promise<JobInfo | null> {
   await using qudo = new Qudo({ databases: database });
-  return qudo.jobs.get(id);
+  return await qudo.jobs.get(id);
 }
 
 describe("reschedule", () => {

@@ -25,10 +25,13 @@ onEachDatabase((place) => {
       Array.from({ length: 12 }, (_, n) => [hello, { arg: `n${n}` }] as const),
     );
     await launcher.said(/^worker\.test got n\d+$/, 12);
-    await until("others work", async () => {
-      const now = await pids();
-      return now.length === 2 && now.every((pid) => !first.includes(pid));
+    await until("those that have done three have left, and others work", async () => {
+      const runs = await all(qudo.attempts.list({ limit: 100 }));
+      const done = new Set(runs.map(({ worker }) => worker));
+      const now = await qudo.monitor.workers();
+      return runs.length === 12 && now.length === 2 && now.every(({ id }) => !done.has(id));
     });
+    expect((await pids()).filter((pid) => first.includes(pid))).toEqual([]);
     // One that crashes is followed, too.
     const [victim, other] = await pids();
     process.kill(victim!, "SIGKILL");

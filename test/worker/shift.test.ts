@@ -10,6 +10,19 @@ const nothing = defineJob("nothing", { run: () => undefined });
 const many = (n: number) => Array.from({ length: n }, (_, i) => [nothing, i] as const);
 
 describe("maxJobs", () => {
+  test("smaller than the number of queues: an empty one does not keep the others waiting", async () => {
+    const jobs = ["a", "b", "c"].map((queue) =>
+      defineJob(`in ${queue}`, { queue, run: () => undefined }),
+    );
+    const qudo = newQudo(jobs);
+    const worker = await qudo.work({ maxJobs: 2, queues: { a: 1, b: 1, c: 1 } });
+    await qudo.enqueue(jobs[2]!, 1);
+    await until("the first has ended", () => worker.stats.done === 1);
+    await qudo.enqueue(jobs[1]!, 1);
+    await worker.stopped;
+    expect(worker.stats).toMatchObject({ done: 2, released: 0 });
+  });
+
   test("stops after so many runs, and leaves the rest where it was", async () => {
     const qudo = newQudo([nothing]);
     await qudo.enqueueMany(many(20));

@@ -55,6 +55,7 @@ export async function prefork(options: PreforkOptions): Promise<Prefork> {
     stopped,
     restart: () => own.restart(),
     stop,
-    [Symbol.asyncDispose]: () => stop(),
+    // That it failed is for `stopped` to say: said here, too, it would take the place of what the block ends with.
+    [Symbol.asyncDispose]: () => stop().catch(() => undefined),
   };
 }
