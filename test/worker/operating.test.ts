@@ -186,6 +186,7 @@ describe("lists", () => {
       timeout: 1.5,
       uniqueKey: null,
       payload: 1,
+      unreadable: null,
       redact: ["password"],
       worker: "s",
       startedAt: new Date(5),

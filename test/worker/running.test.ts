@@ -259,7 +259,7 @@ describe("payloads", () => {
     await until("the others are done", isDone(qudo, 10));
     for (const id of [bad, foreign])
       await until("it failed", async () => (await qudo.jobs.get(id))?.state === "failed");
-    expect((await qudo.jobs.get(foreign))?.last?.error).toContain("newer one");
+    expect((await qudo.jobs.get(foreign))?.last?.error).toContain("newer qudo");
   });
 
   test("trouble while fetching one costs no attempt", async () => {

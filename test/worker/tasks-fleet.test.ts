@@ -76,16 +76,20 @@ describe("several databases", () => {
     const tasks = consuming(seas);
     const held = [...(await tasks.fetch(2)), ...(await tasks.fetch(1)), ...(await tasks.fetch(4))];
     expect(held.length).toBeGreaterThanOrEqual(3);
-    let [reserved, pending] = [0, 0];
+    // What another database brings when a fetch has been served already is for the next one, and given back after a second.
+    await until("nothing is held but what was handed out", async () => {
+      let [reserved, pending] = [0, 0];
+      for (const { driver } of seas)
+        for (const lane of await driver.counts({})) {
+          reserved += lane.reserved;
+          pending += lane.pending;
+        }
+      return reserved === held.length && pending === 15 - held.length;
+    });
+    // What was given back cost nothing.
     for (const { driver } of seas)
-      for (const lane of await driver.counts({})) {
-        reserved += lane.reserved;
-        pending += lane.pending;
-      }
-    expect([reserved, pending]).toEqual([held.length, 15 - held.length]);
-    // None was taken that had to be given back.
-    for (const { driver } of seas)
-      expect((await driver.listAttempts({ limit: 10 })).rows).toEqual([]);
+      for (const { state } of (await driver.listAttempts({ limit: 10 })).rows)
+        expect(state).toBe("released");
   });
 
   test("one by one are all looked at, before it is said that there is nothing", async () => {
