@@ -6,13 +6,12 @@ import { mayLeaveOut } from "./test/servers/missing.js";
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** `unit` needs no file and no process and is quick; the other projects use real databases and processes, and what is built. */
-const project = (name: string, timeoutMs: number, sequence = {}) => ({
+const project = (name: string, timeoutMs: number) => ({
   extends: true as const,
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: timeoutMs,
-    sequence,
     ...(name !== "unit" && { globalSetup: ["test/build.ts", "test/servers/setup.ts"].map(source) }),
   },
 });
@@ -46,6 +45,12 @@ const adapters = project("adapters", 60_000);
 const exclude = [...configDefaults.exclude, "test/adapters/!(installed).test.ts"];
 if (!librariesInstalled() && mayLeaveOut("libraries")) Object.assign(adapters.test, { exclude });
 
+/** Last, and beside nothing else: 64 processes at once would take the time of tests that watch how long something takes. */
+const alone = (whole: ReturnType<typeof project>) => ({
+  ...whole,
+  test: { ...whole.test, maxWorkers: 1, sequence: { groupOrder: 1 } },
+});
+
 const results = process.env["QUDO_RESULTS"];
 
 export default defineConfig({
@@ -60,6 +65,8 @@ export default defineConfig({
     ],
   },
   test: {
+    // Two files beside each other also where there are two processors: tests wait for disks, servers and clocks more than they compute.
+    maxWorkers: 2,
     // Results as data for .ci/run, beside what a person reads.
     ...(results && { reporters: ["default", ["json", { outputFile: results }]] }),
     projects: [
@@ -71,8 +78,7 @@ export default defineConfig({
       project("worker", 30_000),
       workersOn("postgres"),
       workersOn("mariadb"),
-      // Last, and beside nothing else: 64 processes at once would take the time of tests that watch how long something takes.
-      project("faults", 120_000, { groupOrder: 1 }),
+      alone(project("faults", 120_000)),
       project("cli", 60_000),
       project("parity", 120_000),
       project("package", 60_000),

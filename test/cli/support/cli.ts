@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { afterEach } from "vitest";
 import type { HandleLike } from "../../../src/storage/sqlite/index.js";
 
 export const MAIN = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
@@ -44,6 +45,13 @@ export async function runJson<T>(
   return { code, json: JSON.parse(stdout) as T };
 }
 
+const running = new Set<ChildProcessWithoutNullStreams>();
+
+// Also of a test that ran out of time: what it leaves behind would take the processors of all others.
+afterEach(() => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 export class Cli implements AsyncDisposable {
   readonly ended: Promise<Ended>;
   private readonly child: ChildProcessWithoutNullStreams;
@@ -55,11 +63,13 @@ export class Cli implements AsyncDisposable {
   constructor(args: readonly string[], { cwd, env, input }: Surroundings = {}) {
     const { QUDO_DATABASE: _, QUDO_DEBUG: __, FORCE_COLOR: ___, ...inherited } = process.env;
     this.child = spawn(process.execPath, [MAIN, ...args], { cwd, env: { ...inherited, ...env } });
+    running.add(this.child);
     if (input !== undefined) this.child.stdin.end(input);
     this.child.stdout.on("data", (data: Buffer) => this.heard(() => (this.stdout += String(data))));
     this.child.stderr.on("data", (data: Buffer) => this.heard(() => (this.stderr += String(data))));
     this.ended = once(this.child, "close").then(([code]) => {
       this.over = true;
+      running.delete(this.child);
       this.changed();
       return { code: code as number | null, stdout: this.stdout, stderr: this.stderr };
     });
