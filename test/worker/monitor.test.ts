@@ -90,10 +90,10 @@ describe("what takes too long", () => {
     await begun.passed;
     const ids = [first.id];
     for (let i = 0; i < 3; i++) ids.push((await qudo.enqueue(greet, { i }, { queue: "none" })).id);
-    await until(
-      "it is shown as running",
-      async () => (await qudo.monitor.overdue({ longerThan: 0 })).length === 1,
-    );
+    await until("it is shown as running, and how far it is", async () => {
+      const [shown] = await qudo.monitor.overdue({ longerThan: 0 });
+      return shown !== undefined && shown.progress !== null;
+    });
     const [run] = await qudo.monitor.overdue({ longerThan: 0 });
     expect(run).toMatchObject({ job: first.id, run: 1, kind: "held", queue: "slow" });
     expect(run!.progress).toEqual({ half: true });

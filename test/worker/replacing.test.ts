@@ -107,7 +107,7 @@ test("a run that was cancelled meanwhile leaves none", async () => {
   await qudo.enqueue(parent, null);
   const worker = await qudo.work({ queues: ["default"] });
   await until("it was lost", () => worker.stats.lost === 1);
-  expect(await qudo.monitor.counts({ kind: "child" })).toEqual([]);
+  expect((await qudo.jobs.page({ kind: "child" })).jobs).toEqual([]);
   await worker.stop();
   await expectSound(qudo);
 });

@@ -234,7 +234,9 @@ describe("a task that nobody has any more", () => {
       for (const task of await waiting) await task.release();
     }
     await until("nothing is held", async () => (await totals(qudo))["pending"] === 20);
-    expect(await tasks.fetch(20)).toHaveLength(20);
+    const found: Task[] = [];
+    while (found.length < 20) found.push(...(await tasks.fetch(20 - found.length)));
+    expect(new Set(found.map(({ id }) => id)).size).toBe(20);
     await expectSound(qudo);
   });
 });
