@@ -52,7 +52,6 @@ async function working(where: Isolation, qudo: Qudo, options: WorkerOptions = {}
   return {
     qudo,
     worker,
-    // What the worker's side makes of a payload is seen here: a producer of another version knows nothing of the schema.
     add: async (kind, payload = null) =>
       (await qudo.enqueue({ ...definition(kind), schema: null }, payload)).id,
     resultOf: async (id) => (await ended(qudo, id)).at(-1)?.result,
