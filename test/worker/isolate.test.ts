@@ -229,7 +229,6 @@ describe.each(["thread", "process"] as const)("in a %s", (where) => {
     expect(attempt?.state).toBe("failed");
     expect(attempt?.error).toContain("QUDO_JOB_TIMEOUT");
     expect(await isStill(file)).toBe(true);
-    // Another one has its place.
     expect(await resultOf(await add("where"))).toMatchObject({ pid: expect.any(Number) });
     await expectSound(qudo);
   });
