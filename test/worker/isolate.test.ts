@@ -29,10 +29,7 @@ import {
 const apart = fixtures as AnyJobDefinition[];
 const among = defineJob("among", { run: () => process.pid });
 
-interface Place {
-  readonly pid: number;
-  readonly thread: number;
-}
+type Place = Readonly<Record<"pid" | "thread", number>>;
 
 interface Scene {
   readonly qudo: Qudo;
@@ -176,6 +173,7 @@ describe.each(["thread", "process"] as const)("in a %s", (where) => {
     const first = (await resultOf(await add("where"))) as Place;
     if (where === "process") expect(first.pid).not.toBe(process.pid);
     else expect([first.pid, first.thread]).toEqual([process.pid, expect.any(Number)]);
+    // Another one has its place.
     expect(await resultOf(await add("where"))).toEqual(first);
     const two = [await add("both", { ms: 300 }), await add("both", { ms: 300 })];
     const [one, other] = (await Promise.all(two.map(resultOf))) as [Place, Place];
