@@ -7,6 +7,8 @@ export interface StatementLike {
   run(...values: Value[]): { changes: number | bigint };
   get(...values: Value[]): unknown;
   all(...values: Value[]): unknown[];
+  /** Rows as lists from now on. Where it is missing they are made of objects. */
+  setReturnArrays?(enabled: boolean): void;
 }
 
 /** What is asked of a handle. A user's own may be passed in. */

@@ -7,12 +7,13 @@ import type { ClaimedJob, ClaimRequest, StoredPayload, Want } from "../driver.js
 import { decodeLease, encodeLease, NOBODY, type LeaseEntry } from "../sql/lease.js";
 import { redactedPaths } from "../sql/options.js";
 import { inClaimOrder } from "../sql/order.js";
-import type { Connection } from "./connection.js";
+import type { ListedRun } from "./claimed.js";
+import type { Connection, Value } from "./connection.js";
 import { countersOf, locate, record, type Engine, type LaneRow } from "./engine.js";
 import { doorsOf, type Doors } from "./limits.js";
 import { SQL } from "./statements.js";
 
-interface ReadyRow {
+interface WaitingRow {
   lane: number;
   prio: number;
   run_at: number;
@@ -20,8 +21,16 @@ interface ReadyRow {
   run: number;
   fails: number;
   crashes: number;
-  /** Of one that waited for its key's turn. */
-  limit_hash?: Uint8Array;
+}
+
+/** One that waited for its key's turn. */
+interface KeyedRow extends WaitingRow {
+  limit_hash: Uint8Array;
+}
+
+/** One that was ready, with its job. */
+interface ReadyRow extends WaitingRow, JobColumns {
+  limit_hash?: undefined;
 }
 
 interface JobColumns {
@@ -31,10 +40,34 @@ interface JobColumns {
   expires_at: number | null;
   codec: number;
   opts: string | null;
+  own_keep: number;
   size: number;
   payload_text: string | null;
   payload_bin: Uint8Array | null;
 }
+
+/** As `SQL.peek` lists it. */
+type PeekedRow = readonly [
+  prio: number,
+  run_at: number,
+  id: Uint8Array,
+  run: number,
+  fails: number,
+  crashes: number,
+  created_at: number,
+  max_attempts: number,
+  timeout_ms: number | null,
+  expires_at: number | null,
+  codec: number,
+  opts: string | null,
+  own_keep: number,
+  size: number,
+  payload_text: string | null,
+  payload_bin: Uint8Array | null,
+];
+
+/** Payloads of up to so many bytes come with the look at what is ready, also of jobs that are not taken then; larger ones are read by themselves. */
+const PEEKED_BYTES = 1_024;
 
 export interface Claimed {
   jobs: ClaimedJob[];
@@ -93,9 +126,9 @@ export function claim(engine: Engine, request: ClaimRequest, now: number): Claim
   const doors = doorsOf(db, wanted, claimer.host, now);
   for (const want of request.wants) takeFrom(engine, want, lanes, batch, doors);
   doors?.close(wanted);
-  if (batch.entries.length > 0) {
-    db.run(SQL.insertLease, lease, session, now, encodeLease(batch.entries));
-    engine.leaseLanes.remember(request.lease, batch.lanes);
+  if (batch.runs.size > 0) {
+    db.run(SQL.insertLease, lease, session, now, encodeLease([...batch.runs.values()]));
+    engine.claimed.remember(request.lease, batch.runs);
   }
   return { jobs: batch.jobs, more: batch.full || doors?.short === true, ...doors?.wait };
 }
@@ -107,15 +140,31 @@ function takeFrom(
   batch: ClaimBatch,
   doors: Doors | null,
 ): void {
-  const lanes = wantedLanes(want, all);
   let left = want.limit;
-  for (const [row, lane] of inOrder(engine.db, lanes, want.limit, doors)) {
-    if (left === 0 || batch.full) break;
+  if (left === 0 || batch.full) return;
+  const { db } = engine;
+  const lanes = wantedLanes(want, all);
+  /** Of each lane without limits: up to here all are taken. */
+  const ends = new Map<LaneRow, ReadyRow>();
+  for (const [row, lane] of inOrder(db, lanes, want.limit, doors)) {
     if (doors?.refuses(lane, row)) continue;
-    if (!batch.take(row, lane)) continue;
-    doors?.entered(lane, row);
-    left--;
+    if (doors === null) ends.set(lane, row as ReadyRow);
+    else remove(db, row);
+    if (batch.take(row, lane)) {
+      doors?.entered(lane, row);
+      left--;
+    }
+    if (left === 0 || batch.full) break;
   }
+  for (const { lane, prio, run_at, id } of ends.values())
+    db.run(SQL.deleteReadyTo, lane, prio, run_at, id);
+}
+
+/** Nobody comes between the look and this: where there are limits not all that was seen is taken. */
+function remove(db: Connection, row: ReadyRow | KeyedRow): void {
+  const { lane, prio, run_at, id, limit_hash } = row;
+  if (limit_hash === undefined) db.run(SQL.deleteReady, lane, prio, run_at, id);
+  else db.run(SQL.deleteHeld, lane, limit_hash, prio, run_at, id);
 }
 
 /** The ready rows of several lanes as one sequence in claim order; each lane is read in pieces. */
@@ -124,7 +173,7 @@ function* inOrder(
   lanes: readonly LaneRow[],
   limit: number,
   doors: Doors | null,
-): Generator<[ReadyRow, LaneRow]> {
+): Generator<[ReadyRow | KeyedRow, LaneRow]> {
   const piece = Math.max(8, Math.ceil(limit / Math.max(1, lanes.length)));
   const heads: Reader[] = lanes.map((lane) => new LaneReader(db, lane, piece));
   if (doors !== null) heads.push(...lanes.map((lane) => new KeyReader(lane, doors, limit)));
@@ -146,13 +195,13 @@ function* inOrder(
 
 interface Reader {
   readonly lane: LaneRow;
-  readonly row: ReadyRow | undefined;
+  readonly row: ReadyRow | KeyedRow | undefined;
   advance(): void;
 }
 
 /** Jobs of a lane whose keys have their turn. */
 class KeyReader implements Reader {
-  private readonly rows: readonly ReadyRow[];
+  private readonly rows: readonly KeyedRow[];
   private at = 0;
 
   constructor(
@@ -163,13 +212,36 @@ class KeyReader implements Reader {
     this.rows = doors.inTurn(lane, limit).toSorted(inClaimOrder);
   }
 
-  get row(): ReadyRow | undefined {
+  get row(): KeyedRow | undefined {
     return this.rows[this.at];
   }
 
   advance(): void {
     this.at++;
   }
+}
+
+// By number: taking lists apart costs as much as the read.
+function readyRow(lane: number, row: PeekedRow): ReadyRow {
+  return {
+    lane,
+    prio: row[0],
+    run_at: row[1],
+    id: row[2],
+    run: row[3],
+    fails: row[4],
+    crashes: row[5],
+    created_at: row[6],
+    max_attempts: row[7],
+    timeout_ms: row[8],
+    expires_at: row[9],
+    codec: row[10],
+    opts: row[11],
+    own_keep: row[12],
+    size: row[13],
+    payload_text: row[14],
+    payload_bin: row[15],
+  };
 }
 
 class LaneReader implements Reader {
@@ -181,33 +253,35 @@ class LaneReader implements Reader {
     readonly lane: LaneRow,
     private readonly piece: number,
   ) {
-    this.rows = db.all<ReadyRow>(SQL.peek, lane.id, piece);
+    this.rows = this.read(SQL.peek);
   }
 
   get row(): ReadyRow | undefined {
+    if (this.at === this.rows.length && this.rows.length === this.piece) this.readOn();
     return this.rows[this.at];
   }
 
   advance(): void {
-    const last = this.rows[this.at]!;
     this.at++;
-    if (this.at < this.rows.length || this.rows.length < this.piece) return;
-    this.rows = this.db.all<ReadyRow>(
-      SQL.peekAfter,
-      this.lane.id,
-      last.prio,
-      last.run_at,
-      last.id,
-      this.piece,
-    );
+  }
+
+  private readOn(): void {
+    const { prio, run_at, id } = this.rows.at(-1)!;
+    this.rows = this.read(SQL.peekAfter, prio, run_at, id);
     this.at = 0;
+  }
+
+  private read(text: string, ...after: Value[]): ReadyRow[] {
+    const { db, lane, piece } = this;
+    const sizes = [PEEKED_BYTES, PEEKED_BYTES];
+    const rows = db.rows<PeekedRow>(text, ...sizes, lane.id, ...after, piece);
+    return rows.map((row) => readyRow(lane.id, row));
   }
 }
 
 /** Collects what one claim takes: the lease's entries and the jobs for the worker, within the size of a trip. */
 class ClaimBatch {
-  readonly entries: LeaseEntry[] = [];
-  readonly lanes: number[] = [];
+  readonly runs = new Map<string, ListedRun>();
   readonly jobs: ClaimedJob[] = [];
   private bytes = 0;
   private expired = 0;
@@ -218,13 +292,10 @@ class ClaimBatch {
   ) {}
 
   /** False when the job had expired: it ended here and uses no place. */
-  take(row: ReadyRow, lane: LaneRow): boolean {
+  take(row: ReadyRow | KeyedRow, lane: LaneRow): boolean {
     const { engine, now } = this;
-    const { db } = engine;
-    if (row.limit_hash === undefined)
-      db.run(SQL.deleteReady, row.lane, row.prio, row.run_at, row.id);
-    else db.run(SQL.deleteHeld, row.lane, row.limit_hash, row.prio, row.run_at, row.id);
-    const job = readJob(db, row.id, this.inlineLimit())!;
+    const isRead = row.limit_hash === undefined && row.size <= PEEKED_BYTES;
+    const job = isRead ? row : readJob(engine.db, row.id, this.inlineLimit())!;
     if (job.expires_at !== null && job.expires_at <= now) {
       expire(engine, row, now);
       this.expired++;
@@ -232,9 +303,10 @@ class ClaimBatch {
     }
     const payload = inlined(job);
     if (payload !== null) this.bytes += job.size;
-    this.entries.push({ id: row.id, run: row.run });
-    this.lanes.push(lane.id);
-    this.jobs.push(claimedJob(row, lane, job, payload));
+    const claimed = claimedJob(row, lane, job, payload);
+    const { id, run } = row;
+    this.runs.set(claimed.job, { id, run, lane: lane.id, plain: job.own_keep === 0 });
+    this.jobs.push(claimed);
     return true;
   }
 
@@ -253,7 +325,7 @@ function readJob(db: Connection, id: Uint8Array, inline: number): JobColumns | u
 }
 
 function claimedJob(
-  row: Pick<ReadyRow, "id" | "run" | "fails" | "crashes" | "prio">,
+  row: Pick<WaitingRow, "id" | "run" | "fails" | "crashes" | "prio">,
   lane: LaneRow,
   job: JobColumns,
   payload: StoredPayload | null,
@@ -279,7 +351,7 @@ function inlined(job: JobColumns): StoredPayload | null {
   return { codec: job.codec, text: job.payload_text, bin: job.payload_bin };
 }
 
-function expire(engine: Engine, row: ReadyRow, now: number): void {
+function expire(engine: Engine, row: WaitingRow, now: number): void {
   record(
     engine,
     {

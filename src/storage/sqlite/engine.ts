@@ -5,7 +5,8 @@ import type { Moved } from "../sql/places.js";
 import { KEEP_AT_LEAST_MS } from "../sql/scan.js";
 import type { Connection } from "./connection.js";
 import { SQL } from "./statements.js";
-import { LeaseLanes, Tally } from "./tally.js";
+import { ClaimedLeases } from "./claimed.js";
+import { Tally } from "./tally.js";
 
 export interface Engine {
   readonly db: Connection;
@@ -13,7 +14,7 @@ export interface Engine {
   readonly clock: () => number;
   readonly lanes: Lanes;
   readonly tally: Tally;
-  readonly leaseLanes: LeaseLanes;
+  readonly claimed: ClaimedLeases;
 }
 
 export interface LaneRow {
@@ -62,7 +63,7 @@ export class Lanes {
 
 /** An engine that has seen nothing yet. */
 export function newEngine(db: Connection, clock: () => number): Engine {
-  return { db, clock, lanes: new Lanes(db), tally: new Tally(), leaseLanes: new LeaseLanes() };
+  return { db, clock, lanes: new Lanes(db), tally: new Tally(), claimed: new ClaimedLeases() };
 }
 
 /** One write transaction of an operation: the body is given the database's time. */
@@ -143,6 +144,8 @@ export interface Event {
   readonly error: string | null;
   /** The job's, where it is known: spares a look. */
   readonly lane?: number | undefined;
+  /** It is known to have no keep times of its own. */
+  readonly plain?: boolean | undefined;
   /** Moved by an operator: the place where it stands from now on. */
   readonly to?: Moved | undefined;
 }
@@ -156,11 +159,7 @@ export function record({ db, tally }: Engine, event: Event, now: number): boolea
   const looks = decision.next !== null || run > 1 || event.lane === undefined;
   const old = looks ? placeAfter(event, locate(db, id, run)) : undefined;
   const nextAt = nextMoment(decision, old, now);
-  const inserted = db.run(
-    SQL.insertOutcome,
-    run,
-    RUN_STATES[decision.state],
-    decision.reason === null ? null : REASONS[decision.reason],
+  const what = [
     event.writer,
     event.worker,
     event.startedAt,
@@ -171,11 +170,13 @@ export function record({ db, tally }: Engine, event: Event, now: number): boolea
     old?.next_prio ?? null,
     event.result,
     event.error,
-    now,
-    RUN_STATES[decision.state],
-    KEEP_AT_LEAST_MS,
-    id,
-  );
+  ];
+  const state = RUN_STATES[decision.state];
+  const reason = decision.reason === null ? null : REASONS[decision.reason];
+  const inserted =
+    event.plain === true && event.lane !== undefined
+      ? db.run(SQL.insertPlainOutcome, id, run, state, event.lane, reason, ...what)
+      : db.run(SQL.insertOutcome, run, state, reason, ...what, now, state, KEEP_AT_LEAST_MS, id);
   if (inserted === 0) return false;
   tally.ended(event.lane ?? old!.lane, decision.state, event.writer);
   if (old !== undefined && nextAt !== null) {

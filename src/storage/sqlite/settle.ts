@@ -1,5 +1,5 @@
 /** Settling: the fence. A run ends here once, and only for the worker that still holds its lease. */
-import { idBytes } from "../../core/ids.js";
+import { idBytes, idText } from "../../core/ids.js";
 import { afterRelease } from "../../core/outcome.js";
 import { isTerminal } from "../../core/states.js";
 import type {
@@ -14,9 +14,10 @@ import type {
   TripOutcome,
 } from "../driver.js";
 import { answerTo, startOf } from "../sql/fence.js";
-import { decodeLease, keyOf } from "../sql/lease.js";
+import { decodeLease } from "../sql/lease.js";
 import { findChild } from "./children.js";
 import { claim, idling } from "./claim.js";
+import type { ListedRun } from "./claimed.js";
 import { concludeLease } from "./conclude.js";
 import type { Connection } from "./connection.js";
 import { read, record, write, type Engine } from "./engine.js";
@@ -54,7 +55,7 @@ function settleGroup(
   const { db } = engine;
   const lease = idBytes(group.lease);
   const session = idBytes(group.session);
-  const open = openRuns(engine, lease, session);
+  const open = openRuns(engine, group.lease, lease, session);
   const settling: Settling = {
     engine,
     db,
@@ -65,24 +66,23 @@ function settleGroup(
     slots: db.get(SQL.anySlot) !== undefined,
     replaced,
   };
-  const laneOf = laneFinder(engine, group.lease, open);
   const outcomes = group.settlements.map((settlement) => {
-    const id = idBytes(settlement.job);
-    const name = keyOf(id);
-    const held = open !== null && open.get(name) === settlement.run;
-    if (held) open.delete(name);
-    return settleRun(settling, settlement, id, held ? { lane: laneOf(name) } : null);
+    const listed = open?.get(settlement.job);
+    if (listed?.run !== settlement.run)
+      return settleRun(settling, settlement, idBytes(settlement.job), null);
+    open!.delete(settlement.job);
+    return settleRun(settling, settlement, listed.id, listed);
   });
   if (group.close && open !== null && !hasUndecided(engine, open)) {
-    for (const id of open.keys()) clearAway(db, Buffer.from(id, "latin1"), open.get(id)!);
+    for (const { id, run } of open.values()) clearAway(db, id, run);
     db.run(SQL.deleteLease, lease);
-    engine.leaseLanes.forget(group.lease);
+    engine.claimed.forget(group.lease);
   }
   return outcomes;
 }
 
 /** A run of the lease that others decided and its worker never settled: with the lease goes what was kept for it. */
-function clearAway(db: Connection, id: Buffer, run: number): void {
+function clearAway(db: Connection, id: Uint8Array, run: number): void {
   db.run(SQL.deleteRunning, id, run);
   freeSlots(db, id, run);
   db.run(SQL.freeUniqueKey, id);
@@ -101,49 +101,40 @@ interface Settling {
   readonly replaced: Replacement[];
 }
 
-/** Which lanes the jobs of this lease are of, as far as this connection remembers. */
-function laneFinder(
-  { leaseLanes }: Engine,
-  lease: string,
-  open: ReadonlyMap<string, number> | null,
-): (name: string) => number | undefined {
-  const lanes = leaseLanes.of(lease);
-  if (lanes === undefined || open === null) return () => undefined;
-  if (typeof lanes === "number") return () => lanes;
-  const byKey = new Map([...open.keys()].map((id, i) => [id, lanes[i]]));
-  return (id) => byKey.get(id);
-}
-
-/** What the lease lists, by key; null when it is not this session's (any more). A run it does not list cannot be settled through it. */
-function openRuns({ db }: Engine, lease: Buffer, session: Buffer): Map<string, number> | null {
+/** What the lease lists; null when it is not this session's (any more). A run it does not list cannot be settled through it. */
+function openRuns(
+  { db, claimed }: Engine,
+  name: string,
+  lease: Buffer,
+  session: Buffer,
+): Map<string, ListedRun> | null {
+  const known = claimed.of(name);
+  if (known !== undefined) {
+    const row = db.get<{ worker: Uint8Array }>(SQL.leaseHolder, lease);
+    return row !== undefined && session.equals(row.worker) ? new Map(known) : null;
+  }
   const row = db.get<{ worker: Uint8Array; jobs: Uint8Array }>(SQL.lease, lease);
   if (row === undefined || !session.equals(row.worker)) return null;
-  return new Map(decodeLease(row.jobs).map(({ id, run }) => [keyOf(id), run]));
+  return new Map(decodeLease(row.jobs).map((entry) => [idText(entry.id), entry]));
 }
 
 /** A lease with something undecided in it stays, whatever its worker says: that job would stand nowhere. */
-function hasUndecided({ db }: Engine, open: ReadonlyMap<string, number>): boolean {
-  for (const [id, run] of open)
-    if (db.get(SQL.outcome, Buffer.from(id, "latin1"), run) === undefined) return true;
+function hasUndecided({ db }: Engine, open: ReadonlyMap<string, ListedRun>): boolean {
+  for (const { id, run } of open.values())
+    if (db.get(SQL.outcome, id, run) === undefined) return true;
   return false;
 }
 
 function holds({ db }: Engine, lease: Buffer, session: Buffer): boolean {
-  const row = db.get<{ worker: Uint8Array }>(SQL.lease, lease);
+  const row = db.get<{ worker: Uint8Array }>(SQL.leaseHolder, lease);
   return row !== undefined && session.equals(row.worker);
-}
-
-/** A run that the lease lists. */
-interface Held {
-  /** Undefined where it has to be looked up. */
-  readonly lane: number | undefined;
 }
 
 function settleRun(
   settling: Settling,
   settlement: Settlement,
-  id: Buffer,
-  held: Held | null,
+  id: Uint8Array,
+  held: ListedRun | null,
 ): SettleOutcome {
   const { engine, db, session, now } = settling;
   const { run, result, error } = settlement;
@@ -157,6 +148,7 @@ function settleRun(
     result,
     error,
     lane: held?.lane,
+    plain: held?.plain,
   };
   if (settlement.lines !== undefined) keepLines(db, id, run, settlement.lines, now);
   const inserted = held !== null && record(engine, event, now);
@@ -180,7 +172,7 @@ function replace(
 }
 
 /** Not inserted. A key still held for this run is free now. */
-function readBack(settling: Settling, settlement: Settlement, id: Buffer): SettleOutcome {
+function readBack(settling: Settling, settlement: Settlement, id: Uint8Array): SettleOutcome {
   const { engine, db, session } = settling;
   const row = db.get<{ state: number; writer: Uint8Array }>(SQL.outcome, id, settlement.run);
   const found = row && { state: row.state, own: session.equals(row.writer) };

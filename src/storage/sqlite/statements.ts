@@ -1,3 +1,13 @@
+/** What a claim has to know of a job, with payloads of up to two sizes: text and bytes. */
+const CLAIMED = `j.created_at, j.max_attempts, j.timeout_ms, j.expires_at, j.codec, j.opts,
+    coalesce(j.keep_ms, j.keep_other_ms) is not null as own_keep,
+    coalesce(length(cast(j.payload_text as blob)), length(j.payload_bin), 0) as size,
+    case when length(cast(j.payload_text as blob)) <= ? then j.payload_text end as payload_text,
+    case when length(j.payload_bin) <= ? then j.payload_bin end as payload_bin`;
+
+const PEEKED = `select r.prio, r.run_at, r.id, r.run, r.fails, r.crashes, ${CLAIMED}
+    from qudo_ready r left join qudo_job j on j.id = r.id where r.lane = ?`;
+
 /** Every statement of the hot path, each once. The mutation tests rewrite these by text, so that each clause is proved needed. */
 export const SQL = {
   // — lanes
@@ -50,18 +60,15 @@ export const SQL = {
   /** What an idle claimer asks without the write lock. */
   leaseKnown: "select 1 from qudo_lease where id = ?",
   anyReady: "select 1 from qudo_ready where lane = ? limit 1",
-  peek: `select lane, prio, run_at, id, run, fails, crashes from qudo_ready
-    where lane = ? order by prio, run_at, id limit ?`,
-  peekAfter: `select lane, prio, run_at, id, run, fails, crashes from qudo_ready
-    where lane = ? and (prio, run_at, id) > (?, ?, ?) order by prio, run_at, id limit ?`,
+  peek: `${PEEKED} order by r.prio, r.run_at, r.id limit ?`,
+  peekAfter: `${PEEKED} and (r.prio, r.run_at, r.id) > (?, ?, ?) order by r.prio, r.run_at, r.id limit ?`,
   deleteReady: "delete from qudo_ready where lane = ? and prio = ? and run_at = ? and id = ?",
-  claimedJob: `select created_at, max_attempts, timeout_ms, expires_at, codec, opts,
-    coalesce(length(cast(payload_text as blob)), length(payload_bin), 0) as size,
-    case when length(cast(payload_text as blob)) <= ? then payload_text end as payload_text,
-    case when length(payload_bin) <= ? then payload_bin end as payload_bin
-    from qudo_job where id = ?`,
+  /** All up to this one, in claim order. */
+  deleteReadyTo: "delete from qudo_ready where lane = ? and (prio, run_at, id) <= (?, ?, ?)",
+  claimedJob: `select ${CLAIMED} from qudo_job j where j.id = ?`,
   insertLease: "insert into qudo_lease (id, worker, claimed_at, jobs) values (?, ?, ?, ?)",
   lease: "select worker, jobs from qudo_lease where id = ?",
+  leaseHolder: "select worker from qudo_lease where id = ?",
   deleteLease: "delete from qudo_lease where id = ?",
 
   // — limits
@@ -105,6 +112,10 @@ export const SQL = {
     select id, ?, ?, lane, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
       ? + max(case ? when 1 then keep_ms when 3 then keep_other_ms when 4 then keep_other_ms when 9 then keep_other_ms end, ?)
     from qudo_job where id = ?`,
+  /** The same of a job without keep times of its own, whose lane is known: it need not be looked at. */
+  insertPlainOutcome: `insert or ignore into qudo_outcome
+    (job_id, run, state, lane, reason, writer, worker, started_at, ended_at, fails, crashes, next_at, next_prio, result, error)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   outcome: "select state, writer from qudo_outcome where job_id = ? and run = ?",
   lastOutcome: `select run, state, fails, crashes, ended_at from qudo_outcome
     where job_id = ? order by run desc limit 1`,

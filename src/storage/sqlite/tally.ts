@@ -52,35 +52,4 @@ export class Tally {
   }
 }
 
-/** Which lanes the jobs of a lease are of: one number where all are of one lane, else one for each entry. */
-export type LanesOfLease = number | readonly number[];
-
-/** Leases remembered: more than any worker holds at a time. */
-const LEASES = 256;
-
-/**
- * Lanes of what this connection has claimed, so that a settle need not look each job's up for the tally. A job's lane
- * never changes, so what is remembered is true whatever became of the lease; what is not remembered is looked up.
- */
-export class LeaseLanes {
-  private readonly known = new Map<string, LanesOfLease>();
-
-  remember(lease: string, lanes: readonly number[]): void {
-    if (this.known.size >= LEASES)
-      for (const oldest of this.known.keys()) {
-        this.known.delete(oldest);
-        break;
-      }
-    this.known.set(lease, lanes.every((lane) => lane === lanes[0]) ? lanes[0]! : lanes);
-  }
-
-  of(lease: string): LanesOfLease | undefined {
-    return this.known.get(lease);
-  }
-
-  forget(lease: string): void {
-    this.known.delete(lease);
-  }
-}
-
 const same = (a: Uint8Array, b: Uint8Array): boolean => a === b || Buffer.compare(a, b) === 0;
