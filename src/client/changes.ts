@@ -80,7 +80,7 @@ export async function* changesSince(
   since: Date | Duration,
   options: ChangesOptions,
 ): AsyncGenerator<Change> {
-  checkOptions(options ?? {}, OPTIONS, "monitor.changesSince");
+  checkOptions(options, OPTIONS, "monitor.changesSince");
   const { since: from, query, chosen } = await checkChanges(since, options)(await open());
   const unasked = new Gaps();
   const until = (await chosen.driver.time()) + 1;
@@ -102,8 +102,8 @@ export async function* follow(
   time: Time,
   options: FollowOptions,
 ): AsyncGenerator<Change> {
-  checkOptions(options ?? {}, FOLLOW_OPTIONS, "monitor.follow");
-  const { since = 0, every = "1s", signal, ...only } = options ?? {};
+  checkOptions(options, FOLLOW_OPTIONS, "monitor.follow");
+  const { since = 0, every = "1s", signal, ...only } = options;
   const check = checkChanges(since, only);
   const everyMs = Math.max(10, durationMs(every, "every"));
   const { since: begin, query, chosen } = await check(await open());

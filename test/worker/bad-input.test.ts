@@ -191,6 +191,12 @@ const CALLS: Row[] = [
     () => qudo.attempts.list({ states: ["__proto__"] as Anything }).next(),
     "run state",
   ),
+  invalid(
+    "monitor.changesSince",
+    () => qudo.monitor.changesSince("1h", null as Anything).next(),
+    "null",
+  ),
+  invalid("monitor.follow", () => qudo.monitor.follow(null as Anything).next(), "null"),
   unknown("monitor.counts", () => qudo.monitor.counts({ kin: "a" } as Anything), "kind"),
 ];
 
