@@ -6,7 +6,7 @@
 import type { Duration } from "../core/duration.js";
 import { durationMs } from "../core/duration.js";
 import { DatabaseError } from "../core/errors.js";
-import { checkName, checkOptions } from "../core/options.js";
+import { checkName, checkOptions, checkSignal } from "../core/options.js";
 import type { RunState } from "../core/states.js";
 import { sleep, type Time } from "../core/time.js";
 import type { AttemptRow, Driver, DueRow, RunningRow } from "../storage/driver.js";
@@ -105,6 +105,7 @@ export async function* follow(
   checkOptions(options, FOLLOW_OPTIONS, "monitor.follow");
   const { since = 0, every = "1s", signal, ...only } = options;
   const check = checkChanges(since, only);
+  if (signal !== undefined) checkSignal(signal);
   const everyMs = Math.max(10, durationMs(every, "every"));
   const { since: begin, query, chosen } = await check(await open());
   const parts: readonly Chosen[] = chosen.driver.parts?.map(({ name, driver }) => ({
