@@ -1,7 +1,14 @@
 /** What became of every run: the log of outcomes. */
 import type { Duration } from "../core/duration.js";
 import { InvalidInputError } from "../core/errors.js";
-import { checkFlag, checkInteger, checkName, checkOptions, show } from "../core/options.js";
+import {
+  checkCursor,
+  checkFlag,
+  checkInteger,
+  checkName,
+  checkOptions,
+  show,
+} from "../core/options.js";
 import { RUN_STATES, type RunState } from "../core/states.js";
 import type { AttemptPage, AttemptQuery, Driver } from "../storage/driver.js";
 import { choose } from "./databases.js";
@@ -113,7 +120,7 @@ export class Attempts {
       ...(await select(driver)),
       limit,
       offset,
-      ...(after !== undefined && { after }),
+      ...(after !== undefined && { after: checkCursor(after) }),
     };
     const unasked = new Gaps();
     const { rows, next } = await unasked.passing(driver.listAttempts(query));

@@ -6,7 +6,7 @@
 import type { Duration } from "../core/duration.js";
 import { durationMs } from "../core/duration.js";
 import { DatabaseError } from "../core/errors.js";
-import { checkName, checkOptions } from "../core/options.js";
+import { checkName, checkOptions, checkSignal } from "../core/options.js";
 import type { RunState } from "../core/states.js";
 import { sleep, type Time } from "../core/time.js";
 import type { AttemptRow, Driver, DueRow, RunningRow } from "../storage/driver.js";
@@ -80,7 +80,7 @@ export async function* changesSince(
   since: Date | Duration,
   options: ChangesOptions,
 ): AsyncGenerator<Change> {
-  checkOptions(options ?? {}, OPTIONS, "monitor.changesSince");
+  checkOptions(options, OPTIONS, "monitor.changesSince");
   const { since: from, query, chosen } = await checkChanges(since, options)(await open());
   const unasked = new Gaps();
   const until = (await chosen.driver.time()) + 1;
@@ -102,9 +102,10 @@ export async function* follow(
   time: Time,
   options: FollowOptions,
 ): AsyncGenerator<Change> {
-  checkOptions(options ?? {}, FOLLOW_OPTIONS, "monitor.follow");
-  const { since = 0, every = "1s", signal, ...only } = options ?? {};
+  checkOptions(options, FOLLOW_OPTIONS, "monitor.follow");
+  const { since = 0, every = "1s", signal, ...only } = options;
   const check = checkChanges(since, only);
+  if (signal !== undefined) checkSignal(signal);
   const everyMs = Math.max(10, durationMs(every, "every"));
   const { since: begin, query, chosen } = await check(await open());
   const parts: readonly Chosen[] = chosen.driver.parts?.map(({ name, driver }) => ({

@@ -2,7 +2,13 @@
 import { mapped } from "../core/ask.js";
 import { durationMs, type Duration } from "../core/duration.js";
 import { InvalidInputError } from "../core/errors.js";
-import { checkDate, checkInteger, checkOptions, checkPriority } from "../core/options.js";
+import {
+  checkCursor,
+  checkDate,
+  checkInteger,
+  checkOptions,
+  checkPriority,
+} from "../core/options.js";
 import type { Serializers } from "../core/serializer.js";
 import type {
   CancelOutcome,
@@ -107,7 +113,10 @@ export class Jobs {
   async page(options: PageOptions = {}): Promise<JobsPage> {
     const select = checkFilter(options, "jobs.page", ["after", "limit"]);
     const { after, limit = PAGE } = options;
-    const query = { limit: checkInteger(limit, "limit", 1, 1_000), ...(after && { after }) };
+    const query = {
+      limit: checkInteger(limit, "limit", 1, 1_000),
+      ...(after && { after: checkCursor(after) }),
+    };
     const { driver, database, selection } = await select(await this.driver());
     return mapped(driver.listJobs({ ...selection, ...query }), ({ rows, next }) => ({
       jobs: rows.map((row) => this.info(row, database)),

@@ -1,7 +1,7 @@
 /** Figures: how many jobs are where, what happened, which workers and databases are there. */
 import { askAll, complete, mapped } from "../core/ask.js";
 import type { Duration } from "../core/duration.js";
-import { checkOptions } from "../core/options.js";
+import { checkFlag, checkName, checkOptions } from "../core/options.js";
 import type { Time } from "../core/time.js";
 import type {
   CountQuery,
@@ -66,6 +66,15 @@ export interface CountOptions extends CountFilter {
 const COUNT_FILTER = ["queue", "kind", "database"] as const;
 const COUNT_OPTIONS = [...COUNT_FILTER, "ended"] as const;
 
+/** @throws InvalidInputError for what cannot be counted; `where` is the function that was called. */
+function checkCounts(filter: CountOptions, known: readonly string[], where: string): void {
+  checkOptions(filter, known, where);
+  const { queue, kind, ended } = filter;
+  if (queue !== undefined) checkName(queue, "queue");
+  if (kind !== undefined) checkName(kind, "kind");
+  if (ended !== undefined) checkFlag(ended, "ended");
+}
+
 /**
  * Over several databases each figure is the sum of all.
  * @throws IncompleteError from each of its functions, with the figures of the others, when one of several databases could not be asked.
@@ -78,14 +87,14 @@ export class Monitor {
 
   /** Jobs by state, for each queue and kind. "paused" is what is paused in all databases that have it. */
   async counts(filter: CountOptions = {}): Promise<LaneCounts[]> {
-    checkOptions(filter, COUNT_OPTIONS, "monitor.counts");
+    checkCounts(filter, COUNT_OPTIONS, "monitor.counts");
     const { database, ...query } = filter;
     return choose(await this.driver(), database).driver.counts(query);
   }
 
   /** The same, of each database by itself. */
   async countsByDatabase(filter: CountOptions = {}): Promise<DatabaseCounts[]> {
-    checkOptions(filter, COUNT_OPTIONS, "monitor.countsByDatabase");
+    checkCounts(filter, COUNT_OPTIONS, "monitor.countsByDatabase");
     const each = this.eachDatabase(filter, (driver, query) => driver.counts(query));
     return mapped(each, (answers) =>
       answers.flatMap(({ database, said }) => said.map((row) => ({ database, ...row }))),
@@ -94,13 +103,13 @@ export class Monitor {
 
   /** How many jobs are unfinished, and where they stand: in one look, which costs nothing for what has ended. */
   async figures(filter: CountFilter = {}): Promise<Figures> {
-    checkOptions(filter, COUNT_FILTER, "monitor.figures");
+    checkCounts(filter, COUNT_FILTER, "monitor.figures");
     return mapped(this.counts({ ...filter, ended: false }), figuresOf);
   }
 
   /** The same, of each database by itself. */
   async figuresByDatabase(filter: CountFilter = {}): Promise<DatabaseFigures[]> {
-    checkOptions(filter, COUNT_FILTER, "monitor.figuresByDatabase");
+    checkCounts(filter, COUNT_FILTER, "monitor.figuresByDatabase");
     const each = this.eachDatabase({ ...filter, ended: false }, (driver, query) =>
       driver.counts(query),
     );

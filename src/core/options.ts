@@ -56,6 +56,23 @@ export function checkFlag(value: unknown, what: string): boolean {
   return value;
 }
 
+/** Where a list is to go on: what the page before gave as "next". */
+export function checkCursor(value: unknown): string {
+  if (typeof value === "string") return value;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `after is ${show(value)}; give "next" of the page before as it is, or nothing to begin.`,
+  );
+}
+
+export function checkSignal(value: unknown): AbortSignal {
+  if (value instanceof AbortSignal) return value;
+  throw new InvalidInputError(
+    "QUDO_INVALID_OPTION",
+    `signal is ${show(value)}; give an AbortSignal.`,
+  );
+}
+
 /** Refuses options nobody reads, naming those that exist, and what is no object of options. */
 export function checkOptions(
   value: object | null | undefined,

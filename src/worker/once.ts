@@ -72,7 +72,8 @@ async function workOn(
   const { time = REAL } = surroundings;
   const shift = new Shift({ maxJobs: 1, idleMs: null }, () => void worker.quit(), time);
   const leave = (): void => shift.finish();
-  const look = new OneLook(driver, () => part === undefined || givesJobs(part.status()), leave);
+  const gives = (): boolean => part === undefined || givesJobs(part.status());
+  const look = new OneLook(driver, settings.queues.size, gives, leave);
   // One that goes out meanwhile, or is set to give nothing, has no job for anybody.
   const unwatch = part?.watch((status) => givesJobs(status) || leave());
   const logger = quietUntil(() => shift.left === 0, settings.logger);
@@ -88,14 +89,17 @@ async function workOn(
   return shift.worked > 0;
 }
 
-/** Stands between a worker and its database: the first look that finds nothing, or fails, is the last one. */
+/** Stands between a worker and its database: a look that found nothing in any queue, or failed, is the last one. */
 class OneLook {
   error: unknown = null;
   readonly driver: Driver;
+  /** Queues in which there was nothing. For one job they are asked one after the other. */
+  private readonly empty = new Set<string>();
 
   /** `gives`: whether jobs may be had of it at all. `over`: nothing more is looked for. */
   constructor(
     real: Driver,
+    queues: number,
     gives: () => boolean,
     private readonly over: () => void,
   ) {
@@ -108,7 +112,9 @@ class OneLook {
         const outcome = await (trip.claim === null
           ? real.trip(trip)
           : this.passed(real.trip(trip)));
-        if (outcome.claimed.length === 0 && !outcome.more) this.over();
+        if (outcome.claimed.length > 0 || outcome.more) this.empty.clear();
+        else for (const { queue } of trip.claim?.wants ?? []) this.empty.add(queue);
+        if (this.empty.size === queues) this.over();
         return outcome;
       },
     };

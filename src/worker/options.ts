@@ -238,7 +238,7 @@ function checkThrottle(value: unknown): number {
 /** Called as methods of their object; one that throws must not stop the work. */
 export function checkLogger(logger: Logger = quietConsole): Logger {
   const level = (name: keyof Logger): ((message: string) => void) => {
-    if (typeof logger[name] !== "function")
+    if (typeof (logger as Partial<Logger> | null)?.[name] !== "function")
       throw new InvalidInputError(
         "QUDO_INVALID_OPTION",
         "logger needs the methods debug, info, warn and error, as console has them.",

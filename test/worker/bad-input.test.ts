@@ -191,6 +191,35 @@ const CALLS: Row[] = [
     () => qudo.attempts.list({ states: ["__proto__"] as Anything }).next(),
     "run state",
   ),
+  invalid(
+    "monitor.changesSince",
+    () => qudo.monitor.changesSince("1h", null as Anything).next(),
+    "null",
+  ),
+  invalid("monitor.follow", () => qudo.monitor.follow(null as Anything).next(), "null"),
+  invalid(
+    "monitor.follow: signal",
+    () => qudo.monitor.follow({ signal: {} as Anything }).next(),
+    "AbortSignal",
+  ),
+  invalid("monitor.counts: ended", () => qudo.monitor.counts({ ended: "no" as Anything }), "true"),
+  ...(
+    ["counts", "countsByDatabase", "figures", "figuresByDatabase", "running", "load"] as const
+  ).map((name): Row => [
+    `monitor.${name}: queue`,
+    () => qudo.monitor[name]({ queue: Symbol("q") as Anything }),
+    "QUDO_INVALID_NAME",
+    "queue",
+  ]),
+  [
+    "monitor.pending: kind",
+    () => qudo.monitor.pending({ kind: cycle as Anything }),
+    "QUDO_INVALID_NAME",
+    "kind",
+  ],
+  invalid("jobs.page: after", () => qudo.jobs.page({ after: 5 as Anything }), "next"),
+  invalid("attempts.page: after", () => qudo.attempts.page({ after: 5 as Anything }), "next"),
+  invalid("queue: logger", () => qudo.queue("a", { logger: null as Anything }), "debug"),
   unknown("monitor.counts", () => qudo.monitor.counts({ kin: "a" } as Anything), "kind"),
 ];
 

@@ -30,6 +30,18 @@ test("runs exactly one job, the first in line, and says whether there was one", 
   await expectSound(qudo);
 });
 
+test("looks into every queue before it says that there was none", async () => {
+  const ran: string[] = [];
+  const inQueue = (queue: string) =>
+    defineJob(`in ${queue}`, { queue, run: () => void ran.push(queue) });
+  const jobs = ["a", "b", "c"].map(inQueue);
+  const qudo = newQudo(jobs);
+  for (const job of jobs) await qudo.enqueue(job, null);
+  for (let i = 0; i < 3; i++) expect(await qudo.workOnce()).toBe(true);
+  expect(ran.toSorted()).toEqual(["a", "b", "c"]);
+  expect(await qudo.workOnce()).toBe(false);
+});
+
 test("one that fails or asks for later has been worked on too", async () => {
   const bad = defineJob("bad", {
     backoff: fixed(3_600),
