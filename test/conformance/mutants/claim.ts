@@ -15,22 +15,43 @@ export const claimMutants: readonly Mutant[] = [
     name: "double-claim",
     breaks: "A claimed row stays ready, and the next one claims it too.",
     caughtBy: ["claim.no-double", "fence.late-settle"],
-    rewrites: [change(SQL.deleteReady, "where", "where 0 and")],
+    rewrites: [
+      change(SQL.deleteReadyTo, "where", "where 0 and"),
+      change(SQL.deleteReady, "where", "where 0 and"),
+    ],
+  },
+  {
+    name: "last-stays-ready",
+    breaks: "Of what is claimed together the last one stays ready.",
+    caughtBy: ["claim.no-double"],
+    rewrites: [change(SQL.deleteReadyTo, "<=", "<")],
+  },
+  {
+    name: "more-is-taken-out",
+    breaks: "What is claimed takes whatever stands behind it with its priority out of ready.",
+    caughtBy: ["claim.limit"],
+    rewrites: [
+      change(
+        SQL.deleteReadyTo,
+        "(prio, run_at, id) <= (?, ?, ?)",
+        "(prio, run_at / 1000000000000, id > x'00') <= (?, ?, ? > x'00')",
+      ),
+    ],
   },
   {
     name: "lost-order",
     breaks: "Jobs are claimed in the order of their ids.",
     caughtBy: ["claim.priority-order", "claim.due-order"],
     rewrites: [
-      change(SQL.peek, "order by prio, run_at, id", "order by id"),
-      change(SQL.peekAfter, "order by prio, run_at, id", "order by id"),
+      change(SQL.peek, "order by r.prio, r.run_at, r.id", "order by r.id"),
+      change(SQL.peekAfter, "order by r.prio, r.run_at, r.id", "order by r.id"),
     ],
   },
   {
     name: "priority-upside-down",
     breaks: "Lower priority is claimed first.",
     caughtBy: ["claim.priority-order", "claim.order-across-kinds"],
-    rewrites: [change(SQL.peek, "order by prio,", "order by prio desc,")],
+    rewrites: [change(SQL.peek, "order by r.prio,", "order by r.prio desc,")],
   },
   {
     name: "kinds-in-turn",
@@ -175,7 +196,9 @@ export const claimMutants: readonly Mutant[] = [
     name: "expired-is-run",
     breaks: "Expiry is stored and never looked at.",
     caughtBy: ["claim.expired", "unique.freed-by-expiry"],
-    rewrites: [change(SQL.claimedJob, "expires_at", "null as expires_at")],
+    rewrites: [SQL.peek, SQL.peekAfter].map((sql) =>
+      change(sql, "j.expires_at", "null as expires_at"),
+    ),
   },
   {
     name: "expired-takes-a-place",
@@ -193,8 +216,8 @@ export const claimMutants: readonly Mutant[] = [
     rewrites: [
       change(
         SQL.claimedJob,
-        "case when length(cast(payload_text as blob)) <= ? then payload_text end",
-        "substr(payload_text, 1, ?)",
+        "case when length(cast(j.payload_text as blob)) <= ? then j.payload_text end",
+        "substr(j.payload_text, 1, ?)",
       ),
     ],
   },
@@ -205,8 +228,8 @@ export const claimMutants: readonly Mutant[] = [
     rewrites: [
       change(
         SQL.claimedJob,
-        "when length(cast(payload_text as blob))",
-        "when length(payload_text)",
+        "when length(cast(j.payload_text as blob))",
+        "when length(j.payload_text)",
       ),
     ],
   },
@@ -214,7 +237,7 @@ export const claimMutants: readonly Mutant[] = [
     name: "time-out-dropped",
     breaks: "The time-out of a job does not reach its worker.",
     caughtBy: ["enqueue.as-it-went-in"],
-    rewrites: [change(SQL.claimedJob, "timeout_ms", "null as timeout_ms")],
+    rewrites: [change(SQL.peek, "j.timeout_ms", "null as timeout_ms")],
   },
   {
     name: "idle-without-session",

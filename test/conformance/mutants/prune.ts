@@ -98,6 +98,18 @@ export const pruneMutants: readonly Mutant[] = [
     ],
   },
   {
+    name: "prune-forgets-own-keep",
+    breaks: "A claim does not see that a job has keep times of its own.",
+    caughtBy: ["prune.keep-of-the-job"],
+    rewrites: [
+      change(
+        SQL.peek,
+        "coalesce(j.keep_ms, j.keep_other_ms) is not null as own_keep",
+        "0 as own_keep",
+      ),
+    ],
+  },
+  {
     name: "prune-limit-doubled",
     breaks: "A step looks at more than it was told to.",
     caughtBy: ["prune.limit"],

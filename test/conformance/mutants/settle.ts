@@ -53,7 +53,9 @@ export const settleMutants: readonly Mutant[] = [
     name: "no-fence",
     breaks: "The outcome is written over the one that is there.",
     caughtBy: ["fence.cancelled-run", "fence.resend-while-the-lease-is-open", "fence.other-state"],
-    rewrites: [change(SQL.insertOutcome, "insert or ignore", "insert or replace")],
+    rewrites: [SQL.insertOutcome, SQL.insertPlainOutcome].map((sql) =>
+      change(sql, "insert or ignore", "insert or replace"),
+    ),
   },
   {
     name: "no-lease-check",
