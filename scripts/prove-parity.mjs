@@ -65,7 +65,9 @@ function prove({ id, tests: [{ file, title }], source: [{ file: broken, text }] 
 /** Processes and threads run what is built. Types may be wrong now; what can be written is. */
 function build(broken) {
   const project = broken.startsWith("examples/") ? "examples/small" : "tsconfig.build.json";
-  spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", project], { cwd: copy });
+  spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", project, "--noCheck"], {
+    cwd: copy,
+  });
 }
 
 function run(file, title) {
