@@ -50,7 +50,7 @@ export function took({ startedAt, endedAt }: AttemptInfo): string {
     : humanDuration(Math.max(0, endedAt.getTime() - startedAt.getTime()));
 }
 
-export function errorLine({ error }: AttemptInfo): string {
+function errorLine({ error }: AttemptInfo): string {
   return error === null ? "" : firstLine(error);
 }
 

@@ -84,7 +84,7 @@ async function lookAgain(qudo: Qudo, before: Look): Promise<{ look: Look; troubl
 }
 
 /** What the look found, as lines for the terminal as wide as it is now. */
-export function pictureOf(look: Look, everyMs: number, trouble?: string): string[] {
+function pictureOf(look: Look, everyMs: number, trouble?: string): string[] {
   const paint = painter(process.stdout);
   const { at, name, databases, lanes, workers, tally, gaps } = look;
   const now = Date.now();

@@ -150,11 +150,11 @@ export function rolledBack(run: Run, then: string): Settlement {
   return failure(run, new JobError("QUDO_COMPLETE_ROLLED_BACK", message));
 }
 
-export function snoozed(run: Run, { delayMs }: Snooze): Settlement {
+function snoozed(run: Run, { delayMs }: Snooze): Settlement {
   return settlement(run, afterSnooze(run.claimed, delayMs), null, null);
 }
 
-export function failure(run: Run, error: unknown): Settlement {
+function failure(run: Run, error: unknown): Settlement {
   run.thrown = error;
   const { claimed, definition } = run;
   const decision = afterFailure(claimed, (fails) =>

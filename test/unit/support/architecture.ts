@@ -112,7 +112,7 @@ const ON_GIVEN_TIME: readonly string[] = [
 ];
 
 /** What would go past it. */
-export const OWN_TIME: readonly string[] = [
+const OWN_TIME: readonly string[] = [
   "Date.now",
   "new Date()",
   "Math.random",
