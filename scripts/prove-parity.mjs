@@ -14,6 +14,7 @@ const PAGE = "docs/parity-proof.md";
 /** A test that hangs without its lines has failed, too. */
 const PATIENCE_MS = 30_000;
 const ROW_MS = 180_000;
+const HANGS = "it did not come to its end";
 
 /** On SQLite, with what was built here. */
 const SURROUNDINGS = { QUDO_TEST_SERVERS: "0", QUDO_TEST_ALL: "", QUDO_TESTS_BUILT: "yes" };
@@ -99,9 +100,11 @@ function firstLine(results) {
       message,
     ]);
     const first = all.find(Boolean) ?? "";
+    // What the runner says of a test that ran out of time.
+    if (first.startsWith("Error: STACK_TRACE_ERROR")) return HANGS;
     return first.split("\n")[0].replaceAll(copy, "").slice(0, 120);
   } catch {
-    return "it did not come to its end";
+    return HANGS;
   }
 }
 
