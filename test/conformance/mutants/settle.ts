@@ -1,4 +1,5 @@
 /** Broken fences and settles. */
+import { newId } from "../../../src/storage/ids.js";
 import { idBytes } from "../../../src/core/ids.js";
 import type { SettleGroup, Settlement, Trip } from "../../../src/storage/driver.js";
 import { decodeLease, encodeLease, type LeaseEntry } from "../../../src/storage/sql/lease.js";
@@ -82,21 +83,28 @@ export const settleMutants: readonly Mutant[] = [
     wrap: (driver, db) => ({
       ...driver,
       async trip(trip) {
-        // As if the lease listed whatever is settled through it.
-        for (const group of trip.settle) {
+        // As if the lease listed whatever is settled through it; under another id, for what the engine has claimed itself it remembers.
+        const settle = trip.settle.map((group) => {
           const lease = idBytes(group.lease);
           const row = db
             .prepare("select jobs from qudo_lease where id = ? and worker = ?")
             .get(lease, idBytes(group.session)) as { jobs: Uint8Array } | undefined;
-          if (row === undefined) continue;
+          if (row === undefined) return group;
           const listed = decodeLease(row.jobs);
           const unlisted = entriesOf(group).filter(
             ({ id, run }) => !listed.some((l) => l.run === run && Buffer.compare(l.id, id) === 0),
           );
+          if (unlisted.length === 0) return group;
           const jobs = encodeLease([...listed, ...unlisted]);
-          db.prepare("update qudo_lease set jobs = ? where id = ?").run(jobs, lease);
-        }
-        return driver.trip(trip);
+          const id = newId();
+          db.prepare("update qudo_lease set id = ?, jobs = ? where id = ?").run(
+            idBytes(id),
+            jobs,
+            lease,
+          );
+          return { ...group, lease: id };
+        });
+        return driver.trip({ ...trip, settle });
       },
     }),
   },
