@@ -108,9 +108,6 @@ function firstLine(results) {
   }
 }
 
-const cell = (text) => text.replaceAll("|", "\\|").replaceAll("\n", " ").trim();
-const code = (text) => (text === "" ? "nothing" : `\`${cell(text)}\``);
-
 function page(all) {
   const lines = all.map(
     ({ id, broken, line, put, failed, why }) =>
@@ -124,4 +121,12 @@ Written by \`node scripts/prove-parity.mjs\`, which took the lines of each row o
 |---|---|---|---|
 ${lines.join("\n")}
 `;
+}
+
+function code(text) {
+  return text === "" ? "nothing" : `\`${cell(text)}\``;
+}
+
+function cell(text) {
+  return text.replaceAll("|", "\\|").replaceAll("\n", " ").trim();
 }
