@@ -17,7 +17,15 @@ const kind = (name, isolate) =>
 export const jobs = [kind("among"), kind("thread", "thread"), kind("process", "process")];
 
 async function drain(job) {
-  await using qudo = new Qudo({ databases: "sqlite::memory:", jobs: [job] });
+  const qudo = new Qudo({ databases: "sqlite::memory:", jobs: [job] });
+  try {
+    return await drained(qudo, job);
+  } finally {
+    await qudo.close();
+  }
+}
+
+async function drained(qudo, job) {
   const first = await qudo.enqueue(job, null);
   const begin = performance.now();
   const worker = await qudo.work({ concurrency: PLACES, signals: false });
