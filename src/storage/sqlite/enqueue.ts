@@ -6,6 +6,8 @@ import { optsText } from "../sql/options.js";
 import { place, write, type Engine } from "./engine.js";
 import { SQL } from "./statements.js";
 
+const NO_BYTES = new Uint8Array();
+
 export function insertJobs(engine: Engine, jobs: readonly NewJob[]): Promise<InsertOutcome[]> {
   return write(engine, (now) => jobs.map((job) => insertJob(engine, job, now)));
 }
@@ -39,7 +41,7 @@ export function insertJob(engine: Engine, job: NewJob, now: number): InsertOutco
     job.keepDoneMs,
     job.keepOtherMs,
     job.payload.text,
-    job.payload.bin,
+    bound(job.payload.bin),
     job.payload.codec,
     job.uniqueKey,
     hash,
@@ -51,6 +53,11 @@ export function insertJob(engine: Engine, job: NewJob, now: number): InsertOutco
   tally.enqueued(lane, NOBODY);
   place(db, { id, lane, prio, runAt, run: 1, fails: 0, crashes: 0, limitHash }, now);
   return { status: "inserted" };
+}
+
+/** Node 22 binds bytes of length 0 as NULL once they came out of another thread: they have no address then. */
+function bound(bytes: Uint8Array | null): Uint8Array | null {
+  return bytes?.byteLength === 0 ? NO_BYTES : bytes;
 }
 
 /** Who has it, where that is somebody else: null when the key is ours now. */
